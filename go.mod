@@ -1,0 +1,3 @@
+module github.com/quench-dev/quench
+
+go 1.26
