@@ -1,0 +1,46 @@
+package scanner
+
+import (
+	"time"
+
+	"github.com/quench-dev/quench/sources"
+)
+
+// Coverage tells what a scan read and what it did not.
+type Coverage struct {
+	Items   int64 // opened and read to their end
+	Blobs   int64 // of Items, those from git objects
+	Files   int64 // of Items, those from files
+	Bytes   int64 // read, before decoding
+	Skipped map[sources.Reason]int64
+	// Unread are the first few wanted things that could not be read, for
+	// people; Skipped has the counts.
+	Unread []Unread
+	sources.Counts
+	Elapsed time.Duration
+	// Interrupted says that the scan was cancelled before its end.
+	Interrupted bool
+}
+
+// Unread is one wanted thing that could not be read.
+type Unread struct {
+	What   string
+	Reason sources.Reason
+	Err    string
+}
+
+// Complete reports whether everything wanted was read, and anything at all.
+func (c *Coverage) Complete() bool {
+	if c.Interrupted {
+		return false
+	}
+	for r, n := range c.Skipped {
+		if n > 0 && r.Wanted() {
+			return false
+		}
+	}
+	return true
+}
+
+// Nothing reports whether not a single item was read.
+func (c *Coverage) Nothing() bool { return c.Items == 0 }

@@ -1,0 +1,90 @@
+package scanner
+
+import (
+	"time"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/secret"
+	"github.com/quench-dev/quench/sources"
+)
+
+// Match is a rule and a span: what the engine found in one view of a text,
+// before anybody knows where that text was.
+type Match struct {
+	// Rule is the rule that matched; RegistryRule for a token that only the
+	// registry knows.
+	Rule *rules.Rule
+	// Start and End span the secret in the original bytes, from 0, End
+	// exclusive; for a decoded secret they span its encoded form.
+	Start, End int64
+	// Line and Column (in bytes) are where Start lies, EndLine and EndColumn
+	// where the last byte lies, all from 1.
+	Line, Column, EndLine, EndColumn int
+	Secret                           secret.Secret
+	// Entropy is the secret's, in bits per character.
+	Entropy float64
+	// DecodedVia names the decoders from the outside in: "base64".
+	DecodedVia []string
+	// Key is the name left of the value where the rule knows it, such as
+	// "db_password".
+	Key string
+	// Masked is the line of the secret with every secret found on it masked,
+	// at most maskedLine bytes.
+	Masked string
+	// Token is set when the registry knows the secret.
+	Token *KnownToken
+	// Why lists in words what the confidence rests on.
+	Why []string
+	// Confidence is the rule's, raised or lowered by what Why lists.
+	Confidence rules.Confidence
+}
+
+// Hit is the first event of a secret: what match and containment need, sent
+// as soon as the engine decided it.
+type Hit struct {
+	Match
+	Origin sources.Origin
+	// FoundAt is when the engine decided the match.
+	FoundAt time.Time
+}
+
+// Finding is the second event: a Hit with all that attribution knows, for the
+// report.
+type Finding struct {
+	Hit
+	// ID is stable over rebases, line moves and re-scans: see FindingID.
+	ID string
+	// Blobs counts the distinct blobs that hold it, 0 outside git.
+	Blobs int
+	// IncidentID is set by whoever contained the leak.
+	IncidentID string
+	// Contained says in words what was done about it, or would be.
+	Contained string
+}
+
+// KnownToken is what the scanner may know of a token in the registry.
+type KnownToken struct {
+	ID    string
+	State string // "live", "expired", "revoked", "suspended"
+	Hint  string
+}
+
+// Known is the registry as the scanner sees it: a set of tokens that is asked
+// about every token-like run. Implementations are safe for concurrent use.
+type Known interface {
+	// Shapes lists the forms of the tokens in the set, at most 64, so that
+	// runs are cut as those tokens would lie in them. It may change while a
+	// scan runs, when tokens are issued.
+	Shapes() []Shape
+	// Lookup says whether candidate, exactly, is a token of the set. Most
+	// calls say no; it must cost well under a microsecond then.
+	Lookup(candidate []byte) (KnownToken, bool)
+}
+
+// Shape is the form of one or more tokens: a length and the bytes they are
+// made of.
+type Shape struct {
+	Len int
+	// Extra are the bytes beyond [0-9A-Za-z] that such tokens hold, sorted.
+	Extra string
+}

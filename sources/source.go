@@ -1,0 +1,122 @@
+// Package sources knows where bytes come from: standard input, files and
+// folders, git repositories, logs.
+//
+// A Source lists Items; an Item says where it was (Origin) and opens its
+// bytes. Sources read nothing until asked, never judge what they read, and
+// import nothing else of ours. What a source was asked for and cannot give is
+// an Item too, with a Skip: nothing is passed over in silence. Start reading at
+// Source, then stdin.go, dir.go, git.go; a new source is one file here, proven
+// by one line in the conformance suite.
+package sources
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Source is a place bytes come from.
+type Source interface {
+	// Items calls yield for each Item, one at a time, from one goroutine, and
+	// returns when all were given, ctx ends, or yield returns an error, which
+	// it hands back as it is. A trouble with one item is a Skip on that item,
+	// not an error: an error means that the source as a whole could not be
+	// read any further. Items may be opened later and from other goroutines,
+	// several at once, until the Source's Items call has returned and every
+	// opened item is closed.
+	Items(ctx context.Context, yield func(Item) error) error
+}
+
+// Item is one readable thing in a Source.
+type Item struct {
+	Origin Origin
+	// Size is the length in bytes, -1 when it cannot be known before reading.
+	Size int64
+	// Open gives the bytes. It is nil when Skip is set. A reader of a live
+	// source may block; closing it or ending ctx unblocks it where the system
+	// can.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Skip says why there is nothing to open.
+	Skip *Skip
+}
+
+// Skip tells about something that was seen and not read.
+type Skip struct {
+	Reason Reason
+	// Err is the cause where there is one, for people; it never holds content.
+	Err error
+}
+
+// Reason classifies a Skip. Whether it was wanted decides the exit code: see
+// Wanted.
+type Reason string
+
+// The reasons. Those of the first group are exclusions by design or by the
+// user: they are counted and do not make a scan incomplete. Those of the second
+// were wanted and could not be read.
+const (
+	SkipBinary    Reason = "binary"    // a file whose type holds no text secrets
+	SkipIgnored   Reason = "ignored"   // excluded by .gitignore or an option
+	SkipSpecial   Reason = "special"   // device, socket, named pipe: never opened
+	SkipSymlink   Reason = "symlink"   // not followed: its target is scanned as itself or lies outside
+	SkipSubmodule Reason = "submodule" // a repository of its own
+	SkipEmpty     Reason = "empty"     // a repository without a commit
+
+	SkipUnreadable Reason = "unreadable" // permission, I/O error
+	SkipMissing    Reason = "missing"    // an object or file that should be there
+	SkipCorrupt    Reason = "corrupt"    // there, but does not parse
+	SkipTooLarge   Reason = "too_large"  // over a default limit
+	SkipShallow    Reason = "shallow"    // history cut off by a shallow clone
+	SkipFormat     Reason = "format"     // a format we refuse, such as SHA-256 repositories
+)
+
+// Wanted reports whether a skip for this reason leaves a scan incomplete.
+func (r Reason) Wanted() bool {
+	switch r {
+	case SkipBinary, SkipIgnored, SkipSpecial, SkipSymlink, SkipSubmodule, SkipEmpty:
+		return false
+	}
+	return true
+}
+
+// Origin says where an Item was. Fields that a source cannot know are zero.
+type Origin struct {
+	// Source is the kind: "stdin", "file", "git", "worktree", "tail".
+	Source string
+	// Root is the target as the user named it: a folder, a repository.
+	Root string
+	// Path is slash-separated, relative to Root for folders and repositories.
+	Path string
+	// Blob is the object id in hex, for git.
+	Blob string
+	// Commit, Author, Email and Date are those of the first commit that holds
+	// the blob.
+	Commit string
+	Author string
+	Email  string
+	Date   time.Time
+	// InHead says whether the blob is in HEAD's tree; nil where that has no
+	// meaning.
+	InHead *bool
+	// Labels say what is special: "commit-message", "staged", "deleted".
+	Labels []string
+	// Line and Offset are where the item's first byte lies in a longer whole:
+	// the line from 1, the offset in bytes from 0. Zero means at its start.
+	Line   int
+	Offset int64
+	// Time is when the bytes came to be, where the source knows better than
+	// Date: the arrival of a log line.
+	Time time.Time
+}
+
+// Counts is what a Source knows beyond its items, read after Items returned.
+type Counts struct {
+	Commits      int
+	Refs         int
+	Repositories int
+}
+
+// Counter is implemented by sources that have Counts to tell.
+type Counter interface {
+	Counts() Counts
+}
