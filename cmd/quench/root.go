@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of every command. A scan uses all of them, see design: findings
+// beat incomplete coverage.
+const (
+	exitOK         = 0
+	exitFindings   = 1 // also: a token that does not verify
+	exitError      = 2
+	exitIncomplete = 3
+)
+
+// exit is an error that carries its exit code. A nil Err is silent: the command
+// has already said what there was to say.
+type exit struct {
+	Code int
+	Err  error
+}
+
+func (e exit) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+func (e exit) Unwrap() error { return e.Err }
+
+// Main runs the program with args (without its name) and returns its exit
+// code. The first interrupt ends ctx so that commands stop cleanly and report
+// what they have; a second one kills the process as usual.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var e exit
+	if errors.As(err, &e) {
+		if e.Err != nil {
+			fmt.Fprintf(stderr, "quench: %v\n", e.Err)
+		}
+		return e.Code
+	}
+	fmt.Fprintf(stderr, "quench: %v\n", err)
+	return exitError
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "quench",
+		Short: "Find leaked secrets, match them with issued tokens, revoke what leaked",
+		Long: `Quench finds leaked secrets in git history, files, standard input and live logs,
+knows which of them are tokens you issued, and revokes those.
+
+Exit codes: 0 clean and complete, 1 findings, 2 error, 3 nothing found but
+something wanted could not be read.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(
+		newVersionCmd(),
+	)
+	return root
+}
