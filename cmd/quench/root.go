@@ -75,7 +75,6 @@ Exit codes: 0 clean and complete, 1 findings, 2 error, 3 nothing found but
 something wanted could not be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.AddCommand(
 		newVersionCmd(),
