@@ -8,6 +8,8 @@
 // reading at Rule, then Load.
 package rules
 
+import "fmt"
+
 // Confidence says how sure a match of a rule is a live secret.
 type Confidence string
 
@@ -55,8 +57,17 @@ type Rule struct {
 	Shape string `toml:"shape"`
 	// MaxLen bounds an unbounded pattern: the longest match in bytes.
 	MaxLen int `toml:"maxlen"`
-	// StopWords drop a secret that holds one of them, without case.
+	// StopWords drop a secret that holds one of them, without case. Rules of
+	// Medium and Low confidence have GlobalStopWords as well.
 	StopWords []string `toml:"stop_words"`
+	// Boundary names the bytes that may not stand directly after the secret,
+	// as the inside of a character class ("A-Za-z0-9_-"): RE2 has no
+	// lookahead, and a token of fixed length that goes on is another thing.
+	// Unset means DefaultBoundary; "none" allows every byte.
+	Boundary string `toml:"boundary"`
+	// BoundaryBefore is the same for the byte before the secret; unset means
+	// DefaultBoundaryBefore.
+	BoundaryBefore string `toml:"boundary_before"`
 	// Paths and ExcludePaths are doublestar globs on the slash-separated path
 	// of the finding; empty Paths means every path. They narrow the report
 	// only, never the match against issued tokens.
@@ -70,9 +81,18 @@ type Rule struct {
 	// texts in which it finds none. Both are templates, see Expand.
 	Examples  []string `toml:"examples"`
 	Negatives []string `toml:"negatives"`
+	// Overlaps names other rules that may match this rule's examples too,
+	// since the formats cannot be told apart.
+	Overlaps []string `toml:"overlaps"`
 
 	// The rest is read off the pattern by the loader.
 
+	// File is the rule file, as it was named to the loader.
+	File string `toml:"-"`
+	// Line is where the rule starts in File, from 1; 0 for built-in rules.
+	Line int `toml:"-"`
+	// ProviderName is the provider's name for people: the file's name key.
+	ProviderName string `toml:"-"`
 	// Width is the longest match in bytes.
 	Width int `toml:"-"`
 	// Prefixed says that every match begins with its keyword, so that a match
@@ -84,4 +104,63 @@ type Rule struct {
 	// Multiline says that a match can hold a line feed. All other rules are
 	// decided as soon as their line is complete.
 	Multiline bool `toml:"-"`
+
+	after, before *byteClass
+}
+
+// The boundaries of rules that state none. After: a token that goes on with a
+// word character is another thing. Before: a letter or digit, but not '_' or
+// '-', since names are put before tokens with both ("staging_ghp_…").
+const (
+	DefaultBoundary       = "A-Za-z0-9_"
+	DefaultBoundaryBefore = "A-Za-z0-9"
+	noBoundary            = "none"
+)
+
+// byteClass is a set of bytes.
+type byteClass [256]bool
+
+// BoundaryOK reports whether the secret may stand between the bytes before and
+// after it; -1 is the edge of the text.
+func (r *Rule) BoundaryOK(before, after int) bool {
+	if before >= 0 && r.before != nil && r.before[byte(before)] {
+		return false
+	}
+	return after < 0 || r.after == nil || !r.after[byte(after)]
+}
+
+// parseBoundary reads the inside of a character class: bytes and ranges, where
+// '-' is itself first or last.
+func parseBoundary(s string) (*byteClass, error) {
+	if s == noBoundary {
+		return nil, nil
+	}
+	var c byteClass
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] > 0x7e || s[i] == '[' || s[i] == ']' || s[i] == '\\' {
+			return nil, fmt.Errorf("boundary %q: must be the inside of a plain character class such as %q, or %q", s, DefaultBoundary, noBoundary)
+		}
+		if i+2 < len(s) && s[i+1] == '-' {
+			if s[i+2] < s[i] {
+				return nil, fmt.Errorf("boundary %q: the range %q runs backwards", s, s[i:i+3])
+			}
+			for b := int(s[i]); b <= int(s[i+2]); b++ {
+				c[b] = true
+			}
+			i += 2
+			continue
+		}
+		c[s[i]] = true
+	}
+	return &c, nil
+}
+
+// GlobalStopWords are parts of made-up values. They are added to the stop
+// words of rules below High confidence, whose patterns alone do not tell a
+// placeholder from a secret. Provider tokens do without: chance would find
+// short words in long random text.
+var GlobalStopWords = []string{
+	"example", "xxxx", "0000000", "1234567", "abcdefg", "placeholder", "changeme", "change_me", "change-me",
+	"your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "dummy", "redacted", "sample",
+	"notreal", "not-real", "fake", "insert", "replace", "todo", "secret_here", "secrethere", "...", "****",
 }

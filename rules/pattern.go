@@ -1,0 +1,429 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp/syntax"
+	"strings"
+)
+
+// Patterns are read with Go's parser, which takes RE2's syntax, and matched by
+// RE2 in Latin-1 mode, where one byte is one character. So a width counted in
+// runes here is a width in bytes there, as long as the pattern itself is ASCII
+// and names no character above 0xFF: checkPattern sees to that.
+
+// unbounded is the width of a pattern whose matches have no longest length.
+const unbounded = math.MaxInt
+
+// Width is the longest match of pattern in bytes; ok is false when there is no
+// bound, or the pattern does not parse.
+func Width(pattern string) (n int, ok bool) {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, false
+	}
+	n = width(re)
+	return n, n != unbounded
+}
+
+func width(re *syntax.Regexp) int {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpCapture, syntax.OpQuest:
+		return width(re.Sub[0])
+	case syntax.OpStar, syntax.OpPlus:
+		return times(width(re.Sub[0]), unbounded)
+	case syntax.OpRepeat:
+		if re.Max < 0 {
+			return times(width(re.Sub[0]), unbounded)
+		}
+		return times(width(re.Sub[0]), re.Max)
+	case syntax.OpConcat:
+		n := 0
+		for _, s := range re.Sub {
+			if n = plus(n, width(s)); n == unbounded {
+				break
+			}
+		}
+		return n
+	case syntax.OpAlternate:
+		n := 0
+		for _, s := range re.Sub {
+			n = max(n, width(s))
+		}
+		return n
+	}
+	return 0 // zero-width assertions, the empty match, no match
+}
+
+func times(a, b int) int {
+	switch {
+	case a == 0 || b == 0:
+		return 0
+	case a == unbounded || b == unbounded || a > unbounded/b:
+		return unbounded
+	}
+	return a * b
+}
+
+func plus(a, b int) int {
+	if a > unbounded-b {
+		return unbounded
+	}
+	return a + b
+}
+
+// multiline reports whether a match of re can hold a line feed.
+func multiline(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			if r == '\n' {
+				return true
+			}
+		}
+	case syntax.OpAnyChar:
+		return true
+	case syntax.OpCharClass:
+		return inClass(re.Rune, '\n')
+	}
+	for _, s := range re.Sub {
+		if multiline(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func inClass(ranges []rune, c rune) bool {
+	for i := 0; i+1 < len(ranges); i += 2 {
+		if ranges[i] <= c && c <= ranges[i+1] {
+			return true
+		}
+	}
+	return false
+}
+
+// folds reports whether a part of re matches letters without regard to case.
+func folds(re *syntax.Regexp) bool {
+	if re.Op == syntax.OpLiteral && re.Flags&syntax.FoldCase != 0 {
+		return true
+	}
+	for _, s := range re.Sub {
+		if folds(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// head is how a match can begin: text, and whether it is the whole match of
+// the expression it was taken from, so that what follows in a concatenation
+// continues it.
+type head struct {
+	text  string
+	whole bool
+}
+
+// maxHeads bounds the beginnings that are told apart: patterns with more have
+// a class up front, where no keyword can stand.
+const maxHeads = 256
+
+// heads lists how the matches of re can begin, in lower case when fold. A text
+// that is not whole is a true beginning but not all that is known.
+func heads(re *syntax.Regexp, fold bool) []head {
+	open := []head{{"", false}}
+	switch re.Op {
+	case syntax.OpLiteral:
+		s := string(re.Rune)
+		if fold {
+			s = strings.ToLower(s)
+		}
+		return []head{{s, true}}
+	case syntax.OpCharClass:
+		return classHeads(re, fold, open)
+	case syntax.OpCapture:
+		return heads(re.Sub[0], fold)
+	case syntax.OpAlternate:
+		var out []head
+		for _, s := range re.Sub {
+			out = append(out, heads(s, fold)...)
+		}
+		return capHeads(out, open)
+	case syntax.OpQuest:
+		return capHeads(append(heads(re.Sub[0], fold), head{"", true}), open)
+	case syntax.OpPlus:
+		return unwhole(heads(re.Sub[0], fold))
+	case syntax.OpRepeat:
+		if re.Min == 0 {
+			return open
+		}
+		subs := make([]*syntax.Regexp, min(re.Min, 8))
+		for i := range subs {
+			subs[i] = re.Sub[0]
+		}
+		out := concatHeads(subs, fold, open)
+		if re.Min != re.Max || re.Min > 8 {
+			out = unwhole(out)
+		}
+		return out
+	case syntax.OpConcat:
+		return concatHeads(re.Sub, fold, open)
+	case syntax.OpEmptyMatch, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return []head{{"", true}}
+	}
+	return open
+}
+
+func classHeads(re *syntax.Regexp, fold bool, open []head) []head {
+	var out []head
+	for i := 0; i+1 < len(re.Rune); i += 2 {
+		for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+			if len(out) == 16 { // a real class, not an alternation of characters
+				return open
+			}
+			s := string(r)
+			if fold {
+				s = strings.ToLower(s)
+			}
+			out = append(out, head{s, true})
+		}
+	}
+	return out
+}
+
+func concatHeads(subs []*syntax.Regexp, fold bool, open []head) []head {
+	out := []head{{"", true}}
+	for _, s := range subs {
+		var next []head
+		var more []head
+		for _, h := range out {
+			if !h.whole {
+				next = append(next, h)
+				continue
+			}
+			if more == nil {
+				more = heads(s, fold)
+			}
+			for _, m := range more {
+				next = append(next, head{h.text + m.text, m.whole})
+			}
+		}
+		if more == nil || len(next) > maxHeads {
+			// Nothing continues, or too much does: what is known stays true.
+			return capHeads(unwhole(out), open)
+		}
+		out = next
+	}
+	return out
+}
+
+func unwhole(hs []head) []head {
+	out := make([]head, len(hs))
+	for i, h := range hs {
+		out[i] = head{h.text, false}
+	}
+	return out
+}
+
+func capHeads(hs, open []head) []head {
+	if len(hs) > maxHeads {
+		return open
+	}
+	return hs
+}
+
+// prefixed reports whether every match of re begins with one of keywords.
+func prefixed(re *syntax.Regexp, keywords []string, fold bool) bool {
+	for _, h := range heads(re, fold) {
+		ok := false
+		for _, k := range keywords {
+			if fold {
+				k = strings.ToLower(k)
+			}
+			if strings.HasPrefix(h.text, k) {
+				ok = true
+				break
+			}
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// canHold reports whether some match of re can contain keyword. It runs the
+// pattern's automaton from all of its states at once, so that the keyword may
+// lie anywhere, and lets zero-width assertions pass.
+func canHold(re *syntax.Regexp, keyword string, fold bool) bool {
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return false
+	}
+	now := make([]bool, len(prog.Inst))
+	for i := range now {
+		now[i] = true
+	}
+	for i := range len(keyword) {
+		next := make([]bool, len(prog.Inst))
+		found := false
+		for pc := range prog.Inst {
+			in := &prog.Inst[pc]
+			if now[pc] && matchesByte(in, keyword[i], fold) {
+				found = true
+				follow(prog, int(in.Out), next)
+			}
+		}
+		if !found {
+			return false
+		}
+		now = next
+	}
+	return true
+}
+
+func matchesByte(in *syntax.Inst, c byte, fold bool) bool {
+	switch in.Op {
+	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+	default:
+		return false
+	}
+	if in.MatchRune(rune(c)) {
+		return true
+	}
+	other := c ^ 0x20
+	return fold && 'a' <= c|0x20 && c|0x20 <= 'z' && in.MatchRune(rune(other))
+}
+
+// follow marks every state reached from pc without reading a character.
+func follow(prog *syntax.Prog, pc int, seen []bool) {
+	stack := []int{pc}
+	for len(stack) > 0 {
+		pc := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if seen[pc] {
+			continue
+		}
+		seen[pc] = true
+		switch in := &prog.Inst[pc]; in.Op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			stack = append(stack, int(in.Out), int(in.Arg))
+		case syntax.InstCapture, syntax.InstNop, syntax.InstEmptyWidth:
+			stack = append(stack, int(in.Out))
+		}
+	}
+}
+
+// parsePattern parses pattern and refuses what the scanner cannot match, each
+// with what to write instead.
+func parsePattern(pattern string) (*syntax.Regexp, error) {
+	for i := range len(pattern) {
+		if c := pattern[i]; c < 0x20 || c > 0x7e {
+			return nil, fmt.Errorf("pattern holds the byte 0x%02x: patterns are printable ASCII; write a byte as \\x%02x", c, c)
+		}
+	}
+	if p := unicodeClass(pattern); p != "" {
+		return nil, fmt.Errorf("pattern uses the Unicode class %s: text is matched byte by byte; write the bytes, such as [A-Za-z]", p)
+	}
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, explainSyntax(pattern, err)
+	}
+	if err := checkOps(re); err != nil {
+		return nil, err
+	}
+	return re, nil
+}
+
+// unicodeClass finds \p or \P outside an escape.
+func unicodeClass(pattern string) string {
+	for i := 0; i+1 < len(pattern); i++ {
+		if pattern[i] != '\\' {
+			continue
+		}
+		if i++; pattern[i] == 'p' || pattern[i] == 'P' {
+			return `\` + string(pattern[i])
+		}
+	}
+	return ""
+}
+
+func explainSyntax(pattern string, err error) error {
+	var se *syntax.Error
+	if !errors.As(err, &se) {
+		return fmt.Errorf("pattern: %w", err)
+	}
+	bad := se.Expr
+	has := func(ps ...string) bool {
+		for _, p := range ps {
+			if strings.HasPrefix(bad, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("(?=", "(?!"):
+		return fmt.Errorf("pattern uses a lookahead %q, which RE2 has not: put the secret in a group and name it with secret_group, or forbid the bytes that may follow with boundary", bad)
+	case has("(?<=", "(?<!"):
+		return fmt.Errorf("pattern uses a lookbehind %q, which RE2 has not: put the secret in a group and name it with secret_group, or forbid the bytes that may precede with boundary_before", bad)
+	case has("(?>", "(?|", "(?#", "(?("):
+		return fmt.Errorf("pattern uses %q, which RE2 has not: write a plain group (?:…)", bad)
+	case se.Code == syntax.ErrInvalidEscape && len(bad) > 1 && bad[1] >= '1' && bad[1] <= '9', has(`\k`, "(?P="):
+		return fmt.Errorf("pattern uses the back-reference %q, which RE2 has not: repeat what it may match", bad)
+	case se.Code == syntax.ErrInvalidRepeatSize || se.Code == syntax.ErrLarge:
+		return fmt.Errorf("pattern repeats too often at %q: RE2 repeats at most 1000 times; use + or {n,} with maxlen", bad)
+	case se.Code == syntax.ErrInvalidRepeatOp:
+		return fmt.Errorf("pattern repeats a repeat at %q: possessive and double quantifiers are not RE2; write one quantifier", bad)
+	}
+	return fmt.Errorf("pattern does not parse: %s at %q", se.Code, bad)
+}
+
+func checkOps(re *syntax.Regexp) error {
+	switch re.Op {
+	case syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine:
+		return fmt.Errorf("pattern uses %s: a secret is matched wherever it stands; remove the anchor, and say with boundary and boundary_before what may not stand next to it", anchorName(re))
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			if r > 0xff {
+				return fmt.Errorf("pattern names the character U+%04X: text is matched byte by byte; write its UTF-8 bytes as \\xNN\\xNN", r)
+			}
+		}
+	case syntax.OpCharClass:
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			// Negated classes reach up to U+10FFFF, and folding adds the long s
+			// and the Kelvin sign; neither names such a character on purpose.
+			lo, hi := re.Rune[i], re.Rune[i+1]
+			if hi > 0xff && hi != 0x10ffff && !(lo == hi && (lo == 0x17f || lo == 0x212a)) {
+				return fmt.Errorf("pattern names the character U+%04X in a class: text is matched byte by byte; write its UTF-8 bytes as \\xNN\\xNN", hi)
+			}
+		}
+	case syntax.OpNoMatch:
+		return errors.New("pattern holds a part that can never match")
+	}
+	for _, s := range re.Sub {
+		if err := checkOps(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func anchorName(re *syntax.Regexp) string {
+	switch {
+	case re.Op == syntax.OpBeginText:
+		return `^ or \A`
+	case re.Op == syntax.OpEndText && re.Flags&syntax.WasDollar != 0:
+		return "$"
+	case re.Op == syntax.OpEndText:
+		return `\z`
+	case re.Op == syntax.OpBeginLine:
+		return "^"
+	}
+	return "$"
+}
