@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/registry"
+)
+
+// registryFlag adds the flag that every command with a registry has.
+func registryFlag(root *cobra.Command) {
+	root.PersistentFlags().String("registry", "", "registry database (default $QUENCH_REGISTRY or $XDG_STATE_HOME/quench/registry.db)")
+}
+
+// registryPath is the registry that the command line and the environment name.
+func registryPath(cmd *cobra.Command) string {
+	if path, err := cmd.Flags().GetString("registry"); err == nil && path != "" {
+		return path
+	}
+	return registry.DefaultPath(os.Getenv)
+}
+
+// openRegistry opens that registry. With create it is made when missing;
+// without, a missing one is an error that wraps registry.ErrNoRegistry.
+func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {
+	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create})
+}

@@ -1,0 +1,378 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Log reads an audit log and signs checkpoints of it.
+type Log struct {
+	db       *sql.DB
+	name     string // in checkpoints
+	signer   note.Signer
+	verifier note.Verifier
+	anchor   string // file of the last checkpoint, outside the database's folder
+}
+
+// NewLog is the log in db, of which id names the database. seed is the 32-byte
+// Ed25519 seed of the signing key, anchor the path of the file that keeps the
+// last checkpoint; empty keeps none.
+func NewLog(db *sql.DB, id string, seed []byte, anchor string) (*Log, error) {
+	l := &Log{db: db, name: "quench-registry/" + id, anchor: anchor}
+	private := ed25519.NewKeyFromSeed(seed)
+	vkey, err := note.NewEd25519VerifierKey(l.name, private.Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, fmt.Errorf("making the key of the audit log: %w", err)
+	}
+	// The form of note.GenerateKey: algorithm 1 and the seed.
+	hash := strings.Split(vkey, "+")[1]
+	skey := "PRIVATE+KEY+" + l.name + "+" + hash + "+" + base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
+	if l.signer, err = note.NewSigner(skey); err != nil {
+		return nil, errors.New("making the signing key of the audit log: the seed was refused")
+	}
+	if l.verifier, err = note.NewVerifier(vkey); err != nil {
+		return nil, fmt.Errorf("making the key of the audit log: %w", err)
+	}
+	return l, nil
+}
+
+// Head is the number of leaves and the hash of the tree over them.
+func (l *Log) Head(ctx context.Context) (tlog.Tree, error) {
+	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer tx.Rollback()
+	return head(ctx, tx)
+}
+
+func head(ctx context.Context, q queryer) (tlog.Tree, error) {
+	n, err := size(ctx, q)
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	h, err := tlog.TreeHash(n, hashReader(ctx, q))
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	return tlog.Tree{N: n, Hash: h}, nil
+}
+
+// Prove returns the proof that event index is in the log as of the tree.
+func (l *Log) Prove(ctx context.Context, index int64) (tlog.RecordProof, tlog.Tree, error) {
+	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer tx.Rollback()
+	t, err := head(ctx, tx)
+	if err != nil {
+		return nil, tlog.Tree{}, err
+	}
+	if index < 0 || index >= t.N {
+		return nil, tlog.Tree{}, fmt.Errorf("proving event %d: the audit log has %d events", index, t.N)
+	}
+	p, err := tlog.ProveRecord(t.N, index, hashReader(ctx, tx))
+	if err != nil {
+		return nil, tlog.Tree{}, fmt.Errorf("proving event %d: %w", index, err)
+	}
+	return p, t, nil
+}
+
+// Each calls f for the events from index on, oldest first, of one token or,
+// with an empty tokenID, of all; it ends at the first error of f.
+func (l *Log) Each(ctx context.Context, from int64, tokenID string, f func(Entry) error) error {
+	rows, err := l.db.QueryContext(ctx, "SELECT idx, data FROM audit_leaves WHERE idx >= ?1 AND (?2 = '' OR token_id = ?2) ORDER BY idx", from, tokenID)
+	if err != nil {
+		return fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var idx int64
+		var data []byte
+		if err := rows.Scan(&idx, &data); err != nil {
+			return fmt.Errorf("reading the audit log: %w", err)
+		}
+		e, err := parse(idx, data)
+		if err != nil {
+			return err
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading the audit log: %w", err)
+	}
+	return nil
+}
+
+func parse(idx int64, data []byte) (Entry, error) {
+	var v leaf
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&v); err != nil {
+		return Entry{}, fmt.Errorf("%w: event %d cannot be read: %w", ErrTampered, idx, err)
+	}
+	if v.V != 1 {
+		return Entry{}, fmt.Errorf("event %d of the audit log has format %d, this program knows 1", idx, v.V)
+	}
+	return Entry{idx, v.At, Event{v.Kind, v.Actor, v.TokenID, v.IncidentID, v.Details}}, nil
+}
+
+// Verify recomputes the whole log from its events and compares every stored
+// hash, then the last checkpoint if one is kept. An error that wraps
+// ErrTampered names the first event that is not as it was written. What it
+// cannot find: a log that was rewritten as a whole, with hashes, by someone who
+// also has the pepper and the checkpoint file; keep checkpoints elsewhere too.
+func (l *Log) Verify(ctx context.Context) (tlog.Tree, error) {
+	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
+	}
+	defer tx.Rollback()
+	all, err := recompute(ctx, tx)
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
+	}
+	t := tlog.Tree{N: all.n}
+	if t.Hash, err = tlog.TreeHash(all.n, all); err != nil {
+		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
+	}
+	saved, err := l.saved()
+	if err != nil || saved == nil {
+		return t, err
+	}
+	if err := consistent(*saved, t.N, all); err != nil {
+		return t, fmt.Errorf("verifying the audit log against the checkpoint %q: %w", l.anchor, err)
+	}
+	return t, nil
+}
+
+// consistent says whether the log with n events and its hashes continues saved.
+func consistent(saved tlog.Tree, n int64, r tlog.HashReader) error {
+	if saved.N > n {
+		return fmt.Errorf("%w: it has %d events and once had %d: the last %d were removed", ErrTampered, n, saved.N, saved.N-n)
+	}
+	h, err := tlog.TreeHash(saved.N, r)
+	if err != nil {
+		return err
+	}
+	if h != saved.Hash {
+		return fmt.Errorf("%w: its first %d events are not those that were signed", ErrTampered, saved.N)
+	}
+	return nil
+}
+
+// hashes are all stored hashes in memory, recomputed: 32 bytes for each of the
+// two hashes an event has on average.
+type hashes struct {
+	n   int64
+	all []tlog.Hash
+}
+
+// ReadHashes implements tlog.HashReader.
+func (h *hashes) ReadHashes(idx []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(idx))
+	for i, x := range idx {
+		if x >= int64(len(h.all)) {
+			return nil, fmt.Errorf("%w: hash %d is missing", ErrTampered, x)
+		}
+		out[i] = h.all[x]
+	}
+	return out, nil
+}
+
+// recompute hashes every event anew and compares with what is stored.
+func recompute(ctx context.Context, tx *sql.Tx) (*hashes, error) {
+	h := &hashes{}
+	rows, err := tx.QueryContext(ctx, "SELECT idx, token_id, data FROM audit_leaves ORDER BY idx")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); h.n++ {
+		var idx int64
+		var token string
+		var data []byte
+		if err := rows.Scan(&idx, &token, &data); err != nil {
+			return nil, err
+		}
+		if idx != h.n {
+			return nil, fmt.Errorf("%w: event %d is missing", ErrTampered, h.n)
+		}
+		e, err := parse(idx, data)
+		if err != nil {
+			return nil, err
+		}
+		if e.TokenID != token {
+			return nil, fmt.Errorf("%w: event %d is filed under another token", ErrTampered, idx)
+		}
+		more, err := tlog.StoredHashes(idx, data, h)
+		if err != nil {
+			return nil, err
+		}
+		h.all = append(h.all, more...)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return h, compareStored(ctx, tx, h)
+}
+
+// compareStored compares the stored hashes with the recomputed ones, and says
+// which event the first difference belongs to.
+func compareStored(ctx context.Context, tx *sql.Tx, h *hashes) error {
+	rows, err := tx.QueryContext(ctx, "SELECT idx, hash FROM audit_hashes ORDER BY idx")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	next := int64(0)
+	for ; rows.Next(); next++ {
+		var idx int64
+		var b []byte
+		if err := rows.Scan(&idx, &b); err != nil {
+			return err
+		}
+		switch {
+		case idx != next:
+			return fmt.Errorf("%w: the hash of %s is missing", ErrTampered, leaves(next))
+		case idx >= int64(len(h.all)):
+			return fmt.Errorf("%w: there are hashes of events from %d on, and no such events", ErrTampered, h.n)
+		case !bytes.Equal(b, h.all[idx][:]):
+			return fmt.Errorf("%w: %s is not what was written", ErrTampered, leaves(idx))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if next != int64(len(h.all)) {
+		return fmt.Errorf("%w: the hash of %s is missing", ErrTampered, leaves(next))
+	}
+	return nil
+}
+
+// leaves names the events under a stored hash.
+func leaves(idx int64) string {
+	level, n := tlog.SplitStoredHashIndex(idx)
+	if level == 0 {
+		return fmt.Sprintf("event %d", n)
+	}
+	return fmt.Sprintf("the range of events %d to %d", n<<level, (n+1)<<level-1)
+}
+
+// Checkpoint signs the log as it is and keeps that in the anchor file, replacing
+// the older checkpoint only if the log continues it.
+func (l *Log) Checkpoint(ctx context.Context) error {
+	if l.anchor == "" {
+		return nil
+	}
+	// The file first: whatever another process signs meanwhile, the log read
+	// after it continues what was in the file, or has been changed.
+	saved, err := l.saved()
+	if err != nil {
+		return err
+	}
+	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("writing a checkpoint of the audit log: %w", err)
+	}
+	defer tx.Rollback()
+	t, err := head(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if saved != nil {
+		if *saved == t {
+			return nil
+		}
+		if err := consistent(*saved, t.N, hashReader(ctx, tx)); err != nil {
+			return fmt.Errorf("writing a checkpoint of the audit log: the older one is kept as evidence in %q: %w", l.anchor, err)
+		}
+	}
+	msg, err := l.Sign(t)
+	if err != nil {
+		return err
+	}
+	return replace(l.anchor, msg)
+}
+
+// Sign makes the signed note of a tree: a checkpoint to keep elsewhere.
+func (l *Log) Sign(t tlog.Tree) ([]byte, error) {
+	text := fmt.Sprintf("%s\n%d\n%s\n", l.name, t.N, t.Hash)
+	msg, err := note.Sign(&note.Note{Text: text}, l.signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing a checkpoint of the audit log: %w", err)
+	}
+	return msg, nil
+}
+
+// Open reads a checkpoint that Sign made for this log.
+func (l *Log) Open(msg []byte) (tlog.Tree, error) {
+	n, err := note.Open(msg, note.VerifierList(l.verifier))
+	if err != nil {
+		return tlog.Tree{}, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	var t tlog.Tree
+	var name, hash string
+	if _, err := fmt.Sscanf(n.Text, "%s\n%d\n%s\n", &name, &t.N, &hash); err != nil || name != l.name || t.N < 0 {
+		return tlog.Tree{}, errors.New("reading a checkpoint: it is none of this audit log")
+	}
+	if t.Hash, err = tlog.ParseHash(hash); err != nil {
+		return tlog.Tree{}, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	return t, nil
+}
+
+// saved is the tree of the anchor file; nil when there is none.
+func (l *Log) saved() (*tlog.Tree, error) {
+	if l.anchor == "" {
+		return nil, nil
+	}
+	msg, err := os.ReadFile(l.anchor)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint of the audit log: %w", err)
+	}
+	t, err := l.Open(msg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q is not a checkpoint that was signed here: %w", ErrTampered, l.anchor, err)
+	}
+	return &t, nil
+}
+
+// replace writes a file whole or not at all.
+func replace(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing a checkpoint of the audit log: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".checkpoint-*")
+	if err != nil {
+		return fmt.Errorf("writing a checkpoint of the audit log: %w", err)
+	}
+	defer os.Remove(f.Name()) // after the rename it does nothing
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing a checkpoint of the audit log: %w", err)
+	}
+	return nil
+}

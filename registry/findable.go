@@ -1,0 +1,58 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// contexts are the ways a token stands in text: %s is the token. Each is tried
+// at import, so that nobody trusts in a watch that cannot see.
+var contexts = []string{
+	`k=%s`, `k: %s`, `"%s"`, `'%s'`, `see %s.`, `%s, and`, `https://u:%s@h`, `https://h/%s/x`, `https://h/?a=%s&b=1`, `(%s)`, `<k>%s</k>`,
+	contextBase64,
+}
+
+// contextBase64 is the token as an encoded value, as Kubernetes keeps secrets.
+const contextBase64 = `k: base64(%s)`
+
+// hardToFind lists the contexts in which the scanner would not find value, by
+// letting it try.
+func hardToFind(value secret.Secret) ([]string, error) {
+	plain := value.Reveal()
+	e, err := scanner.New(&rules.Set{}, scanner.Options{Known: only{plain}})
+	if err != nil {
+		return nil, fmt.Errorf("trying whether a scan would find the value: %w", err)
+	}
+	var missed []string
+	for _, c := range contexts {
+		text := bytes.ReplaceAll([]byte(c), []byte("%s"), plain)
+		if c == contextBase64 {
+			text = []byte("k: " + base64.StdEncoding.EncodeToString(plain) + "\n")
+		}
+		found := false
+		for _, m := range e.ScanBytes(text) {
+			found = found || m.Token != nil && m.Secret.Equal(value)
+		}
+		if !found {
+			missed = append(missed, c)
+		}
+	}
+	return missed, nil
+}
+
+// only is a scanner.Known of one value.
+type only struct{ plain []byte }
+
+func (o only) Shapes() []scanner.Shape { return []scanner.Shape{shapeOf(o.plain)} }
+
+func (o only) Lookup(candidate []byte) (scanner.KnownToken, bool) {
+	if bytes.Equal(candidate, o.plain) {
+		return scanner.KnownToken{ID: "import"}, true
+	}
+	return scanner.KnownToken{}, false
+}

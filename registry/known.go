@@ -1,0 +1,87 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/quench-dev/quench/registry/match"
+	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// Match loads the set that tells the scanner which runs of a text are tokens:
+// live ones, and expired, suspended and revoked ones, labelled by their state.
+// It follows the registry until it is closed; close it before the registry.
+func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
+	set, err := match.New(ctx, r.keys.fingerprint, &known{r})
+	if err != nil {
+		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
+	}
+	return set, nil
+}
+
+// known is the registry as a match.Source.
+type known struct{ r *Registry }
+
+// Version implements match.Source by the newest change of a token. That is one
+// step in an index, and unlike SQLite's data_version it does not move for
+// recorded uses, audit events or findings, nor need a connection of its own.
+func (k *known) Version(ctx context.Context) (int64, error) {
+	var seq int64
+	err := k.r.store.Reader().QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM tokens").Scan(&seq)
+	return seq, store.Explain(err)
+}
+
+// After implements match.Source.
+func (k *known) After(ctx context.Context, seq int64, f func(match.Entry)) (int64, error) {
+	rows, err := k.r.store.Reader().QueryContext(ctx, "SELECT fingerprint, shape_len, shape_extra, seq FROM tokens WHERE seq > ? ORDER BY seq", seq)
+	if err != nil {
+		return seq, store.Explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var fp int64
+		var e match.Entry
+		if err := rows.Scan(&fp, &e.Shape.Len, &e.Shape.Extra, &seq); err != nil {
+			return seq, err
+		}
+		e.Fingerprint = uint64(fp)
+		f(e)
+	}
+	return seq, store.Explain(rows.Err())
+}
+
+// Find implements match.Source.
+func (k *known) Find(ctx context.Context, candidate []byte) (scanner.KnownToken, bool, error) {
+	mac := secret.New(candidate).MAC(k.r.keys.mac)
+	t, err := k.r.tokenBy(ctx, k.r.store.Reader(), "mac = ? AND key_id = ?", mac[:], k.r.keys.id[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		return scanner.KnownToken{}, false, nil
+	}
+	if err != nil {
+		return scanner.KnownToken{}, false, fmt.Errorf("asking the registry about a candidate: %w", store.Explain(err))
+	}
+	return scanner.KnownToken{ID: t.ID, State: t.State, Hint: t.Hint}, true, nil
+}
+
+// Own implements match.Source.
+func (k *known) Own(candidate []byte) bool {
+	_, ok := rules.ParseToken(candidate)
+	return ok
+}
+
+// OwnShapes implements match.Source: the brands issued here, and the default.
+func (k *known) OwnShapes() []scanner.Shape {
+	k.r.mu.Lock()
+	defer k.r.mu.Unlock()
+	var all []scanner.Shape
+	for _, brand := range append([]string{rules.DefaultBrand}, k.r.prefixes...) {
+		n := len(brand) + len("_live_") + rules.TokenIDLen + rules.TokenSecretLen + rules.TokenSumLen
+		all = append(all, scanner.Shape{Len: n, Extra: "_"})
+	}
+	return all
+}

@@ -1,0 +1,289 @@
+// Package registry knows every token that was issued or imported: whose it is,
+// what it may do, until when, and whether it is still alive.
+//
+// It never keeps a token's bytes. A token is stored as an HMAC under a pepper
+// that lives outside the database; its plaintext leaves Issue once and is gone.
+// Every change is one transaction together with its audit event. The package
+// implements the scanner's Known through registry/match; it does not know how a
+// leak was found, what policy says about it, or how providers are called.
+// Start reading at Open, then Issue, Verify and RevokeTx.
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/store"
+)
+
+// Errors of opening.
+var (
+	// ErrNoRegistry: there is no registry at the path, and none was to be made.
+	ErrNoRegistry = errors.New("no registry")
+	// ErrPepper: the pepper is missing, wrong, or not kept safely. Going on
+	// without it would match nothing and say nothing.
+	ErrPepper = errors.New("the registry's pepper cannot be used")
+)
+
+// Errors of single tokens.
+var (
+	// ErrNoToken: no token has that id.
+	ErrNoToken = errors.New("no such token")
+	// ErrDuplicate: the value is already a token of this registry.
+	ErrDuplicate = errors.New("the value is already a token of this registry")
+	// ErrInvalid: a request that can never succeed as it is.
+	ErrInvalid = errors.New("invalid request")
+)
+
+// Options of Open.
+type Options struct {
+	// Path of the database file. DefaultPath tells the usual one.
+	Path string
+	// Create makes a registry, and its pepper, when there is none.
+	Create bool
+	// Pepper says where the pepper is; zero is PepperFrom(os.Getenv).
+	Pepper PepperSource
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Actor is who audit events name unless a call says otherwise; empty is
+	// the user the process runs as.
+	Actor string
+}
+
+// DefaultPath is the registry's usual path: QUENCH_REGISTRY, or
+// quench/registry.db under XDG_STATE_HOME, which defaults to ~/.local/state.
+// It is empty when not even a home folder is known.
+func DefaultPath(getenv func(string) string) string {
+	if p := getenv("QUENCH_REGISTRY"); p != "" {
+		return p
+	}
+	return under(getenv, "XDG_STATE_HOME", ".local/state", "registry.db")
+}
+
+// under is name in the folder quench of an XDG base folder.
+func under(getenv func(string) string, xdg, fallback, name string) string {
+	base := getenv(xdg)
+	if !filepath.IsAbs(base) { // the XDG rules: relative paths are ignored
+		home := getenv("HOME")
+		if home == "" {
+			home, _ = os.UserHomeDir()
+		}
+		if home == "" {
+			return ""
+		}
+		base = filepath.Join(home, filepath.FromSlash(fallback))
+	}
+	return filepath.Join(base, "quench", name)
+}
+
+// Registry is an open registry. Its methods are safe for concurrent use.
+type Registry struct {
+	store *store.Store
+	now   func() time.Time
+	actor string
+	id    string // of the database: random, hex
+	keys  keys
+	log   *audit.Log
+	dirty bool
+
+	mu       sync.Mutex
+	prefixes []string // that tokens were issued with
+}
+
+// Open opens the registry at o.Path. Errors wrap ErrNoRegistry, ErrPepper, or
+// one of the store's.
+func Open(ctx context.Context, o Options) (*Registry, error) {
+	if o.Path == "" {
+		return nil, fmt.Errorf("%w: no path given and no home folder known; set QUENCH_REGISTRY", ErrNoRegistry)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Actor == "" {
+		o.Actor = processUser()
+	}
+	if o.Pepper.isZero() {
+		o.Pepper = PepperFrom(os.Getenv)
+	}
+	if err := o.Pepper.apart(o.Path); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, o.Path, store.Options{Create: o.Create})
+	if errors.Is(err, fs.ErrNotExist) && !o.Create {
+		return nil, fmt.Errorf("%w at %q: issue a token first", ErrNoRegistry, o.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{store: s, now: o.Now, actor: o.Actor}
+	if err := r.unlock(ctx, o); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// unlock reads the pepper and proves that it is the one of this database, or
+// binds a new database to it.
+func (r *Registry) unlock(ctx context.Context, o Options) error {
+	check, err := r.meta(ctx, r.store.Reader())
+	if err != nil {
+		return fmt.Errorf("opening registry %q: %w", o.Path, err)
+	}
+	if check == nil {
+		if !o.Create {
+			return fmt.Errorf("%w at %q: it was begun and never finished; issue a token first", ErrNoRegistry, o.Path)
+		}
+		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.bind(ctx, tx, o) })
+	} else {
+		err = r.unlockWith(o, check)
+	}
+	if err != nil {
+		return err
+	}
+	r.log, err = audit.NewLog(r.store.Reader(), r.id, r.keys.checkpoint, o.Pepper.checkpoints(r.id))
+	return err
+}
+
+// meta reads what the database says of itself; check is nil before bind.
+func (r *Registry) meta(ctx context.Context, q querier) (check []byte, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT key, value FROM meta")
+	if err != nil {
+		return nil, store.Explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		var value []byte
+		if err := rows.Scan(&key, &value); err != nil {
+			return nil, err
+		}
+		switch key {
+		case "id":
+			r.id = string(value)
+		case "key_check":
+			check = value
+		case "prefixes":
+			if err := json.Unmarshal(value, &r.prefixes); err != nil {
+				return nil, fmt.Errorf("%w: the list of prefixes: %w", store.ErrCorrupt, err)
+			}
+		}
+	}
+	return check, store.Explain(rows.Err())
+}
+
+// bind ties a new database to its pepper, made now if there is none.
+func (r *Registry) bind(ctx context.Context, tx *sql.Tx, o Options) error {
+	check, err := r.meta(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if check != nil { // another process was faster
+		return r.unlockWith(o, check)
+	}
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM tokens").Scan(&n); err != nil {
+		return err
+	}
+	if n > 0 {
+		return fmt.Errorf("%w: the database holds tokens and no key check; restore it from a backup", store.ErrCorrupt)
+	}
+	pepper, err := o.Pepper.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		pepper, err = o.Pepper.create()
+	}
+	if err != nil {
+		return err
+	}
+	id := make([]byte, 8)
+	rand.Read(id)
+	r.id = hex.EncodeToString(id)
+	r.keys = derive(pepper, r.id)
+	for k, v := range map[string][]byte{"id": []byte(r.id), "key_check": r.keys.check} {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES (?, ?)", k, v); err != nil {
+			return err
+		}
+	}
+	return r.append(ctx, tx, audit.Event{Kind: "registry.create", Details: map[string]string{"key_id": hex.EncodeToString(r.keys.id[:])}})
+}
+
+// unlockWith loads the pepper and compares it with the database's key check.
+func (r *Registry) unlockWith(o Options, check []byte) error {
+	pepper, err := o.Pepper.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: registry %q has one, and %s does not exist; bring the pepper back, no token can be recognised without it", ErrPepper, o.Path, o.Pepper)
+	}
+	if err != nil {
+		return err
+	}
+	r.keys = derive(pepper, r.id)
+	if !slices.Equal(r.keys.check, check) { // no secret: both are in the database's reach
+		return fmt.Errorf("%w: %s is not the one registry %q was made with; set QUENCH_PEPPER_FILE or QUENCH_PEPPER to that one", ErrPepper, o.Pepper, o.Path)
+	}
+	return nil
+}
+
+// Close writes a checkpoint if this process wrote to the audit log, and closes
+// the database.
+func (r *Registry) Close() error {
+	var err error
+	r.mu.Lock()
+	dirty := r.dirty
+	r.mu.Unlock()
+	if dirty {
+		err = r.log.Checkpoint(context.Background())
+	}
+	return errors.Join(err, r.store.Close())
+}
+
+// Store is the database, for packages that keep rows of their own beside the
+// registry's and change both in one transaction.
+func (r *Registry) Store() *store.Store { return r.store }
+
+// Now is the registry's clock, in UTC and whole microseconds, as times are
+// stored.
+func (r *Registry) Now() time.Time { return r.now().UTC().Truncate(time.Microsecond) }
+
+// Actor is who the registry's audit events name by default.
+func (r *Registry) Actor() string { return r.actor }
+
+// Audit is the log of this registry.
+func (r *Registry) Audit() *audit.Log { return r.log }
+
+// append writes an audit event, by default in the name of r.actor.
+func (r *Registry) append(ctx context.Context, tx *sql.Tx, e audit.Event) error {
+	if e.Actor == "" {
+		e.Actor = r.actor
+	}
+	r.mu.Lock()
+	r.dirty = true
+	r.mu.Unlock()
+	_, err := audit.Append(ctx, tx, r.Now(), e)
+	return err
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func processUser() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}

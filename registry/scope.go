@@ -1,0 +1,85 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A scope is action:resource, each side segments joined by '/', such as
+// read:repo/quench or deploy:*/staging. In a token's scope '*' stands for one
+// whole segment and '**', only as the last one, for one or more. No scope
+// grants nothing.
+
+// maxScope bounds a scope's length in bytes; a path of a web API fits many times.
+const maxScope = 512
+
+// maxScopes bounds the scopes of one token: Verify looks at each of them, and a
+// token that needs more is not scoped but a list of everything.
+const maxScopes = 10_000
+
+// checkScope says what is wrong with a scope. concrete refuses wildcards: what a
+// caller asks for is one thing.
+func checkScope(scope string, concrete bool) error {
+	bad := func(why string) error {
+		return fmt.Errorf("%w: scope %q: %s; a scope is action:resource, such as read:repo/quench, write:repo/* or read:**", ErrInvalid, clip(scope), why)
+	}
+	if len(scope) > maxScope {
+		return bad(fmt.Sprintf("longer than %d bytes", maxScope))
+	}
+	action, resource, ok := strings.Cut(scope, ":")
+	if !ok {
+		return bad("no ':'")
+	}
+	for _, side := range []string{action, resource} {
+		segs := strings.Split(side, "/")
+		for i, seg := range segs {
+			switch {
+			case seg == "":
+				return bad("an empty segment")
+			case seg == "*" || seg == "**":
+				if concrete {
+					return bad("a wildcard where one thing must be named")
+				}
+				if seg == "**" && i != len(segs)-1 {
+					return bad("'**' is not the last segment")
+				}
+			case strings.Trim(seg, scopeBytes) != "":
+				return bad(fmt.Sprintf("segment %q has characters other than letters, digits and . _ - @ +, or '*' beside others", seg))
+			}
+		}
+	}
+	return nil
+}
+
+const scopeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+"
+
+// covers reports whether scope, which may have wildcards, grants the concrete
+// want. Both are valid.
+func covers(scope, want string) bool {
+	sa, sr, _ := strings.Cut(scope, ":")
+	wa, wr, _ := strings.Cut(want, ":")
+	return coversSide(strings.Split(sa, "/"), strings.Split(wa, "/")) &&
+		coversSide(strings.Split(sr, "/"), strings.Split(wr, "/"))
+}
+
+func coversSide(pattern, want []string) bool {
+	for i, p := range pattern {
+		switch {
+		case i >= len(want):
+			return false
+		case p == "**":
+			return true
+		case p != "*" && p != want[i]:
+			return false
+		}
+	}
+	return len(pattern) == len(want)
+}
+
+// clip shortens what a user gave for an error message.
+func clip(s string) string {
+	if len(s) > 60 {
+		return s[:60] + "..."
+	}
+	return s
+}

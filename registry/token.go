@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/scanner"
+)
+
+// States of a token. Expired is not stored: it is live past its expiry.
+const (
+	Live      = "live"
+	Suspended = "suspended"
+	Revoked   = "revoked"
+	Expired   = "expired"
+)
+
+// Token is one credential as the registry knows it: everything but its bytes.
+type Token struct {
+	ID      string   `json:"id"`
+	Hint    string   `json:"hint"` // what may be shown of the value
+	Origin  string   `json:"origin"`
+	Owner   string   `json:"owner"`
+	Purpose string   `json:"purpose"`
+	Env     string   `json:"env"`
+	State   string   `json:"state"`
+	Scopes  []string `json:"scopes"`
+	Tags    []string `json:"tags,omitempty"`
+	// Provider issued it and can revoke it; empty is this registry.
+	Provider string `json:"provider,omitempty"`
+
+	CreatedAt     time.Time `json:"created_at"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"` // zero: never, or not known
+	RevokedAt     time.Time `json:"revoked_at,omitzero"`
+	RevokedBy     string    `json:"revoked_by,omitempty"`
+	RevokedReason string    `json:"revoked_reason,omitempty"`
+	LastUsedAt    time.Time `json:"last_used_at,omitzero"`
+	Uses          int64     `json:"uses"`
+
+	// Shape is what the scanner cuts candidates by.
+	Shape scanner.Shape `json:"-"`
+	// HardToFind names the contexts, such as "k=T", in which a scan would not
+	// find this token.
+	HardToFind []string `json:"hard_to_find,omitempty"`
+}
+
+// Filter narrows List; its zero value is every token.
+type Filter struct {
+	Owner string // exactly
+	State string // one of the states, Expired included
+	Tag   string // among the token's tags
+}
+
+const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
+	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find`
+
+// scanToken reads a row of tokenColumns; now decides whether it is expired.
+func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error) {
+	var t Token
+	var scopes, tags, hard string
+	var created int64
+	var expires, revoked, used sql.NullInt64
+	err := row.Scan(&t.ID, &t.Hint, &t.Origin, &t.Owner, &t.Purpose, &t.Env, &t.Provider, &scopes, &tags, &t.State, &created, &expires,
+		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard)
+	if err != nil {
+		return Token{}, err
+	}
+	for _, list := range []struct {
+		text string
+		to   *[]string
+	}{{scopes, &t.Scopes}, {tags, &t.Tags}, {hard, &t.HardToFind}} {
+		if err := json.Unmarshal([]byte(list.text), list.to); err != nil {
+			return Token{}, fmt.Errorf("%w: token %s: %w", store.ErrCorrupt, t.ID, err)
+		}
+	}
+	t.CreatedAt = time.UnixMicro(created).UTC()
+	t.ExpiresAt, t.RevokedAt, t.LastUsedAt = fromMicro(expires), fromMicro(revoked), fromMicro(used)
+	if t.State == Live && !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
+		t.State = Expired
+	}
+	return t, nil
+}
+
+func fromMicro(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}
+
+func toMicro(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// List returns the tokens of f, oldest first.
+func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
+	rows, err := r.store.Reader().QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
+		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags)))
+		ORDER BY created_at, id`, f.Owner, f.Tag)
+	if err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
+	}
+	defer rows.Close()
+	var all []Token
+	now := r.Now()
+	for rows.Next() {
+		t, err := scanToken(rows, now)
+		if err != nil {
+			return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
+		}
+		if f.State == "" || f.State == t.State {
+			all = append(all, t)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
+	}
+	return all, nil
+}
+
+// Token returns the token with the id; ErrNoToken when there is none.
+func (r *Registry) Token(ctx context.Context, id string) (Token, error) {
+	t, err := r.tokenBy(ctx, r.store.Reader(), "id = ?", id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Token{}, noToken(id)
+	}
+	if err != nil {
+		return Token{}, fmt.Errorf("reading token %q: %w", clip(id), store.Explain(err))
+	}
+	return t, nil
+}
+
+func (r *Registry) tokenBy(ctx context.Context, q querier, where string, args ...any) (Token, error) {
+	return scanToken(q.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE "+where, args...), r.Now())
+}
+
+// noToken never repeats an id that could be a token given by mistake.
+func noToken(id string) error {
+	if len(id) > 2*idLen || strings.ContainsAny(id, "_ ") {
+		return fmt.Errorf("%w; an id has %d characters, as token list shows (a token's value is never an argument)", ErrNoToken, idLen)
+	}
+	return fmt.Errorf("%w: %q; see token list", ErrNoToken, id)
+}

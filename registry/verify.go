@@ -1,0 +1,146 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// Reasons of a Verdict.
+const (
+	ReasonValid      = "valid"
+	ReasonUnknown    = "unknown"   // not a token of this registry
+	ReasonMalformed  = "malformed" // cannot be one: a wrong checksum, or no token at all
+	ReasonExpired    = "expired"
+	ReasonRevoked    = "revoked"
+	ReasonSuspended  = "suspended"
+	ReasonOutOfScope = "out_of_scope"
+)
+
+// Use tells Verify what the token is shown for.
+type Use struct {
+	// Scope is the one thing asked for, action:resource without wildcards;
+	// empty asks only whether the token is alive.
+	Scope string
+	// Client says in words who showed it, such as an address.
+	Client string
+}
+
+// Verdict is the answer of Verify.
+type Verdict struct {
+	Valid  bool   `json:"valid"`
+	Reason string `json:"reason"`
+	Token  *Token `json:"token,omitempty"` // nil when unknown or malformed
+}
+
+// Verify says whether value is a live token that may do use.Scope, and if not,
+// why. The use is recorded before the answer is given: refusals and the first
+// use as audit events, every use in the token's row. An error means no answer,
+// and must be treated as a refusal.
+//
+// The state is read under the write lock, so a revocation that returned before
+// Verify was called is always seen.
+func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Verdict, error) {
+	if use.Scope != "" {
+		if err := checkScope(use.Scope, true); err != nil {
+			return Verdict{}, fmt.Errorf("verifying a token: %w", err)
+		}
+	}
+	var v Verdict
+	err := r.store.InTx(ctx, func(tx *sql.Tx) (err error) {
+		v, err = r.judge(ctx, tx, value, use)
+		if err != nil {
+			return err
+		}
+		return r.record(ctx, tx, &v, use)
+	})
+	if err != nil {
+		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
+	}
+	return v, nil
+}
+
+// judge decides in the order of cost: form, MAC, state, expiry, scope.
+func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, use Use) (Verdict, error) {
+	if !r.wellFormed(value) {
+		return Verdict{Reason: ReasonMalformed}, nil
+	}
+	mac := value.MAC(r.keys.mac)
+	// The index is searched by a keyed MAC that the caller cannot choose, so
+	// the time it takes tells nothing of the tokens in it.
+	t, err := r.tokenBy(ctx, tx, "mac = ? AND key_id = ?", mac[:], r.keys.id[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		return Verdict{Reason: ReasonUnknown}, nil
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	v := Verdict{Token: &t}
+	switch t.State {
+	case Live:
+		v.Reason = ReasonValid
+		if use.Scope != "" && !t.Allows(use.Scope) {
+			v.Reason = ReasonOutOfScope
+		}
+	case Expired, Revoked, Suspended:
+		v.Reason = t.State
+	default:
+		return Verdict{}, fmt.Errorf("token %s has the unknown state %q", t.ID, t.State)
+	}
+	v.Valid = v.Reason == ReasonValid
+	return v, nil
+}
+
+// wellFormed is the offline check: lengths, and the checksum of what claims to
+// be one of our own.
+func (r *Registry) wellFormed(value secret.Secret) bool {
+	if value.Len() < minImport || value.Len() > maxImport {
+		return false
+	}
+	p, ok := rules.ParseToken(value.Reveal())
+	return ok || !r.ownBrand(p.Brand)
+}
+
+// Allows reports whether one of the token's scopes grants want, a valid scope
+// without wildcards.
+func (t *Token) Allows(want string) bool {
+	for _, s := range t.Scopes {
+		if covers(s, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// record writes the use down.
+func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) error {
+	details := map[string]string{"reason": v.Reason}
+	if use.Scope != "" {
+		details["scope"] = use.Scope
+	}
+	if use.Client != "" {
+		details["client"] = use.Client
+	}
+	e := audit.Event{Kind: "token.refuse", Details: details}
+	if v.Token != nil {
+		e.TokenID = v.Token.ID
+	}
+	if !v.Valid {
+		return r.append(ctx, tx, e)
+	}
+	first := v.Token.Uses == 0
+	v.Token.Uses++
+	v.Token.LastUsedAt = r.Now()
+	_, err := tx.ExecContext(ctx, "UPDATE tokens SET uses = uses + 1, last_used_at = ? WHERE id = ?", v.Token.LastUsedAt.UnixMicro(), v.Token.ID)
+	if err != nil || !first {
+		return err
+	}
+	e.Kind = "token.first_use"
+	delete(details, "reason")
+	return r.append(ctx, tx, e)
+}
