@@ -44,3 +44,23 @@ func (c *Coverage) Complete() bool {
 
 // Nothing reports whether not a single item was read.
 func (c *Coverage) Nothing() bool { return c.Items == 0 }
+
+// Add adds what another scan covered, and how long it took.
+func (c *Coverage) Add(d Coverage) {
+	c.Items += d.Items
+	c.Blobs += d.Blobs
+	c.Files += d.Files
+	c.Bytes += d.Bytes
+	if c.Skipped == nil {
+		c.Skipped = map[sources.Reason]int64{}
+	}
+	for r, n := range d.Skipped {
+		c.Skipped[r] += n
+	}
+	c.Unread = append(c.Unread, d.Unread[:min(len(d.Unread), maxUnread-min(maxUnread, len(c.Unread)))]...)
+	c.Commits += d.Commits
+	c.Refs += d.Refs
+	c.Repositories += d.Repositories
+	c.Elapsed += d.Elapsed
+	c.Interrupted = c.Interrupted || d.Interrupted
+}

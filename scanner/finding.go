@@ -29,8 +29,11 @@ type Match struct {
 	// "db_password".
 	Key string
 	// Masked is the line of the secret with every secret found on it masked,
-	// at most maskedLine bytes.
+	// at most contextLen bytes on each side of the secret.
 	Masked string
+	// Context is the same with this secret and all that looks like one masked,
+	// and nothing else: FindingID is made of it.
+	Context string
 	// Token is set when the registry knows the secret.
 	Token *KnownToken
 	// Why lists in words what the confidence rests on.

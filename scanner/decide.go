@@ -1,0 +1,168 @@
+package scanner
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+
+	"github.com/quench-dev/quench/rules"
+)
+
+// raw is a decided match inside a buffer, before spans, lines and secrets are
+// made of it.
+type raw struct {
+	rule       *rules.Rule
+	start, end int
+	entropy    float64
+	key        string
+	token      *KnownToken
+	why        []string
+	confidence rules.Confidence
+}
+
+// maxTrials bounds the searches at one anchor of a rule that is not Prefixed.
+// A trial beyond the first is only needed when an earlier match lies in the
+// same window without touching the keyword; eight such neighbours do not occur
+// in text, and the bound keeps hostile text linear.
+const maxTrials = 8
+
+// decide says whether the rule matches at one occurrence of its keyword. Its
+// answer depends only on the rule's window around the anchor plus one byte on
+// each side: never on an earlier match, on where a buffer starts, or on what
+// lies beyond. That is what lets streams, deltas and fast paths agree.
+//
+// A refusal comes with its reason in words, which quote nothing of the text.
+func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
+	c := a.rule
+	if err := c.compile(); err != nil {
+		return raw{}, err.Error()
+	}
+	lo, hi := window(buf, a)
+	var loc []int
+	var base int
+	if c.rule.Prefixed {
+		loc, base = c.matchAt(buf, a.start, hi)
+	} else {
+		loc, base = c.search(buf, lo, hi, a)
+	}
+	if loc == nil {
+		return raw{}, "the pattern does not match here"
+	}
+	s, end := loc[2*c.group]+base, loc[2*c.group+1]+base
+	if loc[2*c.group] < 0 || s == end {
+		return raw{}, "the pattern matches without its secret"
+	}
+	return judge(c.rule, buf, s, end)
+}
+
+// window is the span that a match around a can touch: Width to either side,
+// ended by a line feed unless the rule is Multiline, and one byte more on each
+// side for \b.
+func window(buf []byte, a anchor) (lo, hi int) {
+	r := a.rule.rule
+	lo, hi = max(0, a.end-r.Width-1), min(len(buf), a.start+r.Width+1)
+	if !r.Multiline {
+		if i := bytes.LastIndexByte(buf[lo:a.start], '\n'); i >= 0 {
+			lo += i
+		}
+		if i := bytes.IndexByte(buf[a.end:max(a.end, hi)], '\n'); i >= 0 {
+			hi = a.end + i + 1
+		}
+	}
+	return lo, hi
+}
+
+// matchAt tries a match that begins exactly at start.
+func (c *compiled) matchAt(buf []byte, start, hi int) (loc []int, base int) {
+	if start > 0 {
+		loc = c.after.FindSubmatchIndex(buf[start-1 : hi])
+		return loc, start - 1
+	}
+	return c.at.FindSubmatchIndex(buf[:hi]), 0
+}
+
+// search finds the first match in the window that holds the keyword.
+func (c *compiled) search(buf []byte, lo, hi int, a anchor) (loc []int, base int) {
+	for try, from := 0, lo; try < maxTrials && from <= a.start; try++ {
+		loc = c.find.FindSubmatchIndex(buf[from:hi])
+		if loc == nil || loc[2]+from > a.start {
+			return nil, 0
+		}
+		if loc[3]+from >= a.end {
+			return loc, from
+		}
+		from += loc[2] + 1
+	}
+	return nil, 0
+}
+
+// judge applies what a rule asks of the secret itself.
+func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
+	before, after := -1, -1
+	if s > 0 {
+		before = int(buf[s-1])
+	}
+	if end < len(buf) {
+		after = int(buf[end])
+	}
+	sec := buf[s:end]
+	if !r.BoundaryOK(before, after) {
+		return raw{}, "more characters of a token stand right beside it"
+	}
+	m = raw{rule: r, start: s, end: end, entropy: Entropy(sec), confidence: r.Confidence}
+	if refusal = random(m, sec); refusal != "" {
+		return raw{}, refusal
+	}
+	if r.Shape != "" {
+		switch res := rules.CheckShape(r.Shape, sec); res.State {
+		case rules.ShapeInvalid:
+			return raw{}, "the offline check " + r.Shape + " fails: " + res.Why
+		case rules.ShapeValid:
+			m.why = append(m.why, res.Why)
+		}
+	}
+	return m, ""
+}
+
+// random refuses secrets below the rule's entropy and those with a stop word.
+func random(m raw, sec []byte) (refusal string) {
+	if m.entropy < m.rule.Entropy {
+		return fmt.Sprintf("entropy %.2f is below %.2f bits per character", m.entropy, m.rule.Entropy)
+	}
+	if w := stopWord(sec, m.rule.StopWords); w != "" {
+		return fmt.Sprintf("it holds the stop word %q", w)
+	}
+	return ""
+}
+
+func stopWord(sec []byte, stop []string) string {
+	if len(stop) == 0 {
+		return ""
+	}
+	low := lowerASCII(sec)
+	for _, w := range stop {
+		if bytes.Contains(low, lowerASCII([]byte(w))) {
+			return w
+		}
+	}
+	return ""
+}
+
+// Entropy is the Shannon entropy of b's byte distribution, in bits per byte.
+func Entropy(b []byte) float64 {
+	if len(b) == 0 {
+		return 0
+	}
+	var count [256]int
+	for _, c := range b {
+		count[c]++
+	}
+	h, n := 0.0, float64(len(b))
+	for _, k := range count {
+		if k > 0 {
+			p := float64(k) / n
+			h -= p * math.Log2(p)
+		}
+	}
+	return h
+}

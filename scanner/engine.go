@@ -1,0 +1,144 @@
+package scanner
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wasilibs/go-re2"
+	"github.com/wasilibs/go-re2/experimental"
+
+	"github.com/quench-dev/quench/rules"
+)
+
+// Options choose how an Engine works. The zero value is right for most.
+type Options struct {
+	// Known is asked about every token-like run; nil means no registry.
+	Known Known
+	// DecodeDepth is how many encodings deep the engine looks into a value; 0
+	// means 3: an encoded Kubernetes secret inside an encoded manifest inside
+	// an encoded log line. More only helps those who hide on purpose. A
+	// negative depth decodes nothing.
+	DecodeDepth int
+}
+
+// RegistryRule stands for matches that no rule made: the registry itself knew
+// the run.
+var RegistryRule = &rules.Rule{
+	ID:          "issued-token",
+	Description: "Token issued by this organisation",
+	Provider:    "registry",
+	Confidence:  rules.High,
+}
+
+// Engine decides matches. It is immutable and safe for concurrent use; its
+// patterns are compiled when a keyword first asks for them.
+type Engine struct {
+	set     *rules.Set
+	known   Known
+	depth   int
+	line    []*compiled // rules decided within a line, KindPattern
+	multi   []*compiled // rules whose match may hold a line feed
+	assign  []*assignment
+	lineKw  *anchorTable
+	multiKw *anchorTable
+	// lineWidth and multiWidth are the longest windows of their class in
+	// bytes: what a Stream must see after an anchor to decide it.
+	lineWidth, multiWidth int
+}
+
+// compiled is a pattern rule and its expressions, made when first needed.
+type compiled struct {
+	rule *rules.Rule
+	once sync.Once
+	// at matches at the first byte of its input, after at the second; they
+	// serve Prefixed rules. find searches, for all others. All hold the
+	// pattern as their first group, so that of the rule's groups is one more.
+	at, after, find *re2.Regexp
+	group           int
+	err             error
+	failed          atomic.Bool // err is set, for those who did not call compile
+}
+
+// New makes an Engine of the rules in set. Patterns were checked by the loader
+// and compile later, so New is cheap.
+func New(set *rules.Set, o Options) (*Engine, error) {
+	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth}
+	if e.depth == 0 {
+		e.depth = 3
+	}
+	for _, r := range set.Rules() {
+		if r.Kind == rules.KindAssignment {
+			a := newAssignment(r)
+			e.assign = append(e.assign, a)
+			e.lineWidth = max(e.lineWidth, a.width())
+			continue
+		}
+		if r.Width <= 0 {
+			return nil, fmt.Errorf("rule %q: its pattern has no bounded width; set maxlen", r.ID)
+		}
+		c := &compiled{rule: r}
+		if r.Multiline {
+			e.multi = append(e.multi, c)
+			e.multiWidth = max(e.multiWidth, r.Width)
+		} else {
+			e.line = append(e.line, c)
+			e.lineWidth = max(e.lineWidth, r.Width)
+		}
+	}
+	e.lineWidth = max(e.lineWidth, maxKnown)
+	e.lineKw, e.multiKw = newAnchorTable(e.line), newAnchorTable(e.multi)
+	return e, nil
+}
+
+// compile makes the expressions. The loader has tried the pattern with Go's
+// parser, which takes the same syntax; an error here is a defect worth a clear
+// word and is reported once by the caller.
+func (c *compiled) compile() error {
+	c.once.Do(func() {
+		r := c.rule
+		build := func(format string) *re2.Regexp {
+			re, err := experimental.CompileLatin1(fmt.Sprintf(format, r.Pattern))
+			if err != nil && c.err == nil {
+				c.err = fmt.Errorf("rule %q: RE2 refuses its pattern: %w", r.ID, err)
+			}
+			return re
+		}
+		if r.Prefixed {
+			c.at, c.after = build(`\A(%s)`), build(`(?s:\A.)(%s)`)
+		} else {
+			c.find = build(`(%s)`)
+		}
+		c.group = r.Group
+		if re := c.at; c.err == nil {
+			if re == nil {
+				re = c.find
+			}
+			groups := re.NumSubexp() - 1
+			if c.group == 0 && groups == 1 {
+				c.group = 1
+			}
+			if c.group > groups {
+				c.err = fmt.Errorf("rule %q: secret_group %d of %d", r.ID, c.group, groups)
+			}
+			c.group++
+		}
+		c.failed.Store(c.err != nil)
+	})
+	return c.err
+}
+
+// Err reports the rules whose patterns RE2 refused while the engine worked.
+// Their matches are missing, so a scan with such an error is not complete.
+func (e *Engine) Err() error {
+	var errs []error
+	for _, cs := range [][]*compiled{e.line, e.multi} {
+		for _, c := range cs {
+			if c.failed.Load() {
+				errs = append(errs, c.err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

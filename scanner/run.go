@@ -1,0 +1,287 @@
+package scanner
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/panjf2000/ants/v2"
+
+	"github.com/quench-dev/quench/sources"
+)
+
+// RunOptions say how Run works and who hears of what it finds.
+type RunOptions struct {
+	// Workers is how many items are read at the same time; 0 means one per CPU.
+	Workers int
+	// Hit is told of each secret as soon as it is decided. It is called from
+	// the workers, several at once, and holds its worker up while it runs.
+	Hit func(Hit)
+	// Finding is told of each finding once attribution is complete, one call
+	// at a time.
+	Finding func(Finding)
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// readSize is how much of an item is read at a time. It is much longer than
+// the windows kept between two reads, so that little is moved twice, and short
+// enough that the buffers of all workers stay in the second-level cache.
+const readSize = 256 << 10
+
+// maxUnread bounds the list of unread things shown; all are counted.
+const maxUnread = 20
+
+// Run reads every item of src through a pool of workers and emits its hits and
+// findings. Findings in a repository are emitted when the source is done, once
+// per rule, secret and path, with their first commit; all others as they are
+// decided. An item that cannot be read is counted in the coverage and stops
+// nothing. The error is the source's own; the coverage is true either way.
+func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Coverage, error) {
+	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}}
+	if r.o.Now == nil {
+		r.o.Now = time.Now
+	}
+	if _, err := rand.Read(r.key[:]); err != nil {
+		return r.cov, fmt.Errorf("making a key for this scan: %w", err)
+	}
+	start := r.o.Now()
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	pool, err := ants.NewPool(workers, ants.WithDisablePurge(true))
+	if err != nil {
+		return r.cov, fmt.Errorf("starting %d workers: %w", workers, err)
+	}
+	var wg sync.WaitGroup
+	seq := 0
+	err = src.Items(ctx, func(it sources.Item) error {
+		if it.Skip != nil {
+			r.skip(it.Origin, it.Skip)
+			return nil
+		}
+		n := seq
+		seq++
+		wg.Add(1)
+		if err := pool.Submit(func() { defer wg.Done(); r.item(ctx, n, it) }); err != nil {
+			wg.Done()
+			return fmt.Errorf("handing %q to a worker: %w", it.Origin.Path, err)
+		}
+		return nil
+	})
+	wg.Wait()
+	pool.Release()
+	r.flush()
+	if c, ok := src.(sources.Counter); ok {
+		r.cov.Counts = c.Counts()
+	}
+	r.cov.Elapsed = r.o.Now().Sub(start)
+	if ctx.Err() != nil {
+		r.cov.Interrupted = true
+		if errors.Is(err, ctx.Err()) {
+			err = nil
+		}
+	}
+	return r.cov, err
+}
+
+// run is the state of one Run.
+type run struct {
+	engine *Engine
+	o      RunOptions
+	key    [32]byte // of the MACs that tell equal secrets apart from others
+
+	mu   sync.Mutex
+	cov  Coverage
+	held map[heldKey]*heldFinding
+}
+
+type heldKey struct {
+	rule, path string
+	mac        [32]byte
+}
+
+// heldFinding waits until all blobs of its repository are seen.
+type heldFinding struct {
+	Finding
+	seq   int // of the earliest item that holds it: history comes oldest first
+	blobs map[string]struct{}
+}
+
+func (r *run) skip(o sources.Origin, s *sources.Skip) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cov.Skipped[s.Reason]++
+	if s.Reason.Wanted() && len(r.cov.Unread) < maxUnread {
+		u := Unread{What: what(o), Reason: s.Reason}
+		if s.Err != nil {
+			u.Err = s.Err.Error()
+		}
+		r.cov.Unread = append(r.cov.Unread, u)
+	}
+}
+
+// what names an item for people.
+func what(o sources.Origin) string {
+	switch {
+	case o.Path != "" && o.Commit != "":
+		return o.Path + "@" + o.Commit[:min(10, len(o.Commit))]
+	case o.Path != "":
+		return o.Path
+	case o.Blob != "":
+		return o.Blob
+	case o.Commit != "":
+		return o.Commit
+	case o.Root != "":
+		return o.Root
+	}
+	return o.Source
+}
+
+// item reads one item to its end.
+func (r *run) item(ctx context.Context, seq int, it sources.Item) {
+	defer func() {
+		if p := recover(); p != nil {
+			// The value of a panic may quote content; its type may not.
+			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
+		}
+	}()
+	n, err := r.read(ctx, seq, it)
+	r.mu.Lock()
+	r.cov.Bytes += n
+	if err == nil {
+		r.cov.Items++
+		if it.Origin.Blob != "" {
+			r.cov.Blobs++
+		} else {
+			r.cov.Files++
+		}
+	}
+	r.mu.Unlock()
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	var s *sources.SkipError
+	if errors.As(err, &s) {
+		r.skip(it.Origin, &sources.Skip{Reason: s.Reason, Err: s.Err})
+		return
+	}
+	r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: err})
+}
+
+func (r *run) read(ctx context.Context, seq int, it sources.Item) (int64, error) {
+	rc, err := it.Open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer rc.Close()
+	s := r.engine.NewStream(func(m Match) { r.match(seq, it.Origin, m) })
+	size := readSize
+	if it.Size >= 0 && it.Size < readSize {
+		size = int(it.Size) + 1 // one more, so that the last read sees the end
+	}
+	buf := make([]byte, size)
+	var total int64
+	for {
+		n, err := rc.Read(buf)
+		total += int64(n)
+		if n > 0 {
+			s.Write(buf[:n])
+		}
+		if err == io.EOF {
+			s.Close()
+			return total, nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			s.Close() // what was read is decided: nothing found is lost
+			return total, err
+		}
+	}
+}
+
+// match takes a decided match to its two events.
+func (r *run) match(seq int, o sources.Origin, m Match) {
+	m.Start += o.Offset
+	m.End += o.Offset
+	if o.Line > 1 {
+		m.Line += o.Line - 1
+		m.EndLine += o.Line - 1
+	}
+	h := Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
+	if m.Token == nil && !inPath(m.Rule, o.Path) {
+		return // path filters never keep a token of ours from being matched
+	}
+	if r.o.Hit != nil {
+		r.o.Hit(h)
+	}
+	f := Finding{Hit: h}
+	if o.Source != "git" && o.Source != "worktree" {
+		f.ID = findingID(f)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.o.Finding != nil {
+			r.o.Finding(f)
+		}
+		return
+	}
+	r.hold(seq, f)
+}
+
+func findingID(f Finding) string {
+	return FindingID(f.Rule.ID, f.Origin.Path, f.Key, f.Context, f.Secret)
+}
+
+// hold keeps a repository's finding until all its blobs are seen.
+func (r *run) hold(seq int, f Finding) {
+	k := heldKey{f.Rule.ID, f.Origin.Path, f.Secret.MAC(r.key[:])}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		r.held = map[heldKey]*heldFinding{}
+	}
+	h := r.held[k]
+	if h == nil {
+		h = &heldFinding{Finding: f, seq: seq, blobs: map[string]struct{}{}}
+		r.held[k] = h
+	}
+	if b := f.Origin.Blob; b != "" {
+		h.blobs[b] = struct{}{}
+	}
+	inHead := mergeInHead(h.Origin.InHead, f.Origin.InHead)
+	if seq < h.seq || seq == h.seq && f.Start < h.Start {
+		h.Finding, h.seq = f, seq
+	}
+	h.Origin.InHead = inHead
+}
+
+func mergeInHead(a, b *bool) *bool {
+	if a == nil || b != nil && *b {
+		return b
+	}
+	return a
+}
+
+// flush emits what was held, in the order of the history.
+func (r *run) flush() {
+	list := make([]*heldFinding, 0, len(r.held))
+	for _, h := range r.held {
+		h.Blobs = len(h.blobs)
+		h.ID = findingID(h.Finding)
+		list = append(list, h)
+	}
+	sortHeld(list)
+	for _, h := range list {
+		if r.o.Finding != nil {
+			r.o.Finding(h.Finding)
+		}
+	}
+}

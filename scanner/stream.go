@@ -1,0 +1,346 @@
+package scanner
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// Stream decides the matches of one text that comes in pieces. Whatever the
+// pieces, the matches are those of the whole text.
+//
+// Every decision looks at a bounded window around its anchor, so an anchor is
+// decided as soon as its window is complete: at the end of its line for most
+// rules, or when enough bytes followed. The buffer keeps only what undecided
+// anchors can still look back at. A Stream is used by one goroutine.
+type Stream struct {
+	e     *Engine
+	emit  func(Match)
+	depth int
+	via   []string
+
+	buf  []byte
+	base int64 // offset of buf[0] in the text
+	// newlines before base, and the offset of the line that holds base
+	lines     int
+	lineStart int64
+
+	line    int          // anchors of line rules before this position are decided
+	lastNL  int          // position after the last line feed, -1 when none is buffered
+	pending []pendingRaw // decided, sorted by start; kept while something may overlap
+	multi   int          // anchors of Multiline rules before this position were seen
+	waiting []waitingAnchor
+	encoded encodedRuns
+}
+
+// waitingAnchor is an anchor of a Multiline rule whose window is not complete.
+type waitingAnchor struct {
+	anchor
+	flushed bool // Flush emitted a match ending at flushedEnd
+	end     int
+}
+
+type pendingRaw struct {
+	raw
+	emitted bool
+}
+
+// contextLen is how much of a line is shown before and after a secret, in
+// bytes: two of them and a redacted secret fill two terminal lines.
+const contextLen = 80
+
+// margin is what a shown line can depend on beyond a match: contextLen, and
+// the part of a token-like run that its edge cuts.
+const margin = contextLen + maskRun
+
+// NewStream starts a text. emit is called from Write, Flush and Close, in
+// order of the text for matches of one kind.
+func (e *Engine) NewStream(emit func(Match)) *Stream {
+	return &Stream{e: e, emit: emit}
+}
+
+// ScanBytes decides all matches in b as one whole text, sorted by position.
+func (e *Engine) ScanBytes(b []byte) []Match {
+	return e.scanView(b, 0, nil)
+}
+
+func (e *Engine) scanView(b []byte, depth int, via []string) []Match {
+	var out []Match
+	s := e.NewStream(func(m Match) { out = append(out, m) })
+	s.depth, s.via, s.buf = depth, via, b
+	s.process(true)
+	slices.SortStableFunc(out, func(a, b Match) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Rule.ID, b.Rule.ID))
+	})
+	return out
+}
+
+// Write adds p to the text and emits what it decides. It never fails.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.buf = append(s.buf, p...)
+	s.process(false)
+	s.drop()
+	return len(p), nil
+}
+
+// Flush decides Multiline rules as if the text ended here, for a live source
+// that has gone quiet, and goes on afterwards; nothing is emitted twice.
+func (s *Stream) Flush() {
+	s.findMulti(len(s.buf))
+	for i := range s.waiting {
+		w := &s.waiting[i]
+		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) {
+			w.flushed, w.end = true, m.end
+			s.send(m)
+		}
+	}
+}
+
+// Close ends the text and decides what is left.
+func (s *Stream) Close() {
+	s.process(true)
+}
+
+// Settled is the offset before which everything is decided and emitted: where
+// a reader that resumes later must begin again.
+func (s *Stream) Settled() int64 {
+	at := min(s.line, s.multi, s.encoded.keep())
+	if len(s.waiting) > 0 {
+		at = min(at, s.waiting[0].start)
+	}
+	for _, p := range s.pending {
+		if !p.emitted {
+			at = min(at, p.start)
+		}
+	}
+	return s.base + int64(max(0, at))
+}
+
+// Buffered is how many bytes the stream's buffer can hold at present.
+func (s *Stream) Buffered() int { return cap(s.buf) }
+
+func (s *Stream) process(final bool) {
+	n := len(s.buf)
+	if i := bytes.LastIndexByte(s.buf[min(s.line, n):], '\n'); i >= 0 {
+		s.lastNL = min(s.line, n) + i + 1
+	}
+	w := s.e.lineWidth
+	hi := max(s.line, s.lastNL, n-w-margin-1)
+	settled := max(s.lastNL, hi-w-margin, 0)
+	if final {
+		hi, settled = n, n
+	}
+	if hi > s.line {
+		s.decideLine(hi)
+		s.line = hi
+	}
+	s.settle(settled)
+	s.findMulti(n)
+	s.decideMulti(final)
+	s.decodeRuns(s.buf[:settled], final)
+}
+
+// decideLine decides all anchors of line rules, assignments and known tokens
+// that start before hi.
+func (s *Stream) decideLine(hi int) {
+	add := func(m raw) { s.pending = append(s.pending, pendingRaw{raw: m}) }
+	s.e.lineKw.find(s.buf, s.line, hi, func(a anchor) {
+		if m, refusal := s.e.decide(s.buf, a); refusal == "" {
+			add(m)
+		}
+	})
+	for _, a := range s.e.assign {
+		a.find(s.buf, s.line, hi, add)
+	}
+	if s.e.known != nil {
+		findKnown(s.e.known, s.buf, s.line, hi, func(start, end int, t KnownToken) {
+			add(raw{rule: RegistryRule, start: start, end: end, entropy: Entropy(s.buf[start:end]), token: &t,
+				confidence: rules.High, why: []string{"issued by this registry"}})
+		})
+	}
+	slices.SortStableFunc(s.pending, func(a, b pendingRaw) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end), cmp.Compare(a.rule.ID, b.rule.ID))
+	})
+}
+
+// settle emits what nothing undecided can overlap any more: all that ends by
+// upTo. Which of several overlapping matches stays is told pair by pair, so it
+// does not depend on the pieces the text came in.
+func (s *Stream) settle(upTo int) {
+	for i := range s.pending {
+		p := &s.pending[i]
+		if p.emitted || p.end > upTo {
+			continue
+		}
+		p.emitted = true
+		m := p.raw
+		if s.overruled(i, &m) {
+			continue
+		}
+		s.send(m)
+	}
+}
+
+// overruled reports whether pending[i] gives way to another match, and takes
+// over what a weaker match of the same span knew.
+func (s *Stream) overruled(i int, m *raw) bool {
+	for j := range s.pending {
+		o := &s.pending[j].raw
+		if o.start >= m.end {
+			break
+		}
+		if j == i || o.end <= m.start {
+			continue
+		}
+		same := o.start == m.start && o.end == m.end
+		switch {
+		case same && o.rule == m.rule:
+			if j < i {
+				return true // several keywords in one match
+			}
+		case m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment:
+			return true
+		case o.rule.Kind == rules.KindAssignment && m.key == "":
+			if o.start <= m.start && m.end <= o.end {
+				m.key = o.key
+			}
+		}
+		if same && m.rule == RegistryRule && o.rule.Kind != rules.KindAssignment {
+			return true
+		}
+		if same && o.rule == RegistryRule && m.token == nil {
+			m.token = o.token
+			m.why = append(slices.Clone(m.why), o.why...)
+			m.confidence = rules.High
+		}
+	}
+	return false
+}
+
+// findMulti collects the anchors of Multiline rules. The last bytes wait, since
+// a keyword may be cut by the end of the buffer.
+func (s *Stream) findMulti(n int) {
+	hi := min(n, max(s.multi, n-s.e.multiKw.longest+1))
+	if !s.e.multiKw.breaks {
+		hi = max(hi, s.lastNL)
+	}
+	s.e.multiKw.find(s.buf, s.multi, hi, func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
+	s.multi = hi
+}
+
+// decideMulti decides the anchors of Multiline rules whose window is complete.
+func (s *Stream) decideMulti(final bool) {
+	if final {
+		s.e.multiKw.find(s.buf, s.multi, len(s.buf), func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
+		s.multi = len(s.buf)
+	}
+	left := s.waiting[:0]
+	for _, w := range s.waiting {
+		if !final && w.start+w.rule.rule.Width+margin+1 > len(s.buf) {
+			left = append(left, w)
+			continue
+		}
+		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) {
+			s.send(m)
+		}
+	}
+	s.waiting = left
+}
+
+// decodeRuns looks into the base64 runs of text, the settled part of the
+// buffer.
+func (s *Stream) decodeRuns(text []byte, final bool) {
+	if s.e.depth < 0 || s.depth >= s.e.depth {
+		s.encoded.pos = len(text)
+		return
+	}
+	s.encoded.find(text, final, func(g segment) {
+		plain, ok := decodeBase64(text[g.start:g.end])
+		if !ok {
+			return
+		}
+		for _, m := range s.e.scanView(plain, s.depth+1, append(slices.Clone(s.via), "base64")) {
+			if !g.owns(m.Start / 3 * 4) {
+				continue
+			}
+			start := g.start + int(m.Start/3*4)
+			s.place(&m, start, min(g.end, g.start+int((m.End+2)/3*4)))
+			s.emit(m)
+		}
+	})
+}
+
+// send makes a Match of a decided raw one.
+func (s *Stream) send(r raw) {
+	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence,
+		Secret: secret.New(s.buf[r.start:r.end]), DecodedVia: s.via}
+	s.place(&m, r.start, r.end)
+	s.emit(m)
+}
+
+// place fills in where in the text the buffer's span start:end lies.
+func (s *Stream) place(m *Match, start, end int) {
+	m.Start, m.End = s.base+int64(start), s.base+int64(end)
+	m.Line, m.Column = s.lineOf(start)
+	m.EndLine, m.EndColumn = s.lineOf(end - 1)
+	m.Masked, m.Context = s.masked(start, end)
+}
+
+// lineOf gives line and column, from 1, of a position in the buffer.
+func (s *Stream) lineOf(pos int) (line, column int) {
+	before := s.buf[:pos]
+	line = 1 + s.lines + bytes.Count(before, newline)
+	if i := bytes.LastIndexByte(before, '\n'); i >= 0 {
+		return line, pos - i
+	}
+	return line, int(s.base+int64(pos)-s.lineStart) + 1
+}
+
+var newline = []byte{'\n'}
+
+// drop forgets what no undecided anchor can look at.
+func (s *Stream) drop() {
+	back := 2 * (s.e.lineWidth + margin)
+	keep := min(s.line-back, s.multi-margin, s.encoded.keep()-margin)
+	for _, w := range s.waiting {
+		keep = min(keep, w.start-w.rule.rule.Width-margin)
+	}
+	kept := s.pending[:0]
+	for _, p := range s.pending {
+		if !p.emitted || p.end > s.line-back {
+			kept = append(kept, p)
+			keep = min(keep, p.start-margin)
+		}
+	}
+	clear(s.pending[len(kept):])
+	s.pending = kept
+	// Moving the tail costs as much as it is long: move when at least as much
+	// is dropped, so that each byte moves at most once on average.
+	if keep < len(s.buf)/2 || keep <= 0 {
+		return
+	}
+	gone := s.buf[:keep]
+	s.lines += bytes.Count(gone, newline)
+	if i := bytes.LastIndexByte(gone, '\n'); i >= 0 {
+		s.lineStart = s.base + int64(i) + 1
+	}
+	s.buf = s.buf[:copy(s.buf, s.buf[keep:])]
+	s.base += int64(keep)
+	s.line -= keep
+	s.multi -= keep
+	s.lastNL = max(-1, s.lastNL-keep)
+	s.encoded.shift(keep)
+	for i := range s.waiting {
+		w := &s.waiting[i]
+		w.anchor.start -= keep
+		w.anchor.end -= keep
+		w.end -= keep
+	}
+	for i := range s.pending {
+		s.pending[i].start -= keep
+		s.pending[i].end -= keep
+	}
+}
