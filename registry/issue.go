@@ -194,7 +194,7 @@ func (r *Registry) complete(t *Token, ttl time.Duration) error {
 			return err
 		}
 	}
-	t.Scopes = slices.Compact(slices.Sorted(slices.Values(t.Scopes)))
+	t.Scopes = append([]string{}, slices.Compact(slices.Sorted(slices.Values(t.Scopes)))...) // [] in JSON
 	t.Tags = slices.Compact(slices.Sorted(slices.Values(t.Tags)))
 	return nil
 }

@@ -15,12 +15,15 @@ import (
 
 // Match loads the set that tells the scanner which runs of a text are tokens:
 // live ones, and expired, suspended and revoked ones, labelled by their state.
-// It follows the registry until it is closed; close it before the registry.
+// It follows the registry until it, or the registry, is closed.
 func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 	set, err := match.New(ctx, r.keys.fingerprint, &known{r})
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sets = append(r.sets, set)
 	return set, nil
 }
 

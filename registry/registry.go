@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/store"
 )
 
@@ -100,7 +101,8 @@ type Registry struct {
 	dirty bool
 
 	mu       sync.Mutex
-	prefixes []string // that tokens were issued with
+	prefixes []string     // that tokens were issued with
+	sets     []*match.Set // to close
 }
 
 // Open opens the registry at o.Path. Errors wrap ErrNoRegistry, ErrPepper, or
@@ -236,13 +238,17 @@ func (r *Registry) unlockWith(o Options, check []byte) error {
 	return nil
 }
 
-// Close writes a checkpoint if this process wrote to the audit log, and closes
-// the database.
+// Close ends the sets of Match, writes a checkpoint if this process wrote to
+// the audit log, and closes the database. Closing again does nothing.
 func (r *Registry) Close() error {
 	var err error
 	r.mu.Lock()
-	dirty := r.dirty
+	dirty, sets := r.dirty, r.sets
+	r.dirty, r.sets = false, nil
 	r.mu.Unlock()
+	for _, s := range sets {
+		s.Close()
+	}
 	if dirty {
 		err = r.log.Checkpoint(context.Background())
 	}

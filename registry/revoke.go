@@ -31,8 +31,11 @@ func (r *Registry) Revoke(ctx context.Context, id string, c Change) (Token, erro
 // changed is false when the token was revoked before. Nothing has happened
 // until tx commits.
 func (r *Registry) RevokeTx(ctx context.Context, tx *sql.Tx, id string, c Change) (tok Token, changed bool, err error) {
+	if !isID(id) {
+		return Token{}, false, noToken(id)
+	}
 	if err := checkText(c.Reason); err != nil {
-		return Token{}, false, fmt.Errorf("revoking token %q: reason: %w", clip(id), err)
+		return Token{}, false, fmt.Errorf("revoking token %s: reason: %w", id, err)
 	}
 	if c.Actor == "" {
 		c.Actor = r.actor
@@ -42,7 +45,7 @@ func (r *Registry) RevokeTx(ctx context.Context, tx *sql.Tx, id string, c Change
 		return Token{}, false, noToken(id)
 	}
 	if err != nil {
-		return Token{}, false, fmt.Errorf("revoking token %q: %w", clip(id), err)
+		return Token{}, false, fmt.Errorf("revoking token %s: %w", id, err)
 	}
 	if t.State == Revoked {
 		return t, false, nil

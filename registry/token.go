@@ -126,12 +126,15 @@ func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
 
 // Token returns the token with the id; ErrNoToken when there is none.
 func (r *Registry) Token(ctx context.Context, id string) (Token, error) {
+	if !isID(id) {
+		return Token{}, noToken(id)
+	}
 	t, err := r.tokenBy(ctx, r.store.Reader(), "id = ?", id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, noToken(id)
 	}
 	if err != nil {
-		return Token{}, fmt.Errorf("reading token %q: %w", clip(id), store.Explain(err))
+		return Token{}, fmt.Errorf("reading token %s: %w", id, store.Explain(err))
 	}
 	return t, nil
 }
@@ -140,10 +143,15 @@ func (r *Registry) tokenBy(ctx context.Context, q querier, where string, args ..
 	return scanToken(q.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE "+where, args...), r.Now())
 }
 
-// noToken never repeats an id that could be a token given by mistake.
+// noToken repeats an id only where it has the form of one: what else was given
+// may be a token's value, by mistake.
 func noToken(id string) error {
-	if len(id) > 2*idLen || strings.ContainsAny(id, "_ ") {
-		return fmt.Errorf("%w; an id has %d characters, as token list shows (a token's value is never an argument)", ErrNoToken, idLen)
+	if !isID(id) {
+		return fmt.Errorf("%w; an id is %d letters and digits, as token list shows (a token's value is never an argument)", ErrNoToken, idLen)
 	}
 	return fmt.Errorf("%w: %q; see token list", ErrNoToken, id)
+}
+
+func isID(id string) bool {
+	return len(id) == idLen && strings.Trim(id, base62Alphabet) == ""
 }

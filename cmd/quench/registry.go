@@ -21,6 +21,13 @@ func registryPath(cmd *cobra.Command) string {
 	return registry.DefaultPath(os.Getenv)
 }
 
+// registryNamed reports whether the user named a registry: a missing one is
+// then a mistake, and not just none.
+func registryNamed(cmd *cobra.Command) bool {
+	path, err := cmd.Flags().GetString("registry")
+	return err == nil && path != "" || os.Getenv("QUENCH_REGISTRY") != ""
+}
+
 // openRegistry opens that registry. With create it is made when missing;
 // without, a missing one is an error that wraps registry.ErrNoRegistry.
 func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {

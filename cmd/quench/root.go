@@ -76,8 +76,11 @@ something wanted could not be read.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	registryFlag(root)
 	root.AddCommand(
 		newVersionCmd(),
+		newTokenCmd(),
+		newAuditCmd(),
 	)
 	return root
 }

@@ -23,11 +23,11 @@ import (
 
 // Event is one thing that was done. It must not hold a secret.
 type Event struct {
-	Kind       string            // noun.verb, such as "token.issue"
-	Actor      string            // who did it
-	TokenID    string            // the token concerned, if any
-	IncidentID string            // the incident concerned, if any
-	Details    map[string]string // more, by name
+	Kind       string            `json:"kind"`                  // noun.verb, such as "token.issue"
+	Actor      string            `json:"actor,omitempty"`       // who did it
+	TokenID    string            `json:"token_id,omitempty"`    // the token concerned, if any
+	IncidentID string            `json:"incident_id,omitempty"` // the incident concerned, if any
+	Details    map[string]string `json:"details,omitempty"`     // more, by name
 }
 
 // leaf is an event as it is hashed and stored: JSON with the fields in this
@@ -44,8 +44,8 @@ type leaf struct {
 
 // Entry is one event of the log.
 type Entry struct {
-	Index int64
-	At    time.Time
+	Index int64     `json:"index"` // from 0
+	At    time.Time `json:"at"`
 	Event
 }
 

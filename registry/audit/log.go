@@ -133,11 +133,12 @@ func parse(idx int64, data []byte) (Entry, error) {
 }
 
 // Verify recomputes the whole log from its events and compares every stored
-// hash, then the last checkpoint if one is kept. An error that wraps
+// hash, then the last checkpoint if one is kept, then the given checkpoints,
+// which Sign made and somebody saved elsewhere. An error that wraps
 // ErrTampered names the first event that is not as it was written. What it
 // cannot find: a log that was rewritten as a whole, with hashes, by someone who
 // also has the pepper and the checkpoint file; keep checkpoints elsewhere too.
-func (l *Log) Verify(ctx context.Context) (tlog.Tree, error) {
+func (l *Log) Verify(ctx context.Context, checkpoints ...[]byte) (tlog.Tree, error) {
 	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
@@ -152,11 +153,22 @@ func (l *Log) Verify(ctx context.Context) (tlog.Tree, error) {
 		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	saved, err := l.saved()
-	if err != nil || saved == nil {
-		return t, err
+	if err != nil {
+		return t, fmt.Errorf("verifying the audit log: %w", err)
 	}
-	if err := consistent(*saved, t.N, all); err != nil {
-		return t, fmt.Errorf("verifying the audit log against the checkpoint %q: %w", l.anchor, err)
+	if saved != nil {
+		if err := consistent(*saved, t.N, all); err != nil {
+			return t, fmt.Errorf("verifying the audit log against the checkpoint %q: %w", l.anchor, err)
+		}
+	}
+	for _, msg := range checkpoints {
+		c, err := l.Open(msg)
+		if err == nil {
+			err = consistent(c, t.N, all)
+		}
+		if err != nil {
+			return t, fmt.Errorf("verifying the audit log against a saved checkpoint: %w", err)
+		}
 	}
 	return t, nil
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/quench-dev/quench/rules"
+)
+
+func init() {
+	scriptCmds["tokenid"] = scriptTokenID
+	scriptCmds["maketoken"] = scriptMakeToken
+	scriptCmds["readvalue"] = scriptReadValue
+	scriptCmds["silent"] = scriptSilent
+	scriptCmds["nowhere"] = scriptNowhere
+	scriptCmds["cutfile"] = scriptCutFile
+}
+
+// tokenid FILE NAME sets NAME to the id of the first token of a JSON list.
+func scriptTokenID(ts *testscript.TestScript, _ bool, args []string) {
+	var all []struct{ ID string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &all))
+	if len(all) == 0 {
+		ts.Fatalf("no token in %s", args[0])
+	}
+	ts.Setenv(args[1], all[0].ID)
+}
+
+// maketoken FILE TEMPLATE writes an expanded template, see rules.Expand; \n in
+// it is a line feed.
+func scriptMakeToken(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := rules.Expand(strings.ReplaceAll(args[1], `\n`, "\n"), 1)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// readvalue FILE NAME sets NAME to the first line of FILE.
+func scriptReadValue(ts *testscript.TestScript, _ bool, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Setenv(args[1], line)
+}
+
+// silent FILE fails if the last command printed the first line of FILE, or the
+// part of it that is secret.
+func scriptSilent(ts *testscript.TestScript, _ bool, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	for _, out := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(out), line[len(line)/3:]) {
+			ts.Fatalf("%s shows the value", out)
+		}
+	}
+}
+
+// nowhere FILE DIR fails if any file under DIR holds the last two thirds of the
+// first line of FILE.
+func scriptNowhere(ts *testscript.TestScript, _ bool, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	files := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[1]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(line[len(line)/3:])) {
+			ts.Fatalf("%s holds the value", path)
+		}
+		files++
+		return err
+	}))
+	if files == 0 {
+		ts.Fatalf("no file under %s", args[1])
+	}
+}
+
+// cutfile FROM TO N copies the first N bytes.
+func scriptCutFile(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile(args[0])[:n]), 0o600))
+}
+
+func TestTTL(t *testing.T) {
+	for in, want := range map[string]time.Duration{
+		"30d": 720 * time.Hour, "2w": 336 * time.Hour, "90m": 90 * time.Minute, "1ms": time.Millisecond, "3650d": 3650 * 24 * time.Hour,
+		"0d": 0, "-1d": 0, "3651d": 0, "99999999999d": 0, "0s": 0, "-5m": 0, "": 0, "never": 0, "1.5d": 0,
+	} {
+		var got ttl
+		if err := got.Set(in); (err == nil) != (want > 0) || time.Duration(got) != want {
+			t.Errorf("ttl %q: %v, %v; want %v", in, time.Duration(got), err, want)
+		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, c := range [][2]string{{"abc", "abc  "}, {"abcde", "abcde"}, {"abcdef", "abcd…"}, {"äöüäöü", "äöüä…"}} {
+		if got := fit(c[0], 5); got != c[1] {
+			t.Errorf("fit(%q) = %q, want %q", c[0], got, c[1])
+		}
+	}
+}
