@@ -27,6 +27,6 @@ func FindingID(ruleID, path, key, maskedLine string, s secret.Secret) string {
 		h.Write([]byte(part))
 	}
 	m := s.MAC([]byte("quench finding id"))
-	h.Write([]byte{m[0], m[1], m[2] & 0xf0})
+	h.Write([]byte{m[0], m[1], m[2] & byte(0xff<<(24-idSecretBits)&0xff)})
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
