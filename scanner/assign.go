@@ -2,7 +2,6 @@ package scanner
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/quench-dev/quench/rules"
 )
@@ -64,7 +63,7 @@ func (a *assignment) decide(buf []byte, s int) (m raw, refusal string) {
 	case !ok:
 		return raw{}, "no value of a usual length starts here"
 	case end-s < minValue:
-		return raw{}, fmt.Sprintf("the value is shorter than %d characters", minValue)
+		return raw{}, "the value is shorter than 8 characters"
 	}
 	name, ok := nameLeftOf(buf, s, quoted)
 	if !ok {
@@ -169,7 +168,7 @@ func skipOperator(buf []byte, i int) int {
 }
 
 // named reports whether a keyword stands in name as a word or at its end:
-// "db_password" and "apiKey", not "keyboard" or "tokenizer".
+// "db_password" and "authToken", not "keyboard", "tokenizer" or "AUTHOR".
 func (a *assignment) named(name []byte) bool {
 	low := lowerASCII(name)
 	for _, k := range a.keywords {
@@ -179,7 +178,8 @@ func (a *assignment) named(name []byte) bool {
 				break
 			}
 			i += from
-			if end := i + len(k); end == len(low) || !isLetter(low[end]) || isUpper(name[end]) {
+			end := i + len(k)
+			if end == len(low) || !isLetter(low[end]) || isUpper(name[end]) && !isUpper(name[end-1]) {
 				return true
 			}
 			from = i + 1

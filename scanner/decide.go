@@ -2,7 +2,6 @@ package scanner
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 
 	"github.com/quench-dev/quench/rules"
@@ -116,7 +115,7 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	if r.Shape != "" {
 		switch res := rules.CheckShape(r.Shape, sec); res.State {
 		case rules.ShapeInvalid:
-			return raw{}, "the offline check " + r.Shape + " fails: " + res.Why
+			return raw{}, "the offline check fails: " + res.Why
 		case rules.ShapeValid:
 			m.why = append(m.why, res.Why)
 		}
@@ -127,10 +126,10 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 // random refuses secrets below the rule's entropy and those with a stop word.
 func random(m raw, sec []byte) (refusal string) {
 	if m.entropy < m.rule.Entropy {
-		return fmt.Sprintf("entropy %.2f is below %.2f bits per character", m.entropy, m.rule.Entropy)
+		return "its entropy is below the rule's"
 	}
-	if w := stopWord(sec, m.rule.StopWords); w != "" {
-		return fmt.Sprintf("it holds the stop word %q", w)
+	if stopWord(sec, m.rule.StopWords) != "" {
+		return "it holds a stop word of the rule"
 	}
 	return ""
 }

@@ -60,7 +60,7 @@ negatives = ["y"]
 id = "test-assignment"
 description = "assignment"
 kind = "assignment"
-keywords = ["password", "secret", "token", "api_key"]
+keywords = ["password", "secret", "token", "api_key", "auth", "key"]
 entropy = 3.0
 stop_words = ["example"]
 examples = ["x"]
@@ -152,6 +152,7 @@ func TestAssignments(t *testing.T) {
 		{`export API_KEY=` + v, true},
 		{`password = b"` + v + `"`, true},
 		{`password = "p@` + v + `!"`, true},
+		{`GIT_AUTHOR_DATE = "` + v + `"`, false},
 		{`keyboard = "` + v + `"`, false},
 		{`tokenizer = "` + v + `"`, false},
 		{`password == "` + v + `"`, false},
