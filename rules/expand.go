@@ -28,6 +28,7 @@ var classes = map[string]string{
 	"bech32":   "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
 	"b64":      base62 + "+/",
 	"b64url":   base62 + "-_",
+	"x":        "x", // a placeholder, for negatives
 }
 
 // sums are the placeholders that cover text to their left.
@@ -59,7 +60,7 @@ const maxPlaceholder = 8192
 //
 //	{N:CLASS}        N random characters: alnum, letters, upper, lower, digits,
 //	                 uppernum, lowernum, hex, upperhex, base32, lower32, bech32,
-//	                 b64, b64url
+//	                 b64, b64url, and x for the placeholder "xxx…"
 //	{6:crc32}        the base-62 CRC-32 of the placeholder before it
 //	{8:crc32-hex}    the same in hexadecimal
 //	{6:crc32-all}    the base-62 CRC-32 of the token up to here, prefix and all
