@@ -13,13 +13,13 @@ import (
 )
 
 // engine holds all built-in rules.
-func engine(t testing.TB) (*rules.Set, *scanner.Engine) {
+func engine(t testing.TB, o scanner.Options) (*rules.Set, *scanner.Engine) {
 	t.Helper()
 	set, err := rules.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := scanner.New(set, scanner.Options{})
+	e, err := scanner.New(set, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +39,17 @@ func seeds(f *testing.F, set *rules.Set) {
 	}
 }
 
-// FuzzChunks: the matches of a text do not depend on the pieces it comes in,
-// and lie where they say.
+// FuzzChunks: the matches of a text do not depend on the pieces it comes in nor
+// on the engine, and lie where they say.
 func FuzzChunks(f *testing.F) {
-	set, e := engine(f)
+	set, e := engine(f, scanner.Options{})
+	_, oracle := engine(f, scanner.Options{Plain: true})
 	seeds(f, set)
 	f.Fuzz(func(t *testing.T, text []byte, size uint16) {
 		whole := list(e.ScanBytes(text))
+		if plain := list(oracle.ScanBytes(text)); !slices.Equal(whole, plain) {
+			t.Fatalf("fast:\n%s\nplain:\n%s", strings.Join(whole, "\n"), strings.Join(plain, "\n"))
+		}
 		var ms []scanner.Match
 		s := e.NewStream(func(m scanner.Match) { ms = append(ms, m) })
 		for c := range slices.Chunk(text, int(size)%4096+1) {

@@ -1,7 +1,6 @@
 package scanner
 
 import (
-	"bytes"
 	"sort"
 )
 
@@ -20,8 +19,6 @@ type anchorTable struct {
 	lists [][]keyword
 	// longest keyword, in bytes
 	longest int
-	// breaks says that a keyword holds a line feed
-	breaks bool
 }
 
 type keyword struct {
@@ -47,7 +44,6 @@ func newAnchorTable(cs []*compiled) *anchorTable {
 				continue // the loader refuses keywords this short
 			}
 			t.longest = max(t.longest, len(k.text))
-			t.breaks = t.breaks || bytes.IndexByte(k.text, '\n') >= 0
 			if !k.fold {
 				add(k.text[0], k.text[1], k)
 				continue

@@ -47,13 +47,19 @@ func (a *assignment) width() int { return max(a.maxLen+2, maxName+2*maxGap+8) }
 // find calls f for every assignment whose value starts in buf[lo:hi].
 func (a *assignment) find(buf []byte, lo, hi int, f func(raw)) {
 	for i := lo; i < hi; i++ {
-		if !valueByte[buf[i]] || i > 0 && valueByte[buf[i-1]] && buf[i-1] != '=' && buf[i-1] != ':' {
+		if !valueStart(buf, i) {
 			continue
 		}
 		if m, refusal := a.decide(buf, i); refusal == "" {
 			f(m)
 		}
 	}
+}
+
+// valueStart reports whether a value could start at i: a token run does, or
+// goes on behind an operator that is a token character itself.
+func valueStart(buf []byte, i int) bool {
+	return valueByte[buf[i]] && (i == 0 || !valueByte[buf[i-1]] || buf[i-1] == '=' || buf[i-1] == ':')
 }
 
 // decide looks at the value that starts at s.
@@ -135,7 +141,8 @@ func nameLeftOf(buf []byte, s int, quoted bool) ([]byte, bool) {
 			j--
 		}
 	} else if j > 1 && buf[j-1] == ']' { // config["name"] = value
-		for j--; j > 0 && (buf[j-1] == '"' || buf[j-1] == '\''); j-- {
+		if j--; buf[j-1] == '"' || buf[j-1] == '\'' {
+			j--
 		}
 	}
 	k := j

@@ -45,14 +45,8 @@ type encodedRuns struct {
 // is final, or the segment is full.
 func (r *encodedRuns) find(text []byte, final bool, f func(segment)) {
 	for {
-		if !r.open {
-			for r.pos < len(text) && !base64Byte[text[r.pos]] {
-				r.pos++
-			}
-			if r.pos >= len(text) {
-				return
-			}
-			r.open, r.next, r.mid = true, r.pos, false
+		if !r.open && !r.seek(text) {
+			return
 		}
 		for r.pos < len(text) && base64Byte[text[r.pos]] {
 			r.pos++
@@ -69,6 +63,34 @@ func (r *encodedRuns) find(text []byte, final bool, f func(segment)) {
 			f(segment{r.next, r.pos, !r.mid, true})
 		}
 	}
+}
+
+// seek opens the next run that could be long enough. It looks at every
+// minEncoded-th byte only: one outside the class rules out all runs that would
+// hold it.
+func (r *encodedRuns) seek(text []byte) bool {
+	p := r.pos
+	for p+minEncoded <= len(text) {
+		last := p + minEncoded - 1
+		i := last
+		for i >= p && base64Byte[text[i]] {
+			i--
+		}
+		if i < p {
+			break
+		}
+		p = i + 1
+	}
+	for p < len(text) && !base64Byte[text[p]] {
+		p++
+	}
+	// The last bytes may be the beginning of a run, which goes on or ends early.
+	r.pos = p
+	if p == len(text) {
+		return false
+	}
+	r.open, r.next, r.mid = true, p, false
+	return true
 }
 
 // keep is the first position the walk still needs.

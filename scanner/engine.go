@@ -3,6 +3,7 @@ package scanner
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,10 @@ type Options struct {
 	// an encoded log line. More only helps those who hide on purpose. A
 	// negative depth decodes nothing.
 	DecodeDepth int
+	// Plain finds keywords and assignments the plainest way, byte by byte. It is
+	// the oracle that the fast search is tested against, and stays for those
+	// who doubt it.
+	Plain bool
 }
 
 // RegistryRule stands for matches that no rule made: the registry itself knew
@@ -43,6 +48,8 @@ type Engine struct {
 	assign  []*assignment
 	lineKw  *anchorTable
 	multiKw *anchorTable
+	plain   bool
+	lits    literals
 	// lineWidth and multiWidth are the longest windows of their class in
 	// bytes: what a Stream must see after an anchor to decide it.
 	lineWidth, multiWidth int
@@ -64,11 +71,16 @@ type compiled struct {
 // New makes an Engine of the rules in set. Patterns were checked by the loader
 // and compile later, so New is cheap.
 func New(set *rules.Set, o Options) (*Engine, error) {
-	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth}
+	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain}
 	if e.depth == 0 {
 		e.depth = 3
 	}
 	for _, r := range set.Rules() {
+		for _, k := range r.Keywords {
+			if strings.ContainsRune(k, '\n') {
+				return nil, fmt.Errorf("rule %q: a keyword holds a line feed; anchor the pattern at one of its lines", r.ID)
+			}
+		}
 		if r.Kind == rules.KindAssignment {
 			a := newAssignment(r)
 			e.assign = append(e.assign, a)

@@ -34,7 +34,7 @@ func (e *Engine) Explain(b []byte, line int) []Verdict {
 	}
 	for _, a := range e.assign {
 		for i := lo; i < hi; i++ {
-			if !valueByte[b[i]] || i > 0 && valueByte[b[i-1]] && b[i-1] != '=' && b[i-1] != ':' {
+			if !valueStart(b, i) {
 				continue
 			}
 			if m, refusal := a.decide(b, i); refusal == "" || m.key != "" {

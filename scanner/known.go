@@ -1,5 +1,7 @@
 package scanner
 
+import "slices"
+
 // maxKnown is the longest token of the registry that is looked for in text:
 // GitHub's installation tokens have about 520 characters, JWTs of identity
 // providers rarely more than 2,000.
@@ -27,11 +29,11 @@ func findKnown(known Known, buf []byte, lo, hi int, f func(start, end int, t Kno
 	}
 	for _, extra := range order {
 		class := byteSet(alnum + extra)
+		shortest := slices.Min(classes[extra])
 		seen := map[[2]int]bool{} // within one run: a start and an end can name one span
 		for s := runStart(buf, lo, &class); s < hi; {
-			if !class[buf[s]] {
-				s++
-				continue
+			if s = nextRun(buf, s, shortest, &class); s >= hi {
+				break
 			}
 			end := s
 			for end < len(buf) && class[buf[end]] {
@@ -57,6 +59,23 @@ func runStart(buf []byte, lo int, class *[256]bool) int {
 		return lo - 1
 	}
 	return lo
+}
+
+// nextRun finds the first run of at least n bytes of class that starts at or
+// after s, or a shorter one that the end of buf cuts; len(buf) if there is none. It
+// looks at every n-th byte only, as long as those are outside the class.
+func nextRun(buf []byte, s, n int, class *[256]bool) int {
+	for s+n <= len(buf) {
+		i := s + n - 1
+		for i >= s && class[buf[i]] {
+			i--
+		}
+		if i < s {
+			return s
+		}
+		s = i + 1
+	}
+	return len(buf)
 }
 
 // knownInRun tries candidates of length n in the run buf[s:end].

@@ -31,8 +31,10 @@ type Stream struct {
 	line    int          // anchors of line rules before this position are decided
 	lastNL  int          // position after the last line feed, -1 when none is buffered
 	pending []pendingRaw // decided, sorted by start; kept while something may overlap
-	multi   int          // anchors of Multiline rules before this position were seen
-	waiting []waitingAnchor
+	found   int          // keywords before this position were looked for
+	anchors []anchor     // of line rules, found and not yet decided
+	assigns []assignAnchor
+	waiting []waitingAnchor // of Multiline rules
 	encoded encodedRuns
 }
 
@@ -89,7 +91,6 @@ func (s *Stream) Write(p []byte) (int, error) {
 // Flush decides Multiline rules as if the text ended here, for a live source
 // that has gone quiet, and goes on afterwards; nothing is emitted twice.
 func (s *Stream) Flush() {
-	s.findMulti(len(s.buf))
 	for i := range s.waiting {
 		w := &s.waiting[i]
 		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) {
@@ -107,9 +108,9 @@ func (s *Stream) Close() {
 // Settled is the offset before which everything is decided and emitted: where
 // a reader that resumes later must begin again.
 func (s *Stream) Settled() int64 {
-	at := min(s.line, s.multi, s.encoded.keep())
-	if len(s.waiting) > 0 {
-		at = min(at, s.waiting[0].start)
+	at := min(s.line, s.found, s.encoded.keep())
+	for _, w := range s.waiting {
+		at = min(at, w.start)
 	}
 	for _, p := range s.pending {
 		if !p.emitted {
@@ -133,12 +134,12 @@ func (s *Stream) process(final bool) {
 	if final {
 		hi, settled = n, n
 	}
+	s.find(final)
 	if hi > s.line {
 		s.decideLine(hi)
 		s.line = hi
 	}
 	s.settle(settled)
-	s.findMulti(n)
 	s.decideMulti(final)
 	s.decodeRuns(s.buf[:settled], final)
 }
@@ -147,14 +148,16 @@ func (s *Stream) process(final bool) {
 // that start before hi.
 func (s *Stream) decideLine(hi int) {
 	add := func(m raw) { s.pending = append(s.pending, pendingRaw{raw: m}) }
-	s.e.lineKw.find(s.buf, s.line, hi, func(a anchor) {
-		if m, refusal := s.e.decide(s.buf, a); refusal == "" {
+	left := s.anchors[:0]
+	for _, a := range s.anchors {
+		if a.start >= hi {
+			left = append(left, a)
+		} else if m, refusal := s.e.decide(s.buf, a); refusal == "" {
 			add(m)
 		}
-	})
-	for _, a := range s.e.assign {
-		a.find(s.buf, s.line, hi, add)
 	}
+	s.anchors = left
+	s.decideAssignments(hi, add)
 	if s.e.known != nil {
 		findKnown(s.e.known, s.buf, s.line, hi, func(start, end int, t KnownToken) {
 			add(raw{rule: RegistryRule, start: start, end: end, entropy: Entropy(s.buf[start:end]), token: &t,
@@ -220,23 +223,58 @@ func (s *Stream) overruled(i int, m *raw) bool {
 	return false
 }
 
-// findMulti collects the anchors of Multiline rules. The last bytes wait, since
-// a keyword may be cut by the end of the buffer.
-func (s *Stream) findMulti(n int) {
-	hi := min(n, max(s.multi, n-s.e.multiKw.longest+1))
-	if !s.e.multiKw.breaks {
-		hi = max(hi, s.lastNL)
+// find looks for keywords, once at every position. The last bytes of the buffer
+// wait, since its end may cut a keyword; a line feed is never part of one.
+func (s *Stream) find(final bool) {
+	longest := max(s.e.lineKw.longest, s.e.multiKw.longest)
+	var lits *literals
+	if !s.e.plain {
+		lits = s.e.lits.compile(s.e)
+		longest = lits.longest
 	}
-	s.e.multiKw.find(s.buf, s.multi, hi, func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
-	s.multi = hi
+	n := len(s.buf)
+	hi := max(s.found, s.lastNL, min(n, n-longest+1))
+	if final {
+		hi = n
+	}
+	if s.e.plain {
+		s.e.lineKw.find(s.buf, s.found, hi, func(a anchor) { s.anchors = append(s.anchors, a) })
+		s.e.multiKw.find(s.buf, s.found, hi, func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
+	} else {
+		lits.set.Find(s.buf, s.found, hi, func(lit, start int) {
+			switch r := &lits.refs[lit]; {
+			case r.assign != nil:
+				s.assigns = append(s.assigns, assignAnchor{r.assign, start})
+			case r.rule.rule.Multiline:
+				s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{r.rule, start, start + r.length}})
+			default:
+				s.anchors = append(s.anchors, anchor{r.rule, start, start + r.length})
+			}
+		})
+	}
+	s.found = hi
+}
+
+// decideAssignments decides the assigned values that start in s.line:hi.
+func (s *Stream) decideAssignments(hi int, add func(raw)) {
+	if s.e.plain {
+		for _, a := range s.e.assign {
+			a.find(s.buf, s.line, hi, add)
+		}
+		return
+	}
+	left := s.assigns[:0]
+	for _, a := range s.assigns {
+		a.tryFrom(s.buf, s.line, hi, add)
+		if a.pos+reach > hi {
+			left = append(left, a)
+		}
+	}
+	s.assigns = left
 }
 
 // decideMulti decides the anchors of Multiline rules whose window is complete.
 func (s *Stream) decideMulti(final bool) {
-	if final {
-		s.e.multiKw.find(s.buf, s.multi, len(s.buf), func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
-		s.multi = len(s.buf)
-	}
 	left := s.waiting[:0]
 	for _, w := range s.waiting {
 		if !final && w.start+w.rule.rule.Width+margin+1 > len(s.buf) {
@@ -304,7 +342,7 @@ var newline = []byte{'\n'}
 // drop forgets what no undecided anchor can look at.
 func (s *Stream) drop() {
 	back := 2 * (s.e.lineWidth + margin)
-	keep := min(s.line-back, s.multi-margin, s.encoded.keep()-margin)
+	keep := min(s.line-back, s.found-margin, s.encoded.keep()-margin)
 	for _, w := range s.waiting {
 		keep = min(keep, w.start-w.rule.rule.Width-margin)
 	}
@@ -330,7 +368,14 @@ func (s *Stream) drop() {
 	s.buf = s.buf[:copy(s.buf, s.buf[keep:])]
 	s.base += int64(keep)
 	s.line -= keep
-	s.multi -= keep
+	s.found -= keep
+	for i := range s.anchors {
+		s.anchors[i].start -= keep
+		s.anchors[i].end -= keep
+	}
+	for i := range s.assigns {
+		s.assigns[i].pos -= keep
+	}
 	s.lastNL = max(-1, s.lastNL-keep)
 	s.encoded.shift(keep)
 	for i := range s.waiting {

@@ -40,16 +40,21 @@ type Set struct {
 	four     [1 << 16 / 64]uint64
 	two      [1 << 16 / 64]uint64
 	hasShort bool
-	byFour   map[uint32][]int32
-	byTwo    map[uint16][]int32
-	kernel   Kernel
+	// slots lead from the hash of a window to 1 + the first literal of a chain.
+	slots  [slotCount]int32
+	kernel Kernel
 }
+
+// slotCount keeps the table of slots within half of the first-level cache;
+// a few hundred literals fill a tenth of it.
+const slotCount = 1 << 12
 
 type compiled struct {
 	Literal
 	low    string // Text in lower case
 	off, n int    // its window
 	bucket int
+	next   int32 // 1 + the next literal with a window of the same hash
 }
 
 // Kernel names an implementation of the first stage.
@@ -67,7 +72,7 @@ func New(lits []Literal) *Set { return NewFor(Kernels()[0], lits) }
 
 // NewFor compiles literals for one kernel, which must be one of Kernels.
 func NewFor(k Kernel, lits []Literal) *Set {
-	s := &Set{kernel: k, byFour: map[uint32][]int32{}, byTwo: map[uint16][]int32{}}
+	s := &Set{kernel: k}
 	for _, l := range lits {
 		c := compiled{Literal: l, low: lowerASCII(l.Text)}
 		c.off, c.n = rarest(c.low)
@@ -87,12 +92,12 @@ func (s *Set) enter(i int32) {
 	w := c.low[c.off : c.off+c.n]
 	if c.n == window {
 		k := binary.LittleEndian.Uint32([]byte(w)) | foldBits
-		s.byFour[k] = append(s.byFour[k], i)
 		h := hash(k)
+		s.chain(h, i)
 		s.four[h>>6] |= 1 << (h & 63)
 	} else {
 		k := binary.LittleEndian.Uint16([]byte(w)) | uint16(foldBits&0xffff)
-		s.byTwo[k] = append(s.byTwo[k], i)
+		s.chain(uint32(k), i)
 		s.two[k>>6] |= 1 << (k & 63)
 		s.hasShort = true
 	}
@@ -109,6 +114,12 @@ func (s *Set) enter(i int32) {
 			}
 		}
 	}
+}
+
+func (s *Set) chain(h uint32, i int32) {
+	slot := &s.slots[h%slotCount]
+	s.lits[i].next = *slot
+	*slot = i + 1
 }
 
 // foldBits makes ASCII letters of four bytes lower-case, and confuses a few
@@ -166,13 +177,19 @@ func (s *Set) maybe(x uint32) uint64 {
 // verify compares the literals whose window may begin at pos.
 func (s *Set) verify(buf []byte, pos, lo, hi int, f func(lit, start int)) {
 	if pos+window <= len(buf) {
-		for _, i := range s.byFour[binary.LittleEndian.Uint32(buf[pos:])|foldBits] {
-			s.compare(buf, i, pos, lo, hi, f)
+		x := binary.LittleEndian.Uint32(buf[pos:]) | foldBits
+		for i := s.slots[hash(x)%slotCount]; i != 0; i = s.lits[i-1].next {
+			if s.lits[i-1].n == window {
+				s.compare(buf, i-1, pos, lo, hi, f)
+			}
 		}
 	}
 	if s.hasShort && pos+2 <= len(buf) {
-		for _, i := range s.byTwo[binary.LittleEndian.Uint16(buf[pos:])|uint16(foldBits&0xffff)] {
-			s.compare(buf, i, pos, lo, hi, f)
+		x := binary.LittleEndian.Uint16(buf[pos:]) | uint16(foldBits&0xffff)
+		for i := s.slots[uint32(x)%slotCount]; i != 0; i = s.lits[i-1].next {
+			if s.lits[i-1].n < window {
+				s.compare(buf, i-1, pos, lo, hi, f)
+			}
 		}
 	}
 }
