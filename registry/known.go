@@ -17,7 +17,12 @@ import (
 // live ones, and expired, suspended and revoked ones, labelled by their state.
 // It follows the registry until it, or the registry, is closed.
 func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
-	set, err := match.New(ctx, r.keys.fingerprint, &known{r})
+	// Prepared once: a log may repeat a token a million times.
+	find, err := r.store.Reader().PrepareContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE mac = ? AND key_id = ?")
+	if err != nil {
+		return nil, fmt.Errorf("loading the tokens to look for: %w", store.Explain(err))
+	}
+	set, err := match.New(ctx, r.keys.fingerprint, &known{r, find})
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
 	}
@@ -28,7 +33,10 @@ func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 }
 
 // known is the registry as a match.Source.
-type known struct{ r *Registry }
+type known struct {
+	r    *Registry
+	find *sql.Stmt // closed with the database
+}
 
 // Version implements match.Source by the newest change of a token. That is one
 // step in an index, and unlike SQLite's data_version it does not move for
@@ -61,7 +69,7 @@ func (k *known) After(ctx context.Context, seq int64, f func(match.Entry)) (int6
 // Find implements match.Source.
 func (k *known) Find(ctx context.Context, candidate []byte) (scanner.KnownToken, bool, error) {
 	mac := secret.New(candidate).MAC(k.r.keys.mac)
-	t, err := k.r.tokenBy(ctx, k.r.store.Reader(), "mac = ? AND key_id = ?", mac[:], k.r.keys.id[:])
+	t, err := scanToken(k.find.QueryRowContext(ctx, mac[:], k.r.keys.id[:]), k.r.Now())
 	if errors.Is(err, sql.ErrNoRows) {
 		return scanner.KnownToken{}, false, nil
 	}

@@ -98,7 +98,7 @@ type Registry struct {
 	id    string // of the database: random, hex
 	keys  keys
 	log   *audit.Log
-	dirty bool
+	end   sync.Once
 
 	mu       sync.Mutex
 	prefixes []string     // that tokens were issued with
@@ -238,21 +238,22 @@ func (r *Registry) unlockWith(o Options, check []byte) error {
 	return nil
 }
 
-// Close ends the sets of Match, writes a checkpoint if this process wrote to
-// the audit log, and closes the database. Closing again does nothing.
-func (r *Registry) Close() error {
-	var err error
-	r.mu.Lock()
-	dirty, sets := r.dirty, r.sets
-	r.dirty, r.sets = false, nil
-	r.mu.Unlock()
-	for _, s := range sets {
-		s.Close()
-	}
-	if dirty {
-		err = r.log.Checkpoint(context.Background())
-	}
-	return errors.Join(err, r.store.Close())
+// Close ends the sets of Match, writes a checkpoint of the audit log if this
+// process changed the database, and closes it. Closing again does nothing.
+func (r *Registry) Close() (err error) {
+	r.end.Do(func() {
+		r.mu.Lock()
+		sets := r.sets
+		r.mu.Unlock()
+		for _, s := range sets {
+			s.Close()
+		}
+		if r.store.Wrote() {
+			err = r.log.Checkpoint(context.Background())
+		}
+		err = errors.Join(err, r.store.Close())
+	})
+	return err
 }
 
 // Store is the database, for packages that keep rows of their own beside the
@@ -274,9 +275,6 @@ func (r *Registry) append(ctx context.Context, tx *sql.Tx, e audit.Event) error 
 	if e.Actor == "" {
 		e.Actor = r.actor
 	}
-	r.mu.Lock()
-	r.dirty = true
-	r.mu.Unlock()
 	_, err := audit.Append(ctx, tx, r.Now(), e)
 	return err
 }

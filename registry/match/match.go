@@ -10,7 +10,6 @@ package match
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -60,7 +59,7 @@ type Set struct {
 	seq     int64
 	loaded  bool
 
-	ctx  context.Context
+	ctx  context.Context // of queries: never cancelled, a hit must not be lost at the end of a scan
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -91,29 +90,31 @@ func New(ctx context.Context, key Key, source Source) (*Set, error) {
 	if err := s.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go s.follow()
+	s.ctx = context.WithoutCancel(ctx)
+	following, stop := context.WithCancel(s.ctx)
+	s.stop = stop
+	go s.follow(following)
 	return s, nil
 }
 
 // follow refreshes until Close.
-func (s *Set) follow() {
+func (s *Set) follow(ctx context.Context) {
 	defer close(s.done)
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.Refresh(s.ctx); err != nil && s.ctx.Err() == nil {
+			if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 				s.fail(err)
 			}
 		}
 	}
 }
 
-// Close ends the refreshing. The set still answers afterwards.
+// Close ends the refreshing. The set still answers, as long as its source does.
 func (s *Set) Close() {
 	s.stop()
 	<-s.done
@@ -147,10 +148,11 @@ func (s *Set) Lookup(candidate []byte) (scanner.KnownToken, bool) {
 		return scanner.KnownToken{}, false
 	}
 	t, ok, err := s.source.Find(s.ctx, candidate)
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil {
 		s.fail(err)
+		return scanner.KnownToken{}, false
 	}
-	return t, ok && err == nil
+	return t, ok
 }
 
 // Refresh loads what changed in the registry, at once.

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver, pure Go
@@ -33,7 +34,7 @@ var (
 	// ErrNewer: written by a newer quench.
 	ErrNewer = errors.New("the database was written by a newer quench")
 	// ErrEmpty: there is a file, but nothing in it yet.
-	ErrEmpty = errors.New("the database is empty")
+	ErrEmpty = errors.New("the database is empty: it was begun and never finished, or emptied; restore it, or issue a token to begin anew")
 )
 
 // Errors of opening and of every use.
@@ -73,6 +74,7 @@ type Store struct {
 	path           string
 	writer, reader *sql.DB
 	created        bool
+	wrote          atomic.Bool
 }
 
 // Open opens the database at path and brings its schema up to date. Without
@@ -210,6 +212,9 @@ func (s *Store) Path() string { return s.path }
 // empty.
 func (s *Store) Created() bool { return s.created }
 
+// Wrote reports whether a transaction of InTx was committed.
+func (s *Store) Wrote() bool { return s.wrote.Load() }
+
 // Writer is the pool with the one connection that may write. Prefer InTx. Never
 // use it, nor InTx, inside the function given to InTx: it would wait for itself.
 func (s *Store) Writer() *sql.DB { return s.writer }
@@ -260,5 +265,9 @@ func (s *Store) once(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.wrote.Store(true)
+	return nil
 }

@@ -256,3 +256,71 @@ func TestPositions(t *testing.T) {
 		t.Errorf("positions %v, want %v first of two", all, p)
 	}
 }
+
+// A full disk fails the transaction, in words, and loses nothing before it.
+func TestFull(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, filepath.Join(t.TempDir(), "registry.db"))
+	put := func(key string, n int) error {
+		return s.InTx(ctx, func(tx *sql.Tx) error {
+			_, err := tx.Exec("INSERT INTO meta (key, value) VALUES (?, zeroblob(?))", key, n)
+			return err
+		})
+	}
+	if err := put("before", 1); err != nil {
+		t.Fatal(err)
+	}
+	var pages int
+	if err := s.Writer().QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Writer().Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages+2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("big", 1<<20); !errors.Is(err, store.ErrFull) {
+		t.Errorf("%v, want ErrFull", err)
+	}
+	if err := put("after", 1); err != nil {
+		t.Errorf("a small one afterwards: %v", err)
+	}
+	var keys string
+	if err := s.Reader().QueryRow("SELECT group_concat(key) FROM (SELECT key FROM meta ORDER BY key)").Scan(&keys); err != nil || keys != "after,before" {
+		t.Errorf("keys %q, %v", keys, err)
+	}
+}
+
+// Waiting for another process's lock ends with the context.
+func TestInTxCancelled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "registry.db")
+	a, b := open(t, path), open(t, path)
+	err := a.InTx(context.Background(), func(*sql.Tx) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		err := b.InTx(ctx, func(*sql.Tx) error { t.Error("ran beside the holder of the lock"); return nil })
+		if err == nil || time.Since(begun) > 4*time.Second {
+			t.Errorf("after %v: %v; want an error at once", time.Since(begun), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	if os.Getuid() <= 0 {
+		t.Skip("permissions do not bind this user")
+	}
+	path := filepath.Join(t.TempDir(), "ro", "registry.db")
+	open(t, path).Close()
+	for _, p := range []string{path, filepath.Dir(path)} {
+		if err := os.Chmod(p, 0o500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Chmod(filepath.Dir(path), 0o700)
+	if _, err := store.Open(context.Background(), path, store.Options{}); !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("%v, want ErrReadOnly", err)
+	}
+}
