@@ -150,6 +150,9 @@ func (r *Registry) unlock(ctx context.Context, o Options) error {
 			return fmt.Errorf("%w at %q: it was begun and never finished; issue a token first", ErrNoRegistry, o.Path)
 		}
 		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.bind(ctx, tx, o) })
+		if err != nil && !errors.Is(err, ErrPepper) {
+			err = fmt.Errorf("beginning registry %q: %w", o.Path, err)
+		}
 	} else {
 		err = r.unlockWith(o, check)
 	}

@@ -312,7 +312,7 @@ func (l *Log) Checkpoint(ctx context.Context) error {
 			return nil
 		}
 		if err := consistent(*saved, t.N, hashReader(ctx, tx)); err != nil {
-			return fmt.Errorf("writing a checkpoint of the audit log: the older one is kept as evidence in %q: %w", l.anchor, err)
+			return fmt.Errorf("writing a checkpoint of the audit log: the older one is kept as evidence in %q: %w; if the database was restored from a backup, move that file away", l.anchor, err)
 		}
 	}
 	msg, err := l.Sign(t)
