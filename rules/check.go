@@ -9,7 +9,8 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// fault is something wrong with a rule, and the key it stands at.
+// fault is something wrong with a rule, and the key it stands at, "" when it
+// is the rule as a whole.
 type fault struct {
 	key string
 	err error
@@ -38,7 +39,7 @@ func check(r *Rule, re *syntax.Regexp) []fault {
 		add("id", "id %q: must be lower-case words joined by '-', such as \"github-pat\"", r.ID)
 	}
 	if strings.TrimSpace(r.Description) == "" {
-		add("id", "description is missing: say in a phrase what leaked")
+		add("", "description is missing: say in a phrase what leaked")
 	}
 	switch r.Confidence {
 	case High, Medium, Low:
@@ -79,7 +80,7 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 		return out
 	}
 	if r.Pattern == "" {
-		add("id", "pattern is missing")
+		add("", "pattern is missing")
 	}
 	if re == nil {
 		return out
@@ -104,7 +105,7 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 
 func checkKeywords(r *Rule, re *syntax.Regexp) []fault {
 	if len(r.Keywords) == 0 {
-		return []fault{{"id", errors.New("keywords are missing: name texts of which every match holds one, such as its prefix; a pattern without any needs a word that stands before it")}}
+		return []fault{{"", errors.New("keywords are missing: name texts of which every match holds one, such as its prefix; a pattern without any needs a word that stands before it")}}
 	}
 	var out []fault
 	add := func(format string, args ...any) { out = append(out, fault{"keywords", fmt.Errorf(format, args...)}) }
@@ -159,10 +160,10 @@ func checkLists(r *Rule) []fault {
 func checkExamples(r *Rule) []fault {
 	var out []fault
 	if len(r.Examples) == 0 {
-		out = append(out, fault{"id", errors.New("examples are missing: at least one text in which the rule finds a secret; write {36:alnum} for random parts")})
+		out = append(out, fault{"", errors.New("examples are missing: at least one text in which the rule finds a secret; write {36:alnum} for random parts")})
 	}
 	if len(r.Negatives) == 0 {
-		out = append(out, fault{"id", errors.New("negatives are missing: at least one near miss in which the rule finds nothing")})
+		out = append(out, fault{"", errors.New("negatives are missing: at least one near miss in which the rule finds nothing")})
 	}
 	if _, _, err := r.ExpandExamples(); err != nil {
 		key := "examples"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -121,140 +122,141 @@ func folds(re *syntax.Regexp) bool {
 	return false
 }
 
-// head is how a match can begin: text, and whether it is the whole match of
-// the expression it was taken from, so that what follows in a concatenation
-// continues it.
-type head struct {
-	text  string
-	whole bool
+// prefixed reports whether every match of re begins with one of keywords. It
+// may say no where the truth is yes (a repeat before the keyword is complete),
+// never the other way round: a rule that is not Prefixed is searched for, which
+// is slower and as right.
+func prefixed(re *syntax.Regexp, keywords []string, fold bool) bool {
+	p := prefixer{fold: fold}
+	for _, k := range keywords {
+		p.keywords = append(p.keywords, p.norm(k))
+	}
+	open := p.extend([]string{""}, re)
+	return !p.failed && len(open) == 0
 }
 
-// maxHeads bounds the beginnings that are told apart: patterns with more have
-// a class up front, where no keyword can stand.
-const maxHeads = 256
+// prefixer follows the ways in which a match can begin. An open beginning is
+// text that is not yet a keyword but could become one; beginnings that hold a
+// whole keyword are dropped, and one that can become none fails it all.
+type prefixer struct {
+	keywords []string
+	fold     bool
+	failed   bool
+}
 
-// heads lists how the matches of re can begin, in lower case when fold. A text
-// that is not whole is a true beginning but not all that is known.
-func heads(re *syntax.Regexp, fold bool) []head {
-	open := []head{{"", false}}
+func (p *prefixer) norm(s string) string {
+	if p.fold {
+		return strings.ToLower(s)
+	}
+	return s
+}
+
+// extend gives what the open beginnings become when re follows them.
+func (p *prefixer) extend(open []string, re *syntax.Regexp) []string {
+	if len(open) == 0 || p.failed {
+		return nil
+	}
 	switch re.Op {
 	case syntax.OpLiteral:
-		s := string(re.Rune)
-		if fold {
-			s = strings.ToLower(s)
-		}
-		return []head{{s, true}}
+		return p.literal(nil, open, p.norm(string(re.Rune)))
 	case syntax.OpCharClass:
-		return classHeads(re, fold, open)
+		return p.class(open, re.Rune)
 	case syntax.OpCapture:
-		return heads(re.Sub[0], fold)
+		return p.extend(open, re.Sub[0])
 	case syntax.OpAlternate:
-		var out []head
+		var out []string
 		for _, s := range re.Sub {
-			out = append(out, heads(s, fold)...)
-		}
-		return capHeads(out, open)
-	case syntax.OpQuest:
-		return capHeads(append(heads(re.Sub[0], fold), head{"", true}), open)
-	case syntax.OpPlus:
-		return unwhole(heads(re.Sub[0], fold))
-	case syntax.OpRepeat:
-		if re.Min == 0 {
-			return open
-		}
-		subs := make([]*syntax.Regexp, min(re.Min, 8))
-		for i := range subs {
-			subs[i] = re.Sub[0]
-		}
-		out := concatHeads(subs, fold, open)
-		if re.Min != re.Max || re.Min > 8 {
-			out = unwhole(out)
+			out = union(out, p.extend(open, s))
 		}
 		return out
+	case syntax.OpQuest:
+		return union(p.extend(open, re.Sub[0]), open)
+	case syntax.OpRepeat:
+		return p.repeat(open, re)
 	case syntax.OpConcat:
-		return concatHeads(re.Sub, fold, open)
+		for _, s := range re.Sub {
+			open = p.extend(open, s)
+		}
+		return open
+	case syntax.OpPlus:
+		if open = p.extend(open, re.Sub[0]); len(open) > 0 {
+			p.failed = true
+		}
+		return nil
 	case syntax.OpEmptyMatch, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-		return []head{{"", true}}
-	}
-	return open
-}
-
-func classHeads(re *syntax.Regexp, fold bool, open []head) []head {
-	var out []head
-	for i := 0; i+1 < len(re.Rune); i += 2 {
-		for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
-			if len(out) == 16 { // a real class, not an alternation of characters
-				return open
-			}
-			s := string(r)
-			if fold {
-				s = strings.ToLower(s)
-			}
-			out = append(out, head{s, true})
-		}
-	}
-	return out
-}
-
-func concatHeads(subs []*syntax.Regexp, fold bool, open []head) []head {
-	out := []head{{"", true}}
-	for _, s := range subs {
-		var next []head
-		var more []head
-		for _, h := range out {
-			if !h.whole {
-				next = append(next, h)
-				continue
-			}
-			if more == nil {
-				more = heads(s, fold)
-			}
-			for _, m := range more {
-				next = append(next, head{h.text + m.text, m.whole})
-			}
-		}
-		if more == nil || len(next) > maxHeads {
-			// Nothing continues, or too much does: what is known stays true.
-			return capHeads(unwhole(out), open)
-		}
-		out = next
-	}
-	return out
-}
-
-func unwhole(hs []head) []head {
-	out := make([]head, len(hs))
-	for i, h := range hs {
-		out[i] = head{h.text, false}
-	}
-	return out
-}
-
-func capHeads(hs, open []head) []head {
-	if len(hs) > maxHeads {
 		return open
 	}
-	return hs
+	p.failed = true
+	return nil
 }
 
-// prefixed reports whether every match of re begins with one of keywords.
-func prefixed(re *syntax.Regexp, keywords []string, fold bool) bool {
-	for _, h := range heads(re, fold) {
-		ok := false
-		for _, k := range keywords {
-			if fold {
-				k = strings.ToLower(k)
-			}
-			if strings.HasPrefix(h.text, k) {
-				ok = true
-				break
-			}
-		}
-		if !ok {
-			return false
+func (p *prefixer) literal(out, open []string, lit string) []string {
+	for _, s := range open {
+		s += lit
+		switch {
+		case p.holds(s):
+		case p.viable(s):
+			out = union(out, []string{s})
+		default:
+			p.failed = true
 		}
 	}
-	return true
+	return out
+}
+
+// class extends by each character of a class. One with more than 16 is never
+// spelled out in keywords.
+func (p *prefixer) class(open []string, ranges []rune) (out []string) {
+	n := 0
+	for i := 0; i+1 < len(ranges); i += 2 {
+		for r := ranges[i]; r <= ranges[i+1]; r++ {
+			if n++; n > 16 {
+				p.failed = true
+				return nil
+			}
+			out = p.literal(out, open, p.norm(string(r)))
+		}
+	}
+	return out
+}
+
+func (p *prefixer) repeat(open []string, re *syntax.Regexp) []string {
+	for range re.Min {
+		open = p.extend(open, re.Sub[0])
+		if len(open) == 0 {
+			return nil
+		}
+	}
+	out := open
+	for i := re.Min; i < re.Max && len(open) > 0; i++ {
+		open = p.extend(open, re.Sub[0])
+		out = union(out, open)
+	}
+	if re.Max < 0 && len(open) > 0 {
+		p.failed = true
+	}
+	return out
+}
+
+// holds reports whether s begins with a keyword, viable whether a keyword
+// begins with s.
+func (p *prefixer) holds(s string) bool {
+	return slices.ContainsFunc(p.keywords, func(k string) bool { return strings.HasPrefix(s, k) })
+}
+
+func (p *prefixer) viable(s string) bool {
+	return slices.ContainsFunc(p.keywords, func(k string) bool { return strings.HasPrefix(k, s) })
+}
+
+// union adds to a what of b it lacks.
+func union(a, b []string) []string {
+	a = slices.Clip(a)
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
 }
 
 // canHold reports whether some match of re can contain keyword. It runs the
@@ -384,6 +386,8 @@ func explainSyntax(pattern string, err error) error {
 	return fmt.Errorf("pattern does not parse: %s at %q", se.Code, bad)
 }
 
+var errNoMatch = errors.New("pattern holds a part that can never match")
+
 func checkOps(re *syntax.Regexp) error {
 	switch re.Op {
 	case syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine:
@@ -395,6 +399,9 @@ func checkOps(re *syntax.Regexp) error {
 			}
 		}
 	case syntax.OpCharClass:
+		if len(re.Rune) == 0 {
+			return errNoMatch
+		}
 		for i := 0; i+1 < len(re.Rune); i += 2 {
 			// Negated classes reach up to U+10FFFF, and folding adds the long s
 			// and the Kelvin sign; neither names such a character on purpose.
@@ -404,7 +411,7 @@ func checkOps(re *syntax.Regexp) error {
 			}
 		}
 	case syntax.OpNoMatch:
-		return errors.New("pattern holds a part that can never match")
+		return errNoMatch
 	}
 	for _, s := range re.Sub {
 		if err := checkOps(s); err != nil {
