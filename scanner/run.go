@@ -103,7 +103,7 @@ type run struct {
 }
 
 type heldKey struct {
-	rule, path string
+	rule, root, path string
 	mac        [32]byte
 }
 
@@ -242,7 +242,7 @@ func findingID(f Finding) string {
 
 // hold keeps a repository's finding until all its blobs are seen.
 func (r *run) hold(seq int, f Finding) {
-	k := heldKey{f.Rule.ID, f.Origin.Path, f.Secret.MAC(r.key[:])}
+	k := heldKey{f.Rule.ID, f.Origin.Root, f.Origin.Path, f.Secret.MAC(r.key[:])}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.held == nil {
