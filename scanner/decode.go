@@ -109,6 +109,9 @@ func (r *encodedRuns) shift(n int) {
 // decodeBase64 decodes one segment of the standard or the URL alphabet and
 // says whether the result is text: what decodes to noise was not text before.
 func decodeBase64(seg []byte) ([]byte, bool) {
+	if !textFirst(seg) {
+		return nil, false
+	}
 	enc, url := base64.RawStdEncoding, false
 	for _, c := range seg {
 		switch c {
@@ -139,6 +142,32 @@ func decodeBase64(seg []byte) ([]byte, bool) {
 	}
 	return out[:n], isText(out[:n])
 }
+
+// textFirst decodes the first three bytes of a segment by table and asks that
+// they be printable, which one run in twenty is by chance: hexadecimal digests
+// and paths, which logs and code are full of, mostly end here.
+func textFirst(seg []byte) bool {
+	v := uint32(base64Value[seg[0]])<<18 | uint32(base64Value[seg[1]])<<12 | uint32(base64Value[seg[2]])<<6 | uint32(base64Value[seg[3]])
+	return printable[byte(v>>16)] && printable[byte(v>>8)] && printable[byte(v)]
+}
+
+var (
+	base64Value = func() (t [256]byte) {
+		const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+		for i := range len(digits) {
+			t[digits[i]] = byte(i)
+		}
+		t['-'], t['_'] = 62, 63
+		return t
+	}()
+	printable = func() (t [256]bool) {
+		for c := byte(0x20); c < 0x7f; c++ {
+			t[c] = true
+		}
+		t['\n'], t['\t'], t['\r'] = true, true, true
+		return t
+	}()
+)
 
 // isText reports whether nearly all of b is printable ASCII or white space:
 // one byte in eight may be something else, for text in other scripts.
