@@ -104,7 +104,7 @@ type run struct {
 
 type heldKey struct {
 	rule, root, path string
-	mac        [32]byte
+	mac              [32]byte
 }
 
 // heldFinding waits until all blobs of its repository are seen.
