@@ -81,6 +81,7 @@ something wanted could not be read.`,
 		newVersionCmd(),
 		newTokenCmd(),
 		newAuditCmd(),
+		newRulesCmd(),
 	)
 	return root
 }
