@@ -34,7 +34,9 @@ type Item struct {
 	Size int64
 	// Open gives the bytes. It is nil when Skip is set. A reader of a live
 	// source may block; closing it or ending ctx unblocks it where the system
-	// can.
+	// can. An error of Open or of a read that is a *SkipError means what Skip
+	// means: the item turned out to be binary, special or gone. Any other error
+	// is a failure to read it.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	// Skip says why there is nothing to open.
 	Skip *Skip

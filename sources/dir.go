@@ -1,0 +1,333 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// FileOptions say what of a folder is wanted. The zero value reads every
+// regular text file.
+type FileOptions struct {
+	// Gitignore leaves out what .gitignore files and .git/info/exclude name.
+	Gitignore bool
+	// ExcludeEnv leaves out git-ignored .env* files too. By default they are
+	// read although they are ignored: a secret that is kept out of git lies
+	// there, and every program of the machine can read it.
+	ExcludeEnv bool
+	// MaxFileSize is the largest file read, in bytes; larger ones are skipped
+	// as too large. Zero is no limit: files are streamed.
+	MaxFileSize int64
+	// StopAtRepositories passes over folders below the root that are
+	// repositories of their own: the caller scans them as such.
+	StopAtRepositories bool
+	// Kind is the items' Origin.Source; "file" when empty.
+	Kind string
+	// Prefix is put before every path: where the root lies in its repository.
+	Prefix string
+}
+
+// Files is the source of a file, or of all files below a folder, in the order
+// of their names, bytewise, folders where their name falls. Symbolic links
+// are not followed, except root itself; devices, sockets and named pipes are
+// never opened; the insides of .git folders are not files.
+func Files(root string, opts FileOptions) Source {
+	if opts.Kind == "" {
+		opts.Kind = "file"
+	}
+	return &fileSource{root: root, opts: opts}
+}
+
+type fileSource struct {
+	root string
+	opts FileOptions
+}
+
+func (s *fileSource) Items(ctx context.Context, yield func(Item) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	info, err := os.Stat(s.root)
+	if err != nil {
+		return targetError(s.root, err)
+	}
+	if !info.IsDir() {
+		return yield(s.single(info))
+	}
+	root, err := os.OpenRoot(s.root)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return yield(s.skip(".", SkipUnreadable, err))
+		}
+		return targetError(s.root, err)
+	}
+	defer root.Close()
+	w := &walk{fileSource: s, ctx: ctx, root: root, yield: yield}
+	g := ignores{}
+	if s.opts.Gitignore {
+		g = s.outerIgnores()
+	}
+	return w.dir(".", g, false)
+}
+
+// outerIgnores are the ignore rules of the folders above root in the same
+// repository, which hold for what lies below root too.
+func (s *fileSource) outerIgnores() ignores {
+	var g ignores
+	if s.opts.Prefix == "" {
+		return g
+	}
+	abs, err := filepath.Abs(s.root)
+	if err != nil {
+		return g
+	}
+	n := len(split(s.opts.Prefix))
+	for range n {
+		abs = filepath.Dir(abs)
+	}
+	top, err := os.OpenRoot(abs)
+	if err != nil {
+		return g
+	}
+	defer top.Close()
+	parts := split(s.opts.Prefix)
+	g = g.enter(top, ".", true)
+	for i := 1; i < n; i++ {
+		g = g.enter(top, path.Join(parts[:i]...), false)
+	}
+	return g
+}
+
+// single is the item of a root that is a file. Its path is the root as it was
+// named: there is no folder it could be relative to.
+func (s *fileSource) single(info fs.FileInfo) Item {
+	it := Item{Origin: Origin{Source: s.opts.Kind, Root: s.root, Path: filepath.ToSlash(s.root)}, Size: info.Size()}
+	switch {
+	case !info.Mode().IsRegular():
+		it.Size, it.Skip = -1, &Skip{Reason: SkipSpecial, Err: fmt.Errorf("not a regular file (%s); to scan what it gives, pipe it in and scan -", info.Mode().Type())}
+	case s.opts.MaxFileSize > 0 && info.Size() > s.opts.MaxFileSize:
+		it.Skip = tooLarge(info.Size(), s.opts.MaxFileSize)
+	default:
+		it.Open = func(ctx context.Context) (io.ReadCloser, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			// The root may be a link and is followed: the user named it.
+			f, err := os.OpenFile(s.root, os.O_RDONLY|openFlags, 0)
+			return regular(f, nil, err)
+		}
+	}
+	return it
+}
+
+func tooLarge(size, limit int64) *Skip {
+	return &Skip{Reason: SkipTooLarge, Err: fmt.Errorf("%d bytes, the limit is %d", size, limit)}
+}
+
+func targetError(target string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%q does not exist; check the spelling, or use - to scan standard input: %w", target, fs.ErrNotExist)
+	}
+	return fmt.Errorf("cannot scan %q: %w", target, cause(err))
+}
+
+// cause strips the operation and path that os errors repeat.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (s *fileSource) origin(name string) Origin {
+	return Origin{Source: s.opts.Kind, Root: s.root, Path: path.Join(s.opts.Prefix, name)}
+}
+
+func (s *fileSource) skip(name string, r Reason, err error) Item {
+	if err != nil {
+		err = cause(err)
+	}
+	return Item{Origin: s.origin(name), Size: -1, Skip: &Skip{Reason: r, Err: err}}
+}
+
+// walk is the state of one Items call over a folder.
+type walk struct {
+	*fileSource
+	ctx   context.Context
+	root  *os.Root
+	yield func(Item) error
+}
+
+// dir walks one folder. In a folder that is ignored only .env* files are
+// looked for.
+func (w *walk) dir(name string, g ignores, ignored bool) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	names, err := w.list(name)
+	if err != nil {
+		return w.yield(w.skip(name, reasonOf(err), err))
+	}
+	isRepo := slices.Contains(names, ".git")
+	if name != "." && w.opts.StopAtRepositories && (isRepo || bareNames(names)) && isRepository(filepath.Join(w.root.Name(), filepath.FromSlash(name))) {
+		return nil
+	}
+	if w.opts.Gitignore && !ignored {
+		g = w.enter(g, name, isRepo)
+	}
+	for _, n := range names {
+		if n == ".git" {
+			continue
+		}
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.entry(path.Join(name, n), g, ignored); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter adds the rules of one folder. With a prefix the patterns are relative
+// to the repository's root, which lies above w.root.
+func (w *walk) enter(g ignores, name string, isRepo bool) ignores {
+	if w.opts.Prefix == "" || g.base != nil || (isRepo && name != ".") {
+		return g.enter(w.root, name, isRepo)
+	}
+	g.patterns = g.patterns[:len(g.patterns):len(g.patterns)]
+	g.add(w.root, path.Join(name, ".gitignore"), split(path.Join(w.opts.Prefix, name)))
+	return g
+}
+
+// list gives the names in a folder in bytewise order. It opens through the
+// root, so no link that takes the folder's place leads out of it.
+func (w *walk) list(name string) ([]string, error) {
+	f, err := w.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+func reasonOf(err error) Reason {
+	if errors.Is(err, fs.ErrNotExist) {
+		return SkipMissing // there when it was listed
+	}
+	return SkipUnreadable
+}
+
+func (w *walk) entry(name string, g ignores, ignored bool) error {
+	info, err := w.root.Lstat(name)
+	if err != nil {
+		return w.yield(w.skip(name, reasonOf(err), err))
+	}
+	if info.IsDir() {
+		if !ignored && w.opts.Gitignore && w.match(g, name, true) {
+			if err := w.yield(w.skip(name, SkipIgnored, nil)); err != nil || w.opts.ExcludeEnv {
+				return err
+			}
+			ignored = true
+		}
+		return w.dir(name, g, ignored)
+	}
+	isEnv := !w.opts.ExcludeEnv && strings.HasPrefix(path.Base(name), ".env")
+	switch {
+	case ignored && !isEnv:
+		return nil // told once, with its folder
+	case w.opts.Gitignore && !ignored && !isEnv && w.match(g, name, false):
+		return w.yield(w.skip(name, SkipIgnored, nil))
+	case info.Mode()&fs.ModeSymlink != 0:
+		return w.yield(w.skip(name, SkipSymlink, nil))
+	case !info.Mode().IsRegular():
+		return w.yield(w.skip(name, SkipSpecial, nil))
+	case w.opts.MaxFileSize > 0 && info.Size() > w.opts.MaxFileSize:
+		it := w.skip(name, SkipTooLarge, nil)
+		it.Size, it.Skip = info.Size(), tooLarge(info.Size(), w.opts.MaxFileSize)
+		return w.yield(it)
+	}
+	return w.yield(Item{Origin: w.origin(name), Size: info.Size(), Open: w.opener(name)})
+}
+
+// match asks the rules about a path. Rules of the repository that w.root is a
+// part of know it with its prefix, those of nested ones without.
+func (w *walk) match(g ignores, name string, isDir bool) bool {
+	if g.base == nil {
+		name = path.Join(w.opts.Prefix, name)
+	}
+	return g.match(name, isDir)
+}
+
+// opener opens a file in a root of its own, since items outlive the walk.
+func (w *walk) opener(name string) func(context.Context) (io.ReadCloser, error) {
+	dir := w.root.Name()
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, &SkipError{Reason: reasonOf(err), Err: cause(err)}
+		}
+		defer root.Close()
+		f, err := openRegular(root, name)
+		if err != nil {
+			return nil, err
+		}
+		return sniffed(f)
+	}
+}
+
+// openRegular opens a file that is regular before it is opened and the same
+// file after: a link or pipe that takes its place in between is refused.
+func openRegular(root *os.Root, name string) (io.ReadCloser, error) {
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, &SkipError{Reason: reasonOf(err), Err: cause(err)}
+	}
+	if !before.Mode().IsRegular() {
+		return nil, &SkipError{Reason: SkipSpecial}
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	return plain(f, before, err)
+}
+
+// plain checks what was opened.
+func plain(f *os.File, before fs.FileInfo, err error) (io.ReadCloser, error) {
+	if err != nil {
+		return nil, &SkipError{Reason: reasonOf(err), Err: cause(err)}
+	}
+	after, err := f.Stat()
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, &SkipError{Reason: SkipUnreadable, Err: cause(err)}
+	case !after.Mode().IsRegular():
+		f.Close()
+		return nil, &SkipError{Reason: SkipSpecial}
+	case before != nil && !os.SameFile(before, after):
+		f.Close()
+		return nil, &SkipError{Reason: SkipUnreadable, Err: errors.New("it was replaced while it was opened; scan again")}
+	}
+	return f, nil
+}
+
+// regular is plain, then the look at its content.
+func regular(f *os.File, before fs.FileInfo, err error) (io.ReadCloser, error) {
+	rc, err := plain(f, before, err)
+	if err != nil {
+		return nil, err
+	}
+	return sniffed(rc)
+}

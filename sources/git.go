@@ -1,0 +1,532 @@
+package sources
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// GitOptions say what of a repository is wanted. At least one of History,
+// Worktree, Range and NewTips must be.
+type GitOptions struct {
+	// History gives every blob that any ref has ever reached, each once, and
+	// the messages of commits and annotated tags.
+	History bool
+	// Worktree gives the files of the working tree as they are now.
+	Worktree bool
+	// Range, "A..B", narrows History to the commits reachable from B and not
+	// from A. "..B" is all up to B, "A.." is up to HEAD, "B" alone is as "..B".
+	Range string
+	// NewTips and Exclude narrow History as a hook needs it: the commits
+	// reachable from any id of NewTips and from none of Exclude. Both are
+	// object ids in hex. An id in Exclude that is not here excludes nothing.
+	NewTips []string
+	Exclude []string
+	// Files are the options for the working tree.
+	Files FileOptions
+	// TrustAlternates allows object folders outside the repository.
+	TrustAlternates bool
+}
+
+// Git is the source of the repository that path is, or lies in. A path inside
+// a working tree narrows it to what lies below that folder, and leaves
+// out commit messages, which belong to the whole.
+//
+// History is walked from the roots up, parents first, older commits first
+// among the rest, and each tree and blob is visited once; so a blob's commit,
+// author, date and path are those that showed it first. Trees are read, not
+// diffs: what a merge alone brought is there too.
+//
+// The source keeps packs open between items; it is an io.Closer for who wants
+// them closed sooner than the garbage collector does. Close is called after
+// every opened item is closed.
+func Git(path string, opts GitOptions) Source {
+	return &gitSource{target: path, opts: opts}
+}
+
+type gitSource struct {
+	target string
+	opts   GitOptions
+
+	mu     sync.Mutex
+	counts Counts
+	repo   *repository
+}
+
+func (s *gitSource) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts
+}
+
+// Close closes the pack files.
+func (s *gitSource) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repo != nil {
+		s.repo.objects.close()
+	}
+	return nil
+}
+
+func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l, err := findRepository(s.target, s.opts.TrustAlternates)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.counts = Counts{Repositories: 1}
+	s.mu.Unlock()
+	if s.opts.History || s.opts.Range != "" || len(s.opts.NewTips) > 0 {
+		if err := s.history(ctx, l, yield); err != nil {
+			return err
+		}
+	}
+	if !s.opts.Worktree || l.worktree == "" {
+		return nil
+	}
+	fo := s.opts.Files
+	fo.Kind, fo.Prefix = "worktree", l.prefix
+	return Files(filepath.Join(l.worktree, filepath.FromSlash(l.prefix)), fo).Items(ctx, func(it Item) error {
+		it.Origin.Root = s.target
+		return yield(it)
+	})
+}
+
+func (s *gitSource) origin() Origin { return Origin{Source: "git", Root: s.target} }
+
+func (s *gitSource) skip(o Origin, r Reason, err error) Item {
+	return Item{Origin: o, Size: -1, Skip: &Skip{Reason: r, Err: err}}
+}
+
+func (s *gitSource) history(ctx context.Context, l layout, yield func(Item) error) error {
+	if err := refusedFormat(l.commonDir); err != nil {
+		return yield(s.skip(s.origin(), SkipFormat, err))
+	}
+	repo, err := openRepository(l)
+	if err != nil {
+		return fmt.Errorf("opening the repository %q: %w", s.target, err)
+	}
+	s.mu.Lock()
+	s.repo = repo
+	s.counts.Refs = len(repo.refs)
+	s.mu.Unlock()
+	for _, err := range repo.bad {
+		if err := yield(s.skip(s.origin(), SkipCorrupt, err)); err != nil {
+			return err
+		}
+	}
+	h := &history{
+		s: s, repo: repo, ctx: ctx, yield: yield,
+		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{},
+	}
+	include, exclude, err := s.ends(repo)
+	if err != nil {
+		return err
+	}
+	h.narrowed = s.opts.Range != "" || len(s.opts.NewTips) > 0
+	if len(include) == 0 {
+		if h.narrowed {
+			return nil
+		}
+		return yield(s.skip(s.origin(), SkipEmpty, errors.New("the repository has no commit yet")))
+	}
+	return h.run(include, exclude)
+}
+
+// ends are the object ids where a walk begins and where it stops.
+func (s *gitSource) ends(repo *repository) (include, exclude []plumbing.Hash, err error) {
+	switch {
+	case len(s.opts.NewTips) > 0:
+		for _, t := range s.opts.NewTips {
+			h, err := parseHash([]byte(t))
+			if err != nil {
+				return nil, nil, fmt.Errorf("new tip %q: %w", t, err)
+			}
+			include = append(include, h)
+		}
+		for _, t := range s.opts.Exclude {
+			h, err := parseHash([]byte(t))
+			if err != nil {
+				return nil, nil, fmt.Errorf("excluded tip %q: %w", t, err)
+			}
+			if repo.objects.has(h) {
+				exclude = append(exclude, h)
+			}
+		}
+		return include, exclude, nil
+	case s.opts.Range != "":
+		a, b, dots := strings.Cut(s.opts.Range, "..")
+		if strings.HasPrefix(b, ".") {
+			return nil, nil, fmt.Errorf("range %q: three dots are not understood; use A..B", s.opts.Range)
+		}
+		if !dots {
+			a, b = "", a
+		}
+		h, err := repo.resolve(b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
+		}
+		include = append(include, h)
+		if a != "" {
+			if h, err = repo.resolve(a); err != nil {
+				return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
+			}
+			exclude = append(exclude, h)
+		}
+		return include, exclude, nil
+	}
+	return repo.tips(), nil, nil
+}
+
+// history is the state of one walk.
+type history struct {
+	s        *gitSource
+	repo     *repository
+	ctx      context.Context
+	yield    func(Item) error
+	narrowed bool
+
+	inHead map[plumbing.Hash]struct{} // HEAD's blobs
+	trees  map[plumbing.Hash]struct{} // visited whole
+	roots  map[plumbing.Hash]struct{} // descended to the prefix
+	blobs  map[plumbing.Hash]struct{}
+	tags   map[plumbing.Hash]struct{}
+	links  map[string]struct{} // paths of submodules told
+}
+
+func (h *history) run(include, exclude []plumbing.Hash) error {
+	h.collectHead()
+	commits, others, err := h.peelTips(include)
+	if err != nil {
+		return err
+	}
+	var stops []plumbing.Hash
+	for _, e := range exclude {
+		if t, id, err := h.repo.peel(e); err == nil && t == plumbing.CommitObject {
+			stops = append(stops, id)
+		}
+	}
+	g, err := h.graph(commits, stops)
+	if err != nil {
+		return err
+	}
+	for _, b := range g.boundary {
+		h.markSeen(b)
+	}
+	h.s.mu.Lock()
+	h.s.counts.Commits = len(g.order)
+	h.s.mu.Unlock()
+	for _, id := range g.order {
+		if err := h.commit(id, g.commits[id]); err != nil {
+			return err
+		}
+	}
+	for _, o := range others {
+		if err := o(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peelTips gives the commits that tips lead to, and what else they lead to, to be
+// done after: tag messages, and trees and blobs that refs name directly.
+func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, others []func() error, err error) {
+	for _, tip := range tips {
+		id, o := tip, h.s.origin()
+		for depth := 0; ; depth++ {
+			if err := h.ctx.Err(); err != nil {
+				return nil, nil, err
+			}
+			t, data, err := h.repo.objects.readAny(id)
+			if err == nil && t == plumbing.TagObject && depth < 10 {
+				var tag tagInfo
+				var msg []byte
+				if tag, msg, err = parseTag(data); err == nil {
+					if _, seen := h.tags[id]; !seen {
+						h.tags[id] = struct{}{}
+						o.Author, o.Email, o.Date = tag.tagger, tag.email, tag.date
+						others = append(others, h.tagMessage(o, id, tag, msg))
+					}
+					id = tag.target
+					continue
+				}
+			}
+			if err != nil {
+				o.Blob = id.String()
+				if err := h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)}); err != nil {
+					return nil, nil, err
+				}
+				break
+			}
+			switch t {
+			case plumbing.CommitObject:
+				commits = append(commits, id)
+			case plumbing.TreeObject:
+				others = append(others, func() error { return h.root(id, o) })
+			case plumbing.BlobObject:
+				others = append(others, func() error { return h.blob(id, o) })
+			}
+			break
+		}
+	}
+	return commits, others, nil
+}
+
+func (h *history) tagMessage(o Origin, id plumbing.Hash, tag tagInfo, msg []byte) func() error {
+	if tag.kind == "commit" {
+		o.Commit = tag.target.String()
+	}
+	return func() error { return h.message(o, "tag-message", msg) }
+}
+
+// message yields the text of a commit or tag. A folder's scan leaves it out.
+func (h *history) message(o Origin, label string, msg []byte) error {
+	if h.repo.prefix != "" || len(msg) == 0 {
+		return nil
+	}
+	o.Labels = []string{label}
+	return h.yield(Item{Origin: o, Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return io.NopCloser(bytes.NewReader(msg)), nil
+	}})
+}
+
+func (h *history) commit(id plumbing.Hash, n *node) error {
+	if err := h.ctx.Err(); err != nil {
+		return err
+	}
+	o := h.s.origin()
+	o.Commit = id.String()
+	// Read again rather than kept: author and message of a million commits are
+	// what would fill the memory.
+	data, err := h.repo.objects.read(plumbing.CommitObject, id)
+	if err != nil {
+		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+	}
+	c, msg, err := parseCommit(data)
+	if err != nil {
+		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("commit %s: %w", id, err)))
+	}
+	o.Author, o.Email, o.Date = c.author, c.email, c.date
+	if err := h.message(o, "commit-message", bytes.Clone(msg)); err != nil {
+		return err
+	}
+	return h.root(n.tree, o)
+}
+
+// root descends from a root tree to the prefix, then visits what is there.
+func (h *history) root(id plumbing.Hash, o Origin) error {
+	if h.repo.prefix == "" {
+		return h.tree(id, o, "")
+	}
+	if _, seen := h.roots[id]; seen {
+		return nil
+	}
+	h.roots[id] = struct{}{}
+	sub, ok, err := h.repo.descend(id)
+	if err != nil {
+		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+	}
+	if !ok {
+		return nil
+	}
+	return h.tree(sub, o, h.repo.prefix)
+}
+
+// descend finds the tree at the repository's prefix.
+func (r *repository) descend(id plumbing.Hash) (plumbing.Hash, bool, error) {
+next:
+	for _, name := range split(r.prefix) {
+		data, err := r.objects.read(plumbing.TreeObject, id)
+		if err != nil {
+			return id, false, err
+		}
+		for e, err := range treeEntries(data) {
+			if err != nil {
+				return id, false, fmt.Errorf("%w: %s: %w", errObjectCorrupt, id, err)
+			}
+			if string(e.name) == name && e.mode&modeType == modeTree {
+				id = e.hash
+				continue next
+			}
+		}
+		return id, false, nil
+	}
+	return id, true, nil
+}
+
+// maxTreeDepth bounds folders in folders. Git's own default is 2048
+// (core.maxTreeDepth); paths of that depth cannot be checked out.
+const maxTreeDepth = 2048
+
+func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
+	if _, seen := h.trees[id]; seen {
+		return nil
+	}
+	h.trees[id] = struct{}{}
+	if err := h.ctx.Err(); err != nil {
+		return err
+	}
+	data, err := h.repo.objects.read(plumbing.TreeObject, id)
+	if err == nil && strings.Count(dir, "/") >= maxTreeDepth {
+		err = fmt.Errorf("%w: %s: folders nested deeper than %d", errObjectCorrupt, id, maxTreeDepth)
+	}
+	o.Path = dir
+	if err != nil {
+		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+	}
+	for e, err := range treeEntries(data) {
+		if err != nil {
+			return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("tree %s: %w", id, err)))
+		}
+		if err := h.entry(e, o, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *history) entry(e treeEntry, o Origin, dir string) error {
+	switch e.mode & modeType {
+	case modeTree:
+		if _, seen := h.trees[e.hash]; seen {
+			return nil
+		}
+		return h.tree(e.hash, o, join(dir, e.name))
+	case modeGitlink:
+		o.Path = join(dir, e.name)
+		if _, told := h.links[o.Path]; told {
+			return nil
+		}
+		h.links[o.Path] = struct{}{}
+		return h.yield(h.s.skip(o, SkipSubmodule, nil))
+	}
+	if _, seen := h.blobs[e.hash]; seen {
+		return nil
+	}
+	o.Path = join(dir, e.name)
+	return h.blob(e.hash, o)
+}
+
+// join is path.Join without cleaning: a tree may hold names like "..", and the
+// path told is the one that git would tell.
+func join(dir string, name []byte) string {
+	if dir == "" {
+		return string(name)
+	}
+	return dir + "/" + string(name)
+}
+
+func (h *history) blob(id plumbing.Hash, o Origin) error {
+	if _, seen := h.blobs[id]; seen {
+		return nil
+	}
+	h.blobs[id] = struct{}{}
+	o.Blob = id.String()
+	if h.inHead != nil {
+		_, in := h.inHead[id]
+		o.InHead = &in
+	}
+	store := h.repo.objects
+	if !store.has(id) {
+		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", errObjectMissing, id)))
+	}
+	return h.yield(Item{Origin: o, Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		rc, err := store.openBlob(id)
+		if err != nil {
+			s := objectSkip(err)
+			return nil, &SkipError{Reason: s.Reason, Err: s.Err}
+		}
+		return sniffed(rc)
+	}})
+}
+
+// collectHead fills inHead with the blobs of HEAD's tree. Where HEAD cannot be
+// read it stays nil, "not known"; the walk tells what is wrong.
+func (h *history) collectHead() {
+	if h.repo.head.IsZero() {
+		return
+	}
+	c, err := h.repo.commit(h.repo.head)
+	if err != nil {
+		return
+	}
+	in := map[plumbing.Hash]struct{}{}
+	if h.repo.eachBlob(c.tree, map[plumbing.Hash]struct{}{}, in, 0) == nil {
+		h.inHead = in
+	}
+}
+
+// eachBlob adds the blobs below a tree to blobs, and the trees to trees.
+func (r *repository) eachBlob(id plumbing.Hash, trees, blobs map[plumbing.Hash]struct{}, depth int) error {
+	if _, seen := trees[id]; seen {
+		return nil
+	}
+	trees[id] = struct{}{}
+	data, err := r.objects.read(plumbing.TreeObject, id)
+	if err == nil && depth > maxTreeDepth {
+		err = errTree
+	}
+	if err != nil {
+		return err
+	}
+	for e, err := range treeEntries(data) {
+		if err != nil {
+			return err
+		}
+		switch e.mode & modeType {
+		case modeTree:
+			if err := r.eachBlob(e.hash, trees, blobs, depth+1); err != nil {
+				return err
+			}
+		case modeGitlink:
+		default:
+			blobs[e.hash] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// markSeen takes what an excluded commit holds out of the walk. Where its trees
+// cannot be read, more is scanned, not less.
+func (h *history) markSeen(commit plumbing.Hash) {
+	c, err := h.repo.commit(commit)
+	if err != nil {
+		return
+	}
+	id, ok := c.tree, true
+	if h.repo.prefix != "" {
+		if id, ok, err = h.repo.descend(id); err != nil || !ok {
+			return
+		}
+	}
+	// eachBlob marks a tree before it has read what lies below; with an error the
+	// marks are dropped.
+	trees, blobs := map[plumbing.Hash]struct{}{}, map[plumbing.Hash]struct{}{}
+	if h.repo.eachBlob(id, trees, blobs, 0) != nil {
+		return
+	}
+	for t := range trees {
+		h.trees[t] = struct{}{}
+	}
+	for b := range blobs {
+		h.blobs[b] = struct{}{}
+	}
+}

@@ -1,0 +1,209 @@
+package sources
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// node is a commit of the graph.
+type node struct {
+	tree      plumbing.Hash
+	parents   []plumbing.Hash
+	committed int64
+	excluded  bool
+}
+
+// graph is the commits of one walk, in its order.
+type graph struct {
+	commits  map[plumbing.Hash]*node
+	order    []plumbing.Hash // wanted ones, parents before children
+	boundary []plumbing.Hash // excluded parents of wanted ones
+}
+
+// graph reads the commits reachable from tips and not from stops.
+//
+// Without stops it reads everything. With stops it goes back in time from both
+// ends at once and ends when only excluded commits are left to look at, so that
+// a range of one commit costs no more. Exclusion spreads to all known ancestors
+// whenever it is met, whatever the order; a clock that was wrong by years can
+// leave a commit wanted that is reachable from a stop: more is scanned, not less.
+func (h *history) graph(tips, stops []plumbing.Hash) (*graph, error) {
+	g := &graph{commits: map[plumbing.Hash]*node{}}
+	b := &graphBuilder{history: h, graph: g}
+	for _, s := range stops {
+		if err := b.add(s, true); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range tips {
+		if err := b.add(t, false); err != nil {
+			return nil, err
+		}
+	}
+	for b.wanted > 0 {
+		if err := h.ctx.Err(); err != nil {
+			return nil, err
+		}
+		id := heap.Pop(&b.queue).(queued).id
+		n := g.commits[id]
+		if !n.excluded {
+			b.wanted--
+		}
+		delete(b.waiting, id)
+		for _, p := range n.parents {
+			if err := b.add(p, n.excluded); err != nil {
+				return nil, err
+			}
+		}
+	}
+	g.sort()
+	return g, b.tellShallow()
+}
+
+type graphBuilder struct {
+	*history
+	*graph
+	queue   commitQueue // latest first
+	waiting map[plumbing.Hash]struct{}
+	wanted  int // commits in the queue that are not excluded
+	cut     []plumbing.Hash
+	failed  map[plumbing.Hash]struct{}
+}
+
+func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
+	if b.waiting == nil {
+		b.waiting, b.failed = map[plumbing.Hash]struct{}{}, map[plumbing.Hash]struct{}{}
+	}
+	if n := b.commits[id]; n != nil {
+		if excluded && !n.excluded {
+			b.exclude(id)
+		}
+		return nil
+	}
+	if _, told := b.failed[id]; told {
+		return nil
+	}
+	c, err := b.repo.commit(id)
+	if err != nil {
+		b.failed[id] = struct{}{}
+		if excluded {
+			return nil
+		}
+		o := b.s.origin()
+		o.Commit = id.String()
+		return b.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+	}
+	if _, cut := b.repo.shallow[id]; cut {
+		c.parents = nil
+		b.cut = append(b.cut, id)
+	}
+	b.commits[id] = &node{tree: c.tree, parents: c.parents, committed: c.committed, excluded: excluded}
+	b.waiting[id] = struct{}{}
+	heap.Push(&b.queue, queued{id, c.committed})
+	if !excluded {
+		b.wanted++
+	}
+	return nil
+}
+
+// exclude marks a known commit and its known ancestors.
+func (b *graphBuilder) exclude(id plumbing.Hash) {
+	stack := []plumbing.Hash{id}
+	for len(stack) > 0 {
+		n := b.commits[stack[len(stack)-1]]
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if n == nil || n.excluded {
+			continue
+		}
+		n.excluded = true
+		if _, ok := b.waiting[id]; ok {
+			b.wanted--
+		}
+		stack = append(stack, n.parents...)
+	}
+}
+
+// tellShallow yields one Skip for all wanted commits whose parents are cut off.
+func (b *graphBuilder) tellShallow() error {
+	cut := slices.DeleteFunc(b.cut, func(id plumbing.Hash) bool { return b.commits[id].excluded })
+	if len(cut) == 0 {
+		return nil
+	}
+	o := b.s.origin()
+	o.Commit = cut[0].String()
+	return b.yield(b.s.skip(o, SkipShallow, fmt.Errorf("history is cut off below %d commit(s) by a shallow clone; get the rest with: git fetch --unshallow", len(cut))))
+}
+
+// sort orders the wanted commits: parents first; among those whose parents are
+// all done, the oldest first, then by id.
+func (g *graph) sort() {
+	left := map[plumbing.Hash]int{}
+	children := map[plumbing.Hash][]plumbing.Hash{}
+	bounds := map[plumbing.Hash]struct{}{}
+	ready := commitQueue{oldest: true}
+	for id, n := range g.commits {
+		if n.excluded {
+			continue
+		}
+		for _, p := range n.parents {
+			switch pn := g.commits[p]; {
+			case pn == nil:
+			case pn.excluded:
+				bounds[p] = struct{}{}
+			default:
+				left[id]++
+				children[p] = append(children[p], id)
+			}
+		}
+		if left[id] == 0 {
+			ready.items = append(ready.items, queued{id, n.committed})
+		}
+	}
+	heap.Init(&ready)
+	for ready.Len() > 0 {
+		id := heap.Pop(&ready).(queued).id
+		g.order = append(g.order, id)
+		for _, c := range children[id] {
+			if left[c]--; left[c] == 0 {
+				heap.Push(&ready, queued{c, g.commits[c].committed})
+			}
+		}
+	}
+	for b := range bounds {
+		g.boundary = append(g.boundary, b)
+	}
+	slices.SortFunc(g.boundary, compareHash)
+}
+
+func compareHash(a, b plumbing.Hash) int { return slices.Compare(a[:], b[:]) }
+
+type queued struct {
+	id   plumbing.Hash
+	when int64
+}
+
+// commitQueue is a heap of commits by time: latest first, or oldest first.
+type commitQueue struct {
+	items  []queued
+	oldest bool
+}
+
+func (q *commitQueue) Len() int { return len(q.items) }
+func (q *commitQueue) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	if a.when != b.when {
+		return (a.when < b.when) == q.oldest
+	}
+	return compareHash(a.id, b.id) < 0
+}
+func (q *commitQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+func (q *commitQueue) Push(x any)    { q.items = append(q.items, x.(queued)) }
+func (q *commitQueue) Pop() any {
+	x := q.items[len(q.items)-1]
+	q.items = q.items[:len(q.items)-1]
+	return x
+}

@@ -1,0 +1,158 @@
+package sources
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// OpenOptions say what of a target is wanted.
+type OpenOptions struct {
+	// Stdin is what "-" reads.
+	Stdin io.Reader
+	// History and Worktree say what of a repository is scanned; a target that
+	// is none is not affected.
+	History, Worktree bool
+	// Range narrows the history; see GitOptions. It asks for a repository.
+	Range string
+	// NoGitignore scans git-ignored files too.
+	NoGitignore bool
+	// ExcludeEnv leaves out git-ignored .env* files, which are scanned by
+	// default.
+	ExcludeEnv bool
+	// MaxFileSize is that of FileOptions.
+	MaxFileSize int64
+	// TrustAlternates is that of GitOptions.
+	TrustAlternates bool
+}
+
+// Open turns a target, as a person names it, into sources. Nothing but the names
+// of folders is read. A target is
+//
+//   - standard input
+//     git:PATH              a repository, or the folder of one; an error if it is none
+//     file:PATH, dir:PATH   the files at PATH, no git
+//     PATH                  a file: its content as it is now, also in a repository;
+//     a folder in a repository, or a bare one: as git:PATH;
+//     any other folder: its files
+//
+// Repositories below a folder are sources of their own, each one once; the
+// folder's own source then leaves them out.
+func Open(target string, o OpenOptions) ([]Source, error) {
+	if target == "-" {
+		if o.Stdin == nil {
+			return nil, errors.New("standard input is not available here; name a file or folder")
+		}
+		return []Source{Stdin(o.Stdin)}, nil
+	}
+	if p, ok := strings.CutPrefix(target, "git:"); ok {
+		if _, err := findRepository(p, o.TrustAlternates); err != nil {
+			return nil, err
+		}
+		return o.repository(p)
+	}
+	for _, prefix := range []string{"file:", "dir:"} {
+		if p, ok := strings.CutPrefix(target, prefix); ok {
+			if err := exists(p); err != nil {
+				return nil, err
+			}
+			return []Source{Files(p, o.files())}, nil
+		}
+	}
+	if err := exists(target); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return nil, targetError(target, err)
+	}
+	if !info.IsDir() {
+		return []Source{Files(target, o.files())}, nil
+	}
+	_, err = findRepository(target, o.TrustAlternates)
+	switch {
+	case err == nil:
+		return o.repository(target)
+	case !errors.Is(err, errNotRepository) || isRepository(target) || o.Range != "":
+		return nil, err
+	}
+	return append([]Source{o.outer(target)}, o.nested(target)...), nil
+}
+
+func exists(target string) error {
+	if target == "" {
+		return errors.New("the target is empty; name a file, a folder or a repository, or - for standard input")
+	}
+	if _, err := os.Stat(target); err != nil {
+		return targetError(target, err)
+	}
+	return nil
+}
+
+func (o OpenOptions) files() FileOptions {
+	return FileOptions{Gitignore: !o.NoGitignore, ExcludeEnv: o.ExcludeEnv, MaxFileSize: o.MaxFileSize}
+}
+
+// outer is the source of a folder without the repositories in it.
+func (o OpenOptions) outer(dir string) Source {
+	f := o.files()
+	f.StopAtRepositories = true
+	return Files(dir, f)
+}
+
+func (o OpenOptions) git(dir string) Source {
+	f := o.files()
+	f.StopAtRepositories = true
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree, Range: o.Range, Files: f, TrustAlternates: o.TrustAlternates})
+}
+
+// repository is one repository and those below its working tree. A range names
+// commits of the one alone.
+func (o OpenOptions) repository(dir string) ([]Source, error) {
+	if !o.History && !o.Worktree && o.Range == "" {
+		return nil, fmt.Errorf("nothing of %q is wanted: both its history and its working tree are excluded", dir)
+	}
+	srcs := []Source{o.git(dir)}
+	if o.Range != "" {
+		return srcs, nil
+	}
+	return append(srcs, o.nested(dir)...), nil
+}
+
+// nested finds the repositories below dir, in the order of their names. One that
+// may not be opened as a repository, such as a .git file that leads astray, is
+// scanned as a folder, and its history told as skipped.
+func (o OpenOptions) nested(dir string) []Source {
+	if isGitDir(dir) {
+		return nil
+	}
+	var out []Source
+	// A folder that cannot be listed is told by the source that walks it.
+	filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil
+		case !d.IsDir():
+			return nil
+		case d.Name() == ".git":
+			return fs.SkipDir
+		case p == dir || !isRepository(p):
+			return nil
+		}
+		if _, err := findRepository(p, o.TrustAlternates); err != nil {
+			out = append(out, refused{dir: p, err: err}, o.outer(p))
+			return nil
+		}
+		out = append(out, o.git(p))
+		if isGitDir(p) {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return slices.Clip(out)
+}

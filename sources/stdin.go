@@ -1,0 +1,75 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+)
+
+// errStdinTwice is returned when a live stream is opened a second time.
+var errStdinTwice = errors.New("standard input was read already: it can be read once only")
+
+// Stdin is the source of one live item: what r gives, as it arrives. Nothing is
+// read before the item is opened, and nothing is held back until EOF.
+//
+// Closing the item's reader, or ending the context it was opened with, unblocks
+// the one who reads. A Read of r that blocks in the system (a terminal, a quiet
+// pipe) cannot be called back; the goroutine in it stays until r gives
+// something or the program ends. It holds one buffer and nothing else waits for
+// it.
+func Stdin(r io.Reader) Source { return &stdinSource{r: r} }
+
+type stdinSource struct {
+	r      io.Reader
+	opened atomic.Bool
+}
+
+func (s *stdinSource) Items(ctx context.Context, yield func(Item) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return yield(Item{
+		Origin: Origin{Source: "stdin", Root: "-"},
+		Size:   -1,
+		Open:   s.open,
+	})
+}
+
+func (s *stdinSource) open(ctx context.Context) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.opened.Swap(true) {
+		return nil, errStdinTwice
+	}
+	pr, pw := io.Pipe()
+	go func() {
+		// io.Copy into the pipe hands every Read on before it does the next,
+		// so a line is seen as soon as it was written.
+		_, err := io.Copy(struct{ io.Writer }{pw}, struct{ io.Reader }{s.r})
+		pw.CloseWithError(err)
+	}()
+	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(ctx.Err()) })
+	return &stdinReader{PipeReader: pr, ctx: ctx, stop: stop}, nil
+}
+
+type stdinReader struct {
+	*io.PipeReader
+	ctx  context.Context
+	stop func() bool
+}
+
+// Read tells a context's end by its own error, not by "read on closed pipe".
+func (r *stdinReader) Read(p []byte) (int, error) {
+	n, err := r.PipeReader.Read(p)
+	if err == io.ErrClosedPipe && r.ctx.Err() != nil {
+		err = r.ctx.Err()
+	}
+	return n, err
+}
+
+func (r *stdinReader) Close() error {
+	r.stop()
+	return r.PipeReader.Close()
+}
