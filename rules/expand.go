@@ -68,6 +68,7 @@ const maxPlaceholder = 8192
 //	{1:luhn}         the Luhn digit of the placeholder before it
 //	{uuid} {jwt}     a version 4 UUID; a JSON Web Token signed with HS256
 //	{b64json}        unpadded base64 of a JSON object
+//	{userpass}       base64 of user:password, as in HTTP Basic
 //	{pem:LABEL}      a PEM block: RSA, EC, DSA, PKCS8, OPENSSH, ENCRYPTED, PGP,
 //	                 PUBLIC, CERTIFICATE; {pem-escaped:LABEL} with \n for line ends
 //
@@ -139,10 +140,12 @@ func (e *expander) placeholder(p string) error {
 			e.out = append(e.out, e.uuid()...)
 		case "jwt":
 			e.out = append(e.out, e.jwt()...)
+		case "userpass":
+			e.out = append(e.out, base64.StdEncoding.EncodeToString([]byte("svc:"+string(e.random(16, base62))))...)
 		case "b64json":
 			e.out = append(e.out, base64.RawStdEncoding.EncodeToString([]byte(fmt.Sprintf(`{"iat":%d.5,"url":"https://acme.example"}`, 1700000000+e.rnd.IntN(1e7))))...)
 		default:
-			return badPlaceholder(p, "write {N:CLASS}, {uuid}, {jwt}, {b64json} or {pem:LABEL}, and {{ for a brace")
+			return badPlaceholder(p, "write {N:CLASS}, {uuid}, {jwt}, {b64json}, {userpass} or {pem:LABEL}, and {{ for a brace")
 		}
 		return nil
 	}

@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 	"sort"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ShapeState is what an offline check found.
@@ -61,6 +63,7 @@ var shapes = map[string]shape{
 	"luhn":            {"digits with a Luhn check digit at the end", true, luhn},
 	"jwt":             {"three base64url parts, the first two JSON, the first with alg", false, jwtShape},
 	"base64-json":     {"base64 of a JSON object, after the prefix and before a signature", false, base64JSON},
+	"basic-auth":      {"base64 of user:password", false, basicAuth},
 	"pem":             {"a PEM block of a private key whose body is base64", false, pemShape},
 	"aws-key-id":      {"4 characters of type and 16 of the base-32 alphabet", false, awsKeyID},
 	"quench":          {"a token of a Quench registry: see ParseToken", true, quenchShape},
@@ -236,6 +239,27 @@ func base64JSON(s []byte) ShapeResult {
 		return invalid("not base64 of a JSON object")
 	}
 	return valid("decodes to a JSON object")
+}
+
+// basicAuth decodes the credentials of HTTP Basic. Passwords that stand for
+// one in documents are none.
+func basicAuth(s []byte) ShapeResult {
+	raw, ok := decode64(s)
+	user, pass, cut := bytes.Cut(raw, []byte(":"))
+	if !ok || !cut || len(user) == 0 || len(pass) == 0 || !utf8.Valid(raw) || bytes.ContainsFunc(raw, unicode.IsControl) {
+		return invalid("not base64 of user:password")
+	}
+	low := bytes.ToLower(pass)
+	if len(pass) < 4 || bytes.HasPrefix(low, []byte("pass")) || bytes.ContainsAny(pass, "<>{}$") {
+		return invalid("its password is a placeholder")
+	}
+	// "open sesame" is the password of the RFC's own example.
+	for _, w := range append([]string{"open sesame", "opensesame"}, GlobalStopWords...) {
+		if bytes.Contains(low, []byte(w)) {
+			return invalid("its password is a placeholder")
+		}
+	}
+	return valid("decodes to a user name and a password")
 }
 
 func isAlnum(c byte) bool {
