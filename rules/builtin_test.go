@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // The reference matcher decides rules with the standard library's regexp, as
@@ -258,6 +261,32 @@ func TestBuiltinWidth(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestBuiltinGenerated makes texts from the patterns themselves: none is longer
+// than the width, each holds a keyword, and begins with one where the loader
+// says so. A pattern with a match that no keyword anchors would never find it.
+func TestBuiltinGenerated(t *testing.T) {
+	for id, ref := range references() {
+		r := ref.rule
+		gen := rapid.StringMatching(r.Pattern)
+		rapid.Check(t, func(rt *rapid.T) {
+			// Folding in Go reaches two characters that Latin-1 has not.
+			s := strings.NewReplacer("\u017f", "s", "\u212a", "k").Replace(gen.Draw(rt, "match"))
+			if n := utf8.RuneCountInString(s); r.MaxLen == 0 && n > r.Width {
+				rt.Fatalf("%s: a match of %d bytes, width %d", id, n, r.Width)
+			}
+			if !ref.hasKeyword(s) {
+				rt.Fatalf("%s: no keyword in the match %q", id, s)
+			}
+			low := strings.ToLower(s)
+			if r.Prefixed && !slices.ContainsFunc(r.Keywords, func(k string) bool {
+				return strings.HasPrefix(s, k) || r.Fold && strings.HasPrefix(low, strings.ToLower(k))
+			}) {
+				rt.Fatalf("%s: is prefixed, but a match begins with none of its keywords", id)
+			}
+		})
 	}
 }
 

@@ -87,7 +87,7 @@ func TestShapes(t *testing.T) {
 		{"pem", "{pem:CERTIFICATE}", ShapeInvalid},
 		{"pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{32:upperhex}\n\n{64:b64}\n{64:b64}\n-----END RSA PRIVATE KEY-----", ShapeUnknown},
 		{"pem", "-----BEGIN PRIVATE KEY-----\n{20:b64}\n-----END PRIVATE KEY-----", ShapeInvalid},
-		{"pem", "-----BEGIN PRIVATE KEY-----\n" + "================================================================" + "\n-----END PRIVATE KEY-----", ShapeUnknown},
+		{"pem", "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("=", 64) + "\n-----END PRIVATE KEY-----", ShapeUnknown},
 		{"pem", "-----BEGIN PRIVATE KEY-----\nput <your key> here: it must have more than sixty-four characters in all\n-----END PRIVATE KEY-----", ShapeInvalid},
 		{"pem", "\"-----BEGIN PRIVATE KEY-----\\n\" +\n  \"MIIEpA{58:b64}\\n\" +\n  \"{60:b64}\\n\" +\n \"-----END PRIVATE KEY-----\"", ShapeInvalid},
 		{"pem", "-----BEGIN PRIVATE KEY-----\\n\" +\n  \"MIIEpA{58:b64}\\n\" +\n  \"{60:b64}\\n\" +\n \"-----END PRIVATE KEY-----", ShapeValid},
