@@ -128,7 +128,7 @@ func entropy(s string) float64 {
 	return h
 }
 
-func builtin(t testing.TB) *Set {
+func builtinSet(t testing.TB) *Set {
 	t.Helper()
 	set, err := Builtin()
 	if err != nil {
@@ -147,7 +147,7 @@ func expanded(t *testing.T, r *Rule) (examples, negatives []string) {
 }
 
 func TestBuiltinExamples(t *testing.T) {
-	for _, r := range builtin(t).Rules() {
+	for _, r := range builtinSet(t).Rules() {
 		ref, ok := references()[r.ID]
 		if !ok {
 			continue // assignment rules are decided by the scanner alone
@@ -169,7 +169,7 @@ func TestBuiltinExamples(t *testing.T) {
 // TestBuiltinCross tries every rule on every other rule's examples: a rule
 // that also matches another's secrets says so, or one of the two is wrong.
 func TestBuiltinCross(t *testing.T) {
-	set := builtin(t)
+	set := builtinSet(t)
 	used := map[[2]string]bool{}
 	for _, owner := range set.Rules() {
 		examples, _ := expanded(t, owner)
@@ -207,7 +207,7 @@ func TestBuiltinStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	quick := builtin(t)
+	quick := builtinSet(t)
 	if strict.Len() != quick.Len() || quick.Len() < 60 {
 		t.Fatalf("strict %d rules, quick %d, want the same and at least 60", strict.Len(), quick.Len())
 	}
@@ -234,7 +234,7 @@ func TestBuiltinHabits(t *testing.T) {
 	// Rules whose secret spans lines. All others are decided as soon as their
 	// line is complete, which streams rely on.
 	multiline := []string{"private-key", "google-service-account-key"}
-	for _, r := range builtin(t).Rules() {
+	for _, r := range builtinSet(t).Rules() {
 		if want := slices.Contains(multiline, r.ID); r.Multiline != want {
 			t.Errorf("%s: multiline %v, want %v: use [ \\t] for \\s, and keep \\n out of negated classes", r.ID, r.Multiline, want)
 		}

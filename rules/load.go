@@ -149,7 +149,9 @@ var builtinFS embed.FS
 // Builtin is the set of rules in the binary. They passed the strict loader
 // when they were tested, so here they are only read, which keeps the start of
 // every command fast; TestBuiltinStrict holds the two equal.
-var Builtin = sync.OnceValues(func() (*Set, error) {
+func Builtin() (*Set, error) { return builtin() }
+
+var builtin = sync.OnceValues(func() (*Set, error) {
 	entries, err := builtinFS.ReadDir("builtin")
 	if err != nil {
 		return nil, err

@@ -171,8 +171,8 @@ func TestMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := Merge(builtin(t), a)
-	if err != nil || set.Len() != builtin(t).Len()+1 {
+	set, err := Merge(builtinSet(t), a)
+	if err != nil || set.Len() != builtinSet(t).Len()+1 {
 		t.Fatalf("merged: %v", err)
 	}
 	if _, err := Merge(set, a); err == nil {
