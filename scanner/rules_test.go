@@ -124,6 +124,56 @@ func TestRulesSpan(t *testing.T) {
 
 func secretOf(s string) secret.Secret { return secret.New([]byte(s)) }
 
+// TestRulesOfLogs finds the kinds of the log benchmark, in plain lines and in
+// JSON lines, where quotes are escaped.
+func TestRulesOfLogs(t *testing.T) {
+	e, _ := engineOf(t)
+	for template, id := range map[string]string{
+		"aws_access_key_id=AKIA{16:base32} aws_secret_access_key=x":                                              "aws-access-key-id",
+		"aws_access_key_id=x aws_secret_access_key={40:b64}":                                                     "aws-secret-access-key",
+		"git clone https://x-access-token:ghp_{30:alnum}{6:crc32}@github.com/acme/app.git":                       "github-pat",
+		"Authorization: token gho_{30:alnum}{6:crc32}":                                                           "github-oauth",
+		"PRIVATE-TOKEN: glpat-{20:alnum}":                                                                        "gitlab-pat",
+		"slack token=xoxb-{12:digits}-{13:digits}-{24:alnum}":                                                    "slack-bot-token",
+		"POST https://hooks.slack.com/services/T{10:uppernum}/B{10:uppernum}/{24:alnum}":                         "slack-webhook",
+		"STRIPE_API_KEY=sk_live_{24:alnum}":                                                                      "stripe-secret-key",
+		"GET https://maps.googleapis.com/maps/api/geocode/json?address=x&key=AIza{35:b64url}":                    "google-api-key",
+		"OPENAI_API_KEY=sk-{20:alnum}T3BlbkFJ{20:alnum}":                                                         "openai-api-key-legacy",
+		"x-api-key: sk-ant-api03-{93:b64url}AA":                                                                  "anthropic-api-key",
+		"SENDGRID_API_KEY=SG.{22:alnum}.{43:alnum}":                                                              "sendgrid-api-key",
+		"//npm.example.com/:_authToken=npm_{30:alnum}{6:crc32}":                                                  "npm-access-token",
+		"TWINE_PASSWORD=pypi-AgEIcHlwaS5vcmc{156:b64url}":                                                        "pypi-upload-token",
+		"HF_TOKEN=hf_{34:letters}":                                                                               "huggingface-user-token",
+		"DIGITALOCEAN_ACCESS_TOKEN=dop_v1_{64:hex}":                                                              "digitalocean-pat",
+		"X-Shopify-Access-Token: shpat_{32:hex}":                                                                 "shopify-access-token",
+		"DATABRICKS_TOKEN=dapi{32:hex}":                                                                          "databricks-pat",
+		"VAULT_TOKEN=hvs.{95:b64url}":                                                                            "vault-service-token",
+		"Authorization: Bearer glsa_{32:alnum}_{8:crc32-hex}":                                                    "grafana-service-account-token",
+		"NEW_RELIC_API_KEY=NRAK-{27:uppernum}":                                                                   "newrelic-user-key",
+		"telegram https://api.telegram.org/bot{10:digits}:AA{33:b64url}/sendMessage":                             "telegram-bot-token",
+		"DefaultEndpointsProtocol=https;AccountName=acme1;AccountKey={86:b64}==;EndpointSuffix=core.windows.net": "azure-storage-key",
+		"dsn=postgres://svc_orders:{18:alnum}@db-3.internal.acme.io:5432/orders":                                 "postgres-uri",
+		"Authorization: Bearer {jwt}":                                                                            "jwt",
+		`loaded key "{pem-escaped:RSA}"`:                                                                         "private-key",
+		`db_password="{22:alnum}"`:                                                                               "generic-assignment",
+	} {
+		for seed := range uint64(20) {
+			msg, err := rules.Expand(template, seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for form, line := range map[string]string{
+				"plain": "2026-01-02T03:04:05.678Z INFO  [orders-3] c.a.orde.Worker - " + msg + " id=7 shard=9\n",
+				"JSON":  `{"level":"info","duration_ms":12.5,"msg":"` + strings.ReplaceAll(msg, `"`, `\"`) + "\"}\n",
+			} {
+				if n := counted(e, line)[id]; n != 1 {
+					t.Errorf("%s, %s line, seed %d: %d secrets of %s, want 1", template, form, seed, n, id)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkRulesFirstUse(b *testing.B) {
 	set, err := rules.Builtin()
 	if err != nil {
