@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/decode"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -35,7 +36,8 @@ type Stream struct {
 	anchors []anchor     // of line rules, found and not yet decided
 	assigns []assignAnchor
 	waiting []waitingAnchor // of Multiline rules
-	encoded encodedRuns
+	walker  decode.Walker
+	sent    map[sentKey]bool // spans emitted, so that a decoded view adds none twice
 }
 
 // waitingAnchor is an anchor of a Multiline rule whose window is not complete.
@@ -48,6 +50,11 @@ type waitingAnchor struct {
 type pendingRaw struct {
 	raw
 	emitted bool
+}
+
+type sentKey struct {
+	rule       string
+	start, end int64
 }
 
 // contextLen is how much of a line is shown before and after a secret, in
@@ -108,7 +115,7 @@ func (s *Stream) Close() {
 // Settled is the offset before which everything is decided and emitted: where
 // a reader that resumes later must begin again.
 func (s *Stream) Settled() int64 {
-	at := min(s.line, s.found, s.encoded.keep())
+	at := min(s.line, s.found, s.walker.Settled())
 	for _, w := range s.waiting {
 		at = min(at, w.start)
 	}
@@ -141,7 +148,7 @@ func (s *Stream) process(final bool) {
 	}
 	s.settle(settled)
 	s.decideMulti(final)
-	s.decodeRuns(s.buf[:settled], final)
+	s.decodeViews(settled, final)
 }
 
 // decideLine decides all anchors of line rules, assignments and known tokens
@@ -181,6 +188,7 @@ func (s *Stream) settle(upTo int) {
 		p.emitted = true
 		m := p.raw
 		if s.overruled(i, &m) {
+			s.told(Match{Rule: m.rule, Start: s.base + int64(m.start), End: s.base + int64(m.end)})
 			continue
 		}
 		s.send(m)
@@ -288,27 +296,42 @@ func (s *Stream) decideMulti(final bool) {
 	s.waiting = left
 }
 
-// decodeRuns looks into the base64 runs of text, the settled part of the
-// buffer.
-func (s *Stream) decodeRuns(text []byte, final bool) {
+// decodeViews looks into the encoded parts of the text before hi, where all else
+// is decided, or waits for the first undecided anchor. A match that was found
+// without decoding, or with less of it, is not told again.
+func (s *Stream) decodeViews(hi int, final bool) {
+	for _, w := range s.waiting {
+		hi = min(hi, w.start)
+	}
+	text := s.buf[:hi]
 	if s.e.depth < 0 || s.depth >= s.e.depth {
-		s.encoded.pos = len(text)
+		s.walker.Skip(text)
 		return
 	}
-	s.encoded.find(text, final, func(g segment) {
-		plain, ok := decodeBase64(text[g.start:g.end])
-		if !ok {
-			return
-		}
-		for _, m := range s.e.scanView(plain, s.depth+1, append(slices.Clone(s.via), "base64")) {
-			if !g.owns(m.Start / 3 * 4) {
+	s.walker.Find(text, final, func(g *decode.Segment) {
+		for _, m := range s.e.scanView(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
+			start, end := g.Span(m.Start, m.End)
+			if !g.Owns(start) || s.known(m.Rule, start, end) {
 				continue
 			}
-			start := g.start + int(m.Start/3*4)
-			s.place(&m, start, min(g.end, g.start+int((m.End+2)/3*4)))
+			s.place(&m, start, end)
+			s.told(m)
 			s.emit(m)
 		}
 	})
+}
+
+// known reports whether the rule matched this span of the buffer already.
+func (s *Stream) known(r *rules.Rule, start, end int) bool {
+	return s.sent[sentKey{r.ID, s.base + int64(start), s.base + int64(end)}]
+}
+
+// told remembers an emitted match for as long as a view could repeat it.
+func (s *Stream) told(m Match) {
+	if s.sent == nil {
+		s.sent = map[sentKey]bool{}
+	}
+	s.sent[sentKey{m.Rule.ID, m.Start, m.End}] = true
 }
 
 // send makes a Match of a decided raw one.
@@ -316,6 +339,7 @@ func (s *Stream) send(r raw) {
 	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence,
 		Secret: secret.New(s.buf[r.start:r.end]), DecodedVia: s.via}
 	s.place(&m, r.start, r.end)
+	s.told(m)
 	s.emit(m)
 }
 
@@ -342,7 +366,7 @@ var newline = []byte{'\n'}
 // drop forgets what no undecided anchor can look at.
 func (s *Stream) drop() {
 	back := 2 * (s.e.lineWidth + margin)
-	keep := min(s.line-back, s.found-margin, s.encoded.keep()-margin)
+	keep := min(s.line-back, s.found-margin, s.walker.Keep()-margin)
 	for _, w := range s.waiting {
 		keep = min(keep, w.start-w.rule.rule.Width-margin)
 	}
@@ -359,6 +383,11 @@ func (s *Stream) drop() {
 	// is dropped, so that each byte moves at most once on average.
 	if keep < len(s.buf)/2 || keep <= 0 {
 		return
+	}
+	for k := range s.sent {
+		if k.end < s.base+int64(keep) {
+			delete(s.sent, k)
+		}
 	}
 	gone := s.buf[:keep]
 	s.lines += bytes.Count(gone, newline)
@@ -377,7 +406,7 @@ func (s *Stream) drop() {
 		s.assigns[i].pos -= keep
 	}
 	s.lastNL = max(-1, s.lastNL-keep)
-	s.encoded.shift(keep)
+	s.walker.Shift(keep)
 	for i := range s.waiting {
 		w := &s.waiting[i]
 		w.anchor.start -= keep

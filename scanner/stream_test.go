@@ -1,6 +1,9 @@
 package scanner_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -112,6 +115,23 @@ func TestMatches(t *testing.T) {
 		{"block cut", block[:50], ""},
 		{"base64", base64.StdEncoding.EncodeToString([]byte("id: " + tst(3) + "; ok")), "test-prefixed 1:5 base64"},
 		{"base64 twice", base64.StdEncoding.EncodeToString([]byte("data: " + base64.URLEncoding.EncodeToString([]byte("k="+tst(3))))), "test-prefixed 1:9 base64,base64"},
+		{"base64url, raw", base64.RawURLEncoding.EncodeToString([]byte("subject: " + tst(3))), "test-prefixed 1:13 base64"},
+		{"hex", hexed("token " + tst(3) + "."), "test-prefixed 1:13 hex"},
+		{"percent", "?x=%20tst%5F" + tst(1)[4:] + "&y", "test-prefixed 1:7 percent"},
+		{"percent-encoded name", "password%3D%22q7Xk2mB9vR4tLw8Z%22", "test-assignment 1:15 percent"},
+		{"\\u escapes", `"\u0074st_` + tst(1)[4:] + `"`, "test-prefixed 1:2 escapes"},
+		{"\\x escapes", `'\x74\x73\x74_` + tst(1)[4:] + `'`, "test-prefixed 1:2 escapes"},
+		{"\\u{} escapes", `'\u{74}st_` + tst(1)[4:] + `'`, "test-prefixed 1:2 escapes"},
+		{"escaped elsewhere", `\u0020` + " " + tst(1), "test-prefixed 1:8"},
+		{"UTF-16LE", wide("key "+tst(1)+"\n", 0), "test-prefixed 1:9 utf-16"},
+		{"UTF-16BE with BOM", "\xfe\xff" + wide("key "+tst(1)+"\n", 1), "test-prefixed 1:12 utf-16"},
+		{"gzip in base64", base64.StdEncoding.EncodeToString(gzipped("key: " + tst(1) + "\n")), "test-prefixed 1:1 base64,gzip"},
+		{"zlib in base64", base64.StdEncoding.EncodeToString(zlibbed("key: " + tst(1) + "\n")), "test-prefixed 1:1 base64,zlib"},
+		{"concatenation", `k = "` + tst(1)[:9] + `" + "` + tst(1)[9:] + `";` + "\n", "test-prefixed 1:6 concatenation"},
+		{"over lines", "k = '" + tst(1)[:9] + "' +\n    '" + tst(1)[9:] + "';\n", "test-prefixed 1:6 concatenation"},
+		{"over lines, leading", "x\nk = '" + tst(1)[:9] + "'\n    + '" + tst(1)[9:] + "';\n", "test-prefixed 2:6 concatenation"},
+		{"beside a concatenation", `k = "a" + "b"; // ` + tst(1) + "\n", "test-prefixed 1:19"},
+		{"continued line", "export K=" + tst(1)[:9] + "\\\n" + tst(1)[9:] + "\n\n", "test-prefixed 1:10 continuation"},
 		{"invalid UTF-8 and NUL", "\xff\x00\xfe" + tst(1) + "\x00", "test-prefixed 1:4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,6 +140,33 @@ func TestMatches(t *testing.T) {
 			}
 		})
 	}
+}
+
+func hexed(s string) string { return fmt.Sprintf("%x", s) }
+
+// wide is s in UTF-16, in little-endian order for phase 0.
+func wide(s string, phase int) string {
+	b := make([]byte, 2*len(s))
+	for i := range len(s) {
+		b[2*i+phase] = s[i]
+	}
+	return string(b)
+}
+
+func gzipped(s string) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(s))
+	w.Close()
+	return b.Bytes()
+}
+
+func zlibbed(s string) []byte {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	w.Write([]byte(s))
+	w.Close()
+	return b.Bytes()
 }
 
 func show(ms []scanner.Match) string {
@@ -240,6 +287,9 @@ func fragments() []string {
 		"password = ", "db.password.key'] :=  ", `\"token\": \"q7Xk2mB9vR4tLw8Z\"`, "secret_key_token=:=", "key", `"q7Xk2mB9vR4tLw8Z"`, "secret: ", "=", "\"", "\n", "\r\n", " ", "\x00\xff", strings.Repeat(" ", 300), strings.Repeat("a", 5000),
 		base64.StdEncoding.EncodeToString([]byte("key " + tst(3) + " end")), base64.StdEncoding.EncodeToString([]byte("password = q7Xk2mB9vR4tLw8Z\n")),
 		base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("some text, ", 4000) + tst(4) + strings.Repeat(" more text", 4000))), long,
+		"%20tst%5F" + tst(1)[4:], "%", "%3D%22", `\u0074st_` + tst(1)[4:], `\`, `\x`, "\\\n", "' + '", "'\n   + '", "' +\n '", "'", "+",
+		hexed("key " + tst(1) + " end"), wide("key "+tst(2)+" ", 0), wide("key "+tst(2)+" ", 1), base64.StdEncoding.EncodeToString(gzipped("key " + tst(1))),
+		tst(1)[:9], tst(1)[9:], strings.Repeat("%41bcdefg", 10000), strings.Repeat("0a", 40000),
 		"known-" + hex[:12], "KnOwN/Tok+" + hex[:10],
 	}
 }
@@ -268,7 +318,8 @@ func TestChunkedIsWhole(t *testing.T) {
 		if d := cmp.Diff(oracle.ScanBytes(text), want, plain); d != "" {
 			t.Fatalf("plain (-) and fast (+) differ: %s", d)
 		}
-		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(1, 30000)), 1, 20).Draw(t, "sizes")
+		least := len(text)/3000 + 1 // some thousand pieces are enough
+		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(least, least+40), rapid.IntRange(least, 30000)), 1, 20).Draw(t, "sizes")
 		var got []scanner.Match
 		s := e.NewStream(func(m scanner.Match) { got = append(got, m) })
 		for i, rest := 0, text; len(rest) > 0; i++ {
