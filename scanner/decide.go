@@ -98,7 +98,7 @@ func (c *compiled) search(buf []byte, lo, hi int, a anchor) (loc []int, base int
 // judge applies what a rule asks of the secret itself.
 func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	before, after := -1, -1
-	if s > 0 {
+	if s > 0 && !endsEscape(buf[:s]) {
 		before = int(buf[s-1])
 	}
 	if end < len(buf) {
@@ -121,6 +121,13 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 		}
 	}
 	return m, ""
+}
+
+// endsEscape reports whether b ends with \n, \r or \t written out, as JSON and
+// most languages do: its letter is no part of a token that follows.
+func endsEscape(b []byte) bool {
+	n := len(b)
+	return n >= 2 && b[n-2] == '\\' && (b[n-1] == 'n' || b[n-1] == 'r' || b[n-1] == 't')
 }
 
 // random refuses secrets below the rule's entropy and those with a stop word.

@@ -214,6 +214,8 @@ func (s *Stream) overruled(i int, m *raw) bool {
 			}
 		case m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment:
 			return true
+		case m.confidence == rules.Medium && o.confidence == rules.High && o.rule != RegistryRule && o.start <= m.start && m.end <= o.end:
+			return true // a header or an address around a provider's token
 		case o.rule.Kind == rules.KindAssignment && m.key == "":
 			if o.start <= m.start && m.end <= o.end {
 				m.key = o.key

@@ -107,6 +107,7 @@ func TestMatches(t *testing.T) {
 		{"wrong case", strings.ToUpper(tst(1)), ""},
 		{"one too many", tst(1) + "0", ""},
 		{"token character before", "x" + tst(1), ""},
+		{"after an escape", `"first\n` + tst(1) + `"`, "test-prefixed 1:9"},
 		{"two on a line", tst(1) + " " + tst(2), "test-prefixed 1:1, test-prefixed 1:22"},
 		{"inner keyword", "\n\n  abcd1234.atl.abcd1234abcd", "test-inner 3:3"},
 		{"context word", "ACME = " + strings.Repeat("7c1e94d2", 4), "test-word 1:8"},
