@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
 )
 
 // FileOptions say what of a folder is wanted. The zero value reads every
@@ -120,7 +122,7 @@ func (s *fileSource) single(info fs.FileInfo) Item {
 				return nil, err
 			}
 			// The root may be a link and is followed: the user named it.
-			f, err := os.OpenFile(s.root, os.O_RDONLY|openFlags, 0)
+			f, err := os.OpenFile(s.root, os.O_RDONLY|gitrepo.OpenFlags, 0)
 			return regular(f, nil, err)
 		}
 	}
@@ -177,7 +179,7 @@ func (w *walk) dir(name string, g ignores, ignored bool) error {
 		return w.yield(w.skip(name, reasonOf(err), err))
 	}
 	isRepo := slices.Contains(names, ".git")
-	if name != "." && w.opts.StopAtRepositories && (isRepo || bareNames(names)) && isRepository(filepath.Join(w.root.Name(), filepath.FromSlash(name))) {
+	if name != "." && w.opts.StopAtRepositories && (isRepo || gitrepo.BareNames(names)) && gitrepo.IsRepository(filepath.Join(w.root.Name(), filepath.FromSlash(name))) {
 		return nil
 	}
 	if w.opts.Gitignore && !ignored {
@@ -211,7 +213,7 @@ func (w *walk) enter(g ignores, name string, isRepo bool) ignores {
 // list gives the names in a folder in bytewise order. It opens through the
 // root, so no link that takes the folder's place leads out of it.
 func (w *walk) list(name string) ([]string, error) {
-	f, err := w.root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	f, err := w.root.OpenFile(name, os.O_RDONLY|gitrepo.OpenFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +301,7 @@ func openRegular(root *os.Root, name string) (io.ReadCloser, error) {
 	if !before.Mode().IsRegular() {
 		return nil, &SkipError{Reason: SkipSpecial}
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|gitrepo.OpenFlags, 0)
 	return plain(f, before, err)
 }
 

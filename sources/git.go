@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
 )
 
 // GitOptions say what of a repository is wanted. At least one of History,
@@ -57,7 +60,7 @@ type gitSource struct {
 
 	mu     sync.Mutex
 	counts Counts
-	repo   *repository
+	repo   *gitrepo.Repository
 }
 
 func (s *gitSource) Counts() Counts {
@@ -71,7 +74,7 @@ func (s *gitSource) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.repo != nil {
-		s.repo.objects.close()
+		s.repo.Objects.Close()
 	}
 	return nil
 }
@@ -80,7 +83,10 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l, err := findRepository(s.target, s.opts.TrustAlternates)
+	if err := exists(s.target); err != nil {
+		return err
+	}
+	l, err := gitrepo.Find(s.target, s.opts.TrustAlternates)
 	if err != nil {
 		return err
 	}
@@ -92,12 +98,12 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 			return err
 		}
 	}
-	if !s.opts.Worktree || l.worktree == "" {
+	if !s.opts.Worktree || l.Worktree == "" {
 		return nil
 	}
 	fo := s.opts.Files
-	fo.Kind, fo.Prefix = "worktree", l.prefix
-	return Files(filepath.Join(l.worktree, filepath.FromSlash(l.prefix)), fo).Items(ctx, func(it Item) error {
+	fo.Kind, fo.Prefix = "worktree", l.Prefix
+	return Files(filepath.Join(l.Worktree, filepath.FromSlash(l.Prefix)), fo).Items(ctx, func(it Item) error {
 		it.Origin.Root = s.target
 		return yield(it)
 	})
@@ -109,19 +115,19 @@ func (s *gitSource) skip(o Origin, r Reason, err error) Item {
 	return Item{Origin: o, Size: -1, Skip: &Skip{Reason: r, Err: err}}
 }
 
-func (s *gitSource) history(ctx context.Context, l layout, yield func(Item) error) error {
-	if err := refusedFormat(l.commonDir); err != nil {
+func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(Item) error) error {
+	if err := gitrepo.RefusedFormat(l.CommonDir); err != nil {
 		return yield(s.skip(s.origin(), SkipFormat, err))
 	}
-	repo, err := openRepository(l)
+	repo, err := gitrepo.Open(l)
 	if err != nil {
 		return fmt.Errorf("opening the repository %q: %w", s.target, err)
 	}
 	s.mu.Lock()
 	s.repo = repo
-	s.counts.Refs = len(repo.refs)
+	s.counts.Refs = len(repo.Refs)
 	s.mu.Unlock()
-	for _, err := range repo.bad {
+	for _, err := range repo.Bad {
 		if err := yield(s.skip(s.origin(), SkipCorrupt, err)); err != nil {
 			return err
 		}
@@ -145,22 +151,22 @@ func (s *gitSource) history(ctx context.Context, l layout, yield func(Item) erro
 }
 
 // ends are the object ids where a walk begins and where it stops.
-func (s *gitSource) ends(repo *repository) (include, exclude []plumbing.Hash, err error) {
+func (s *gitSource) ends(repo *gitrepo.Repository) (include, exclude []plumbing.Hash, err error) {
 	switch {
 	case len(s.opts.NewTips) > 0:
 		for _, t := range s.opts.NewTips {
-			h, err := parseHash([]byte(t))
+			h, err := gitrepo.ParseHash([]byte(t))
 			if err != nil {
 				return nil, nil, fmt.Errorf("new tip %q: %w", t, err)
 			}
 			include = append(include, h)
 		}
 		for _, t := range s.opts.Exclude {
-			h, err := parseHash([]byte(t))
+			h, err := gitrepo.ParseHash([]byte(t))
 			if err != nil {
 				return nil, nil, fmt.Errorf("excluded tip %q: %w", t, err)
 			}
-			if repo.objects.has(h) {
+			if repo.Objects.Has(h) {
 				exclude = append(exclude, h)
 			}
 		}
@@ -173,26 +179,26 @@ func (s *gitSource) ends(repo *repository) (include, exclude []plumbing.Hash, er
 		if !dots {
 			a, b = "", a
 		}
-		h, err := repo.resolve(b)
+		h, err := repo.Resolve(b)
 		if err != nil {
 			return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
 		}
 		include = append(include, h)
 		if a != "" {
-			if h, err = repo.resolve(a); err != nil {
+			if h, err = repo.Resolve(a); err != nil {
 				return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
 			}
 			exclude = append(exclude, h)
 		}
 		return include, exclude, nil
 	}
-	return repo.tips(), nil, nil
+	return repo.Tips(), nil, nil
 }
 
 // history is the state of one walk.
 type history struct {
 	s        *gitSource
-	repo     *repository
+	repo     *gitrepo.Repository
 	ctx      context.Context
 	yield    func(Item) error
 	narrowed bool
@@ -213,7 +219,7 @@ func (h *history) run(include, exclude []plumbing.Hash) error {
 	}
 	var stops []plumbing.Hash
 	for _, e := range exclude {
-		if t, id, err := h.repo.peel(e); err == nil && t == plumbing.CommitObject {
+		if t, id, err := h.repo.Peel(e); err == nil && t == plumbing.CommitObject {
 			stops = append(stops, id)
 		}
 	}
@@ -249,17 +255,17 @@ func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, other
 			if err := h.ctx.Err(); err != nil {
 				return nil, nil, err
 			}
-			t, data, err := h.repo.objects.readAny(id)
+			t, data, err := h.repo.Objects.ReadAny(id)
 			if err == nil && t == plumbing.TagObject && depth < 10 {
-				var tag tagInfo
+				var tag gitrepo.Tag
 				var msg []byte
-				if tag, msg, err = parseTag(data); err == nil {
+				if tag, msg, err = gitrepo.ParseTag(data); err == nil {
 					if _, seen := h.tags[id]; !seen {
 						h.tags[id] = struct{}{}
-						o.Author, o.Email, o.Date = tag.tagger, tag.email, tag.date
+						o.Author, o.Email, o.Date = tag.Tagger, tag.Email, tag.Date
 						others = append(others, h.tagMessage(o, id, tag, msg))
 					}
-					id = tag.target
+					id = tag.Target
 					continue
 				}
 			}
@@ -284,16 +290,16 @@ func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, other
 	return commits, others, nil
 }
 
-func (h *history) tagMessage(o Origin, id plumbing.Hash, tag tagInfo, msg []byte) func() error {
-	if tag.kind == "commit" {
-		o.Commit = tag.target.String()
+func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, msg []byte) func() error {
+	if tag.Kind == "commit" {
+		o.Commit = tag.Target.String()
 	}
 	return func() error { return h.message(o, "tag-message", msg) }
 }
 
 // message yields the text of a commit or tag. A folder's scan leaves it out.
 func (h *history) message(o Origin, label string, msg []byte) error {
-	if h.repo.prefix != "" || len(msg) == 0 {
+	if h.repo.Prefix != "" || len(msg) == 0 {
 		return nil
 	}
 	o.Labels = []string{label}
@@ -313,15 +319,15 @@ func (h *history) commit(id plumbing.Hash, n *node) error {
 	o.Commit = id.String()
 	// Read again rather than kept: author and message of a million commits are
 	// what would fill the memory.
-	data, err := h.repo.objects.read(plumbing.CommitObject, id)
+	data, err := h.repo.Objects.Read(plumbing.CommitObject, id)
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
-	c, msg, err := parseCommit(data)
+	c, msg, err := gitrepo.ParseCommit(data)
 	if err != nil {
 		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("commit %s: %w", id, err)))
 	}
-	o.Author, o.Email, o.Date = c.author, c.email, c.date
+	o.Author, o.Email, o.Date = c.Author, c.Email, c.Date
 	if err := h.message(o, "commit-message", bytes.Clone(msg)); err != nil {
 		return err
 	}
@@ -330,48 +336,22 @@ func (h *history) commit(id plumbing.Hash, n *node) error {
 
 // root descends from a root tree to the prefix, then visits what is there.
 func (h *history) root(id plumbing.Hash, o Origin) error {
-	if h.repo.prefix == "" {
+	if h.repo.Prefix == "" {
 		return h.tree(id, o, "")
 	}
 	if _, seen := h.roots[id]; seen {
 		return nil
 	}
 	h.roots[id] = struct{}{}
-	sub, ok, err := h.repo.descend(id)
+	sub, ok, err := h.repo.Descend(id)
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
 	if !ok {
 		return nil
 	}
-	return h.tree(sub, o, h.repo.prefix)
+	return h.tree(sub, o, h.repo.Prefix)
 }
-
-// descend finds the tree at the repository's prefix.
-func (r *repository) descend(id plumbing.Hash) (plumbing.Hash, bool, error) {
-next:
-	for _, name := range split(r.prefix) {
-		data, err := r.objects.read(plumbing.TreeObject, id)
-		if err != nil {
-			return id, false, err
-		}
-		for e, err := range treeEntries(data) {
-			if err != nil {
-				return id, false, fmt.Errorf("%w: %s: %w", errObjectCorrupt, id, err)
-			}
-			if string(e.name) == name && e.mode&modeType == modeTree {
-				id = e.hash
-				continue next
-			}
-		}
-		return id, false, nil
-	}
-	return id, true, nil
-}
-
-// maxTreeDepth bounds folders in folders. Git's own default is 2048
-// (core.maxTreeDepth); paths of that depth cannot be checked out.
-const maxTreeDepth = 2048
 
 func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	if _, seen := h.trees[id]; seen {
@@ -381,15 +361,15 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	if err := h.ctx.Err(); err != nil {
 		return err
 	}
-	data, err := h.repo.objects.read(plumbing.TreeObject, id)
-	if err == nil && strings.Count(dir, "/") >= maxTreeDepth {
-		err = fmt.Errorf("%w: %s: folders nested deeper than %d", errObjectCorrupt, id, maxTreeDepth)
+	data, err := h.repo.Objects.Read(plumbing.TreeObject, id)
+	if err == nil && strings.Count(dir, "/") >= gitrepo.MaxTreeDepth {
+		err = fmt.Errorf("%w: %s: folders nested deeper than %d", gitrepo.ErrCorrupt, id, gitrepo.MaxTreeDepth)
 	}
 	o.Path = dir
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
-	for e, err := range treeEntries(data) {
+	for e, err := range gitrepo.TreeEntries(data) {
 		if err != nil {
 			return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("tree %s: %w", id, err)))
 		}
@@ -400,26 +380,26 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	return nil
 }
 
-func (h *history) entry(e treeEntry, o Origin, dir string) error {
-	switch e.mode & modeType {
-	case modeTree:
-		if _, seen := h.trees[e.hash]; seen {
+func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
+	switch e.Mode & gitrepo.ModeType {
+	case gitrepo.ModeTree:
+		if _, seen := h.trees[e.Hash]; seen {
 			return nil
 		}
-		return h.tree(e.hash, o, join(dir, e.name))
-	case modeGitlink:
-		o.Path = join(dir, e.name)
+		return h.tree(e.Hash, o, join(dir, e.Name))
+	case gitrepo.ModeGitlink:
+		o.Path = join(dir, e.Name)
 		if _, told := h.links[o.Path]; told {
 			return nil
 		}
 		h.links[o.Path] = struct{}{}
 		return h.yield(h.s.skip(o, SkipSubmodule, nil))
 	}
-	if _, seen := h.blobs[e.hash]; seen {
+	if _, seen := h.blobs[e.Hash]; seen {
 		return nil
 	}
-	o.Path = join(dir, e.name)
-	return h.blob(e.hash, o)
+	o.Path = join(dir, e.Name)
+	return h.blob(e.Hash, o)
 }
 
 // join is path.Join without cleaning: a tree may hold names like "..", and the
@@ -441,86 +421,55 @@ func (h *history) blob(id plumbing.Hash, o Origin) error {
 		_, in := h.inHead[id]
 		o.InHead = &in
 	}
-	store := h.repo.objects
-	if !store.has(id) {
-		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", errObjectMissing, id)))
+	store := h.repo.Objects
+	if !store.Has(id) {
+		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", gitrepo.ErrMissing, id)))
 	}
 	return h.yield(Item{Origin: o, Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		rc, err := store.openBlob(id)
+		rc, err := store.OpenBlob(id)
 		if err != nil {
-			s := objectSkip(err)
-			return nil, &SkipError{Reason: s.Reason, Err: s.Err}
+			return nil, objectError(err)
 		}
-		return sniffed(rc)
+		return sniffed(blobReader{rc})
 	}})
 }
 
 // collectHead fills inHead with the blobs of HEAD's tree. Where HEAD cannot be
 // read it stays nil, "not known"; the walk tells what is wrong.
 func (h *history) collectHead() {
-	if h.repo.head.IsZero() {
+	if h.repo.Head.IsZero() {
 		return
 	}
-	c, err := h.repo.commit(h.repo.head)
+	c, err := h.repo.Commit(h.repo.Head)
 	if err != nil {
 		return
 	}
 	in := map[plumbing.Hash]struct{}{}
-	if h.repo.eachBlob(c.tree, map[plumbing.Hash]struct{}{}, in, 0) == nil {
+	if h.repo.EachBlob(c.Tree, map[plumbing.Hash]struct{}{}, in, 0) == nil {
 		h.inHead = in
 	}
-}
-
-// eachBlob adds the blobs below a tree to blobs, and the trees to trees.
-func (r *repository) eachBlob(id plumbing.Hash, trees, blobs map[plumbing.Hash]struct{}, depth int) error {
-	if _, seen := trees[id]; seen {
-		return nil
-	}
-	trees[id] = struct{}{}
-	data, err := r.objects.read(plumbing.TreeObject, id)
-	if err == nil && depth > maxTreeDepth {
-		err = errTree
-	}
-	if err != nil {
-		return err
-	}
-	for e, err := range treeEntries(data) {
-		if err != nil {
-			return err
-		}
-		switch e.mode & modeType {
-		case modeTree:
-			if err := r.eachBlob(e.hash, trees, blobs, depth+1); err != nil {
-				return err
-			}
-		case modeGitlink:
-		default:
-			blobs[e.hash] = struct{}{}
-		}
-	}
-	return nil
 }
 
 // markSeen takes what an excluded commit holds out of the walk. Where its trees
 // cannot be read, more is scanned, not less.
 func (h *history) markSeen(commit plumbing.Hash) {
-	c, err := h.repo.commit(commit)
+	c, err := h.repo.Commit(commit)
 	if err != nil {
 		return
 	}
-	id, ok := c.tree, true
-	if h.repo.prefix != "" {
-		if id, ok, err = h.repo.descend(id); err != nil || !ok {
+	id, ok := c.Tree, true
+	if h.repo.Prefix != "" {
+		if id, ok, err = h.repo.Descend(id); err != nil || !ok {
 			return
 		}
 	}
-	// eachBlob marks a tree before it has read what lies below; with an error the
+	// EachBlob marks a tree before it has read what lies below; with an error the
 	// marks are dropped.
 	trees, blobs := map[plumbing.Hash]struct{}{}, map[plumbing.Hash]struct{}{}
-	if h.repo.eachBlob(id, trees, blobs, 0) != nil {
+	if h.repo.EachBlob(id, trees, blobs, 0) != nil {
 		return
 	}
 	for t := range trees {
@@ -529,4 +478,31 @@ func (h *history) markSeen(commit plumbing.Hash) {
 	for b := range blobs {
 		h.blobs[b] = struct{}{}
 	}
+}
+
+// objectSkip classifies what reading an object said.
+func objectSkip(err error) *Skip {
+	switch {
+	case errors.Is(err, gitrepo.ErrMissing):
+		return &Skip{Reason: SkipMissing, Err: err}
+	case errors.Is(err, fs.ErrPermission):
+		return &Skip{Reason: SkipUnreadable, Err: err}
+	}
+	return &Skip{Reason: SkipCorrupt, Err: err}
+}
+
+func objectError(err error) error {
+	s := objectSkip(err)
+	return &SkipError{Reason: s.Reason, Err: s.Err}
+}
+
+// blobReader tells a read that ends in corruption as a SkipError.
+type blobReader struct{ io.ReadCloser }
+
+func (b blobReader) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = objectError(err)
+	}
+	return n, err
 }

@@ -142,11 +142,14 @@ func TestGitConforms(t *testing.T) {
 	if d := cmp.Diff([]string{"first", "second"}, versions) + cmp.Diff([]string{"one\n", "two\n"}, messages); d != "" {
 		t.Error(d)
 	}
-	sourcetest.Run(t, func(*testing.T) sources.Source {
+	newSource := func(*testing.T) sources.Source {
 		return only{sources.Git(r.dir, opts), func(it sources.Item) bool {
 			return !slices.Contains(it.Origin.Labels, "commit-message") && !(it.Origin.Path == "a" && it.Origin.InHead != nil && !*it.Origin.InHead)
 		}}
-	}, want)
+	}
+	t.Run("loose", func(t *testing.T) { sourcetest.Run(t, newSource, want) })
+	r.git("gc", "-q")
+	t.Run("packed", func(t *testing.T) { sourcetest.Run(t, newSource, want) })
 }
 
 // only leaves out items.
@@ -377,6 +380,33 @@ func TestGitCorruptPack(t *testing.T) {
 		if len(skips) == 0 {
 			t.Fatalf("byte %d broken: something is not read and nothing tells: %v", at, content)
 		}
+	}
+}
+
+// A blob over the size that is held whole is streamed, loose and packed, and its
+// hash is checked at the end.
+func TestGitBigBlob(t *testing.T) {
+	r := newRepo(t)
+	big := strings.Repeat("a line of a big file\n", 1<<20)
+	r.commit("big", map[string]string{"big": big})
+	for _, state := range []string{"loose", "packed"} {
+		content, skips := outcome(t, r.history(""))
+		if content["git:big"] != big || len(skips) > 0 {
+			t.Errorf("%s: %d bytes, skips %v", state, len(content["git:big"]), skips)
+		}
+		r.git("gc", "-q")
+	}
+	packs, _ := filepath.Glob(filepath.Join(r.dir, ".git/objects/pack/*.pack"))
+	data, err := os.ReadFile(packs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 0x10
+	if err := errors.Join(os.Chmod(packs[0], 0o644), os.WriteFile(packs[0], data, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, skips := outcome(t, r.history("")); skips["git:big"] != sources.SkipCorrupt {
+		t.Errorf("broken: skips %v", skips)
 	}
 }
 

@@ -86,7 +86,7 @@ func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
 	if _, told := b.failed[id]; told {
 		return nil
 	}
-	c, err := b.repo.commit(id)
+	c, err := b.repo.Commit(id)
 	if err != nil {
 		b.failed[id] = struct{}{}
 		if excluded {
@@ -96,13 +96,13 @@ func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
 		o.Commit = id.String()
 		return b.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
-	if _, cut := b.repo.shallow[id]; cut {
-		c.parents = nil
+	if _, cut := b.repo.Shallow[id]; cut {
+		c.Parents = nil
 		b.cut = append(b.cut, id)
 	}
-	b.commits[id] = &node{tree: c.tree, parents: c.parents, committed: c.committed, excluded: excluded}
+	b.commits[id] = &node{tree: c.Tree, parents: c.Parents, committed: c.Committed, excluded: excluded}
 	b.waiting[id] = struct{}{}
-	heap.Push(&b.queue, queued{id, c.committed})
+	heap.Push(&b.queue, queued{id, c.Committed})
 	if !excluded {
 		b.wanted++
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
 )
 
 // OpenOptions say what of a target is wanted.
@@ -51,7 +53,10 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 		return []Source{Stdin(o.Stdin)}, nil
 	}
 	if p, ok := strings.CutPrefix(target, "git:"); ok {
-		if _, err := findRepository(p, o.TrustAlternates); err != nil {
+		if err := exists(p); err != nil {
+			return nil, err
+		}
+		if _, err := gitrepo.Find(p, o.TrustAlternates); err != nil {
 			return nil, err
 		}
 		return o.repository(p)
@@ -74,11 +79,11 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 	if !info.IsDir() {
 		return []Source{Files(target, o.files())}, nil
 	}
-	_, err = findRepository(target, o.TrustAlternates)
+	_, err = gitrepo.Find(target, o.TrustAlternates)
 	switch {
 	case err == nil:
 		return o.repository(target)
-	case !errors.Is(err, errNotRepository) || isRepository(target) || o.Range != "":
+	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Range != "":
 		return nil, err
 	}
 	return append([]Source{o.outer(target)}, o.nested(target)...), nil
@@ -128,7 +133,7 @@ func (o OpenOptions) repository(dir string) ([]Source, error) {
 // may not be opened as a repository, such as a .git file that leads astray, is
 // scanned as a folder, and its history told as skipped.
 func (o OpenOptions) nested(dir string) []Source {
-	if isGitDir(dir) {
+	if gitrepo.IsGitDir(dir) {
 		return nil
 	}
 	var out []Source
@@ -141,15 +146,15 @@ func (o OpenOptions) nested(dir string) []Source {
 			return nil
 		case d.Name() == ".git":
 			return fs.SkipDir
-		case p == dir || !isRepository(p):
+		case p == dir || !gitrepo.IsRepository(p):
 			return nil
 		}
-		if _, err := findRepository(p, o.TrustAlternates); err != nil {
+		if _, err := gitrepo.Find(p, o.TrustAlternates); err != nil {
 			out = append(out, refused{dir: p, err: err}, o.outer(p))
 			return nil
 		}
 		out = append(out, o.git(p))
-		if isGitDir(p) {
+		if gitrepo.IsGitDir(p) {
 			return fs.SkipDir
 		}
 		return nil

@@ -94,7 +94,9 @@ func content(t *testing.T, src sources.Source, want Want) {
 			t.Errorf("%s: origin has no source or root: %+v", Key(it.Origin), it.Origin)
 		}
 		if it.Skip != nil {
+			mu.Lock()
 			skips[Key(it.Origin)] = it.Skip.Reason
+			mu.Unlock()
 			continue
 		}
 		for range readers {

@@ -1,4 +1,4 @@
-package sources
+package gitrepo
 
 import (
 	"bytes"
@@ -17,25 +17,26 @@ import (
 
 // Modes of tree entries, by their type bits (git's S_IFMT).
 const (
-	modeType    = 0o170000
-	modeTree    = 0o040000
-	modeGitlink = 0o160000
+	ModeType    = 0o170000
+	ModeTree    = 0o040000
+	ModeGitlink = 0o160000
 )
 
-type treeEntry struct {
-	mode uint32
-	name []byte // lies in the tree's bytes
-	hash plumbing.Hash
+// TreeEntry is one name in a tree.
+type TreeEntry struct {
+	Mode uint32
+	Name []byte // lies in the tree's bytes
+	Hash plumbing.Hash
 }
 
 var errTree = errors.New("malformed tree")
 
-// treeEntries iterates over a tree object: "MODE NAME\0" and 20 bytes of object
+// TreeEntries iterates over a tree object: "MODE NAME\0" and 20 bytes of object
 // id, repeated. It ends after the first error.
-func treeEntries(data []byte) iter.Seq2[treeEntry, error] {
-	return func(yield func(treeEntry, error) bool) {
+func TreeEntries(data []byte) iter.Seq2[TreeEntry, error] {
+	return func(yield func(TreeEntry, error) bool) {
 		for len(data) > 0 {
-			var e treeEntry
+			var e TreeEntry
 			sp := bytes.IndexByte(data[:min(len(data), 8)], ' ')
 			if sp < 1 {
 				yield(e, errTree)
@@ -46,17 +47,17 @@ func treeEntries(data []byte) iter.Seq2[treeEntry, error] {
 					yield(e, errTree)
 					return
 				}
-				e.mode = e.mode<<3 | uint32(c-'0')
+				e.Mode = e.Mode<<3 | uint32(c-'0')
 			}
 			data = data[sp+1:]
 			nul := bytes.IndexByte(data, 0)
-			if nul < 1 || len(data) < nul+1+len(e.hash) {
+			if nul < 1 || len(data) < nul+1+len(e.Hash) {
 				yield(e, errTree)
 				return
 			}
-			e.name = data[:nul]
-			copy(e.hash[:], data[nul+1:])
-			data = data[nul+1+len(e.hash):]
+			e.Name = data[:nul]
+			copy(e.Hash[:], data[nul+1:])
+			data = data[nul+1+len(e.Hash):]
 			if !yield(e, nil) {
 				return
 			}
@@ -64,14 +65,14 @@ func treeEntries(data []byte) iter.Seq2[treeEntry, error] {
 	}
 }
 
-// commitInfo is what a walk needs of a commit.
-type commitInfo struct {
-	tree      plumbing.Hash
-	parents   []plumbing.Hash
-	author    string
-	email     string
-	date      time.Time // of the author
-	committed int64     // seconds since 1970
+// Commit is what a walk needs of a commit.
+type Commit struct {
+	Tree      plumbing.Hash
+	Parents   []plumbing.Hash
+	Author    string
+	Email     string
+	Date      time.Time // of the author
+	Committed int64     // seconds since 1970
 }
 
 var (
@@ -79,60 +80,61 @@ var (
 	errTag    = errors.New("malformed tag")
 )
 
-// parseCommit reads a commit's headers and gives its message.
-func parseCommit(data []byte) (c commitInfo, message []byte, err error) {
+// ParseCommit reads a commit's headers and gives its message.
+func ParseCommit(data []byte) (c Commit, message []byte, err error) {
 	head, message := cutMessage(data)
 	for line := range bytes.SplitSeq(head, []byte{'\n'}) {
 		key, value, _ := bytes.Cut(line, []byte{' '})
 		switch string(key) {
 		case "tree":
-			c.tree, err = parseHash(value)
+			c.Tree, err = ParseHash(value)
 		case "parent":
 			var h plumbing.Hash
-			if h, err = parseHash(value); err == nil {
-				c.parents = append(c.parents, h)
+			if h, err = ParseHash(value); err == nil {
+				c.Parents = append(c.Parents, h)
 			}
 		case "author":
-			c.author, c.email, c.date = parseIdent(value)
+			c.Author, c.Email, c.Date = parseIdent(value)
 		case "committer":
 			_, _, when := parseIdent(value)
-			c.committed = when.Unix()
+			c.Committed = when.Unix()
 		}
 		if err != nil {
 			return c, nil, fmt.Errorf("%w: %w", errCommit, err)
 		}
 	}
-	if c.tree.IsZero() {
+	if c.Tree.IsZero() {
 		return c, nil, fmt.Errorf("%w: no tree", errCommit)
 	}
 	return c, message, nil
 }
 
-// tagInfo is what a walk needs of an annotated tag.
-type tagInfo struct {
-	target plumbing.Hash
-	kind   string
-	tagger string
-	email  string
-	date   time.Time
+// Tag is what a walk needs of an annotated tag.
+type Tag struct {
+	Target plumbing.Hash
+	Kind   string
+	Tagger string
+	Email  string
+	Date   time.Time
 }
 
-func parseTag(data []byte) (t tagInfo, message []byte, err error) {
+// ParseTag reads a tag's headers and gives its message.
+func ParseTag(data []byte) (t Tag, message []byte, err error) {
 	head, message := cutMessage(data)
 	for line := range bytes.SplitSeq(head, []byte{'\n'}) {
 		key, value, _ := bytes.Cut(line, []byte{' '})
 		switch string(key) {
 		case "object":
-			if t.target, err = parseHash(value); err != nil {
+			if t.Target, err = ParseHash(value); err != nil {
 				return t, nil, fmt.Errorf("%w: %w", errTag, err)
 			}
 		case "type":
-			t.kind = string(value)
+			t.Kind = string(value)
 		case "tagger":
-			t.tagger, t.email, t.date = parseIdent(value)
+			t.Tagger, t.Email, t.Date = parseIdent(value)
 		}
 	}
-	if t.target.IsZero() {
+	if t.Target.IsZero() {
 		return t, nil, fmt.Errorf("%w: no object", errTag)
 	}
 	return t, message, nil
@@ -148,7 +150,8 @@ func cutMessage(data []byte) (head, message []byte) {
 	return head, message
 }
 
-func parseHash(b []byte) (plumbing.Hash, error) {
+// ParseHash reads an object id of 40 hex digits.
+func ParseHash(b []byte) (plumbing.Hash, error) {
 	if len(b) != 40 || !plumbing.IsHash(string(b)) {
 		return plumbing.ZeroHash, errors.New("not an object id")
 	}
@@ -178,12 +181,14 @@ func parseIdent(b []byte) (name, email string, when time.Time) {
 	return name, email, time.Unix(sec, 0).In(loc)
 }
 
-// maxSeconds is the end of the year 9999, the last that RFC 3339 can write.
-const maxSeconds = 253402300799
+// maxSeconds is the end of the year 9999, the last that RFC 3339 can write, less
+// the day that a zone may add.
+const maxSeconds = 253402300799 - 24*60*60
 
 func parseZone(z string) *time.Location {
 	n, err := strconv.Atoi(z)
-	if err != nil || n == 0 || n < -9959 || n > 9959 {
+	// RFC 3339 writes hours to 23 and minutes to 59.
+	if err != nil || n == 0 || n < -2359 || n > 2359 || n%100 > 59 || n%100 < -59 {
 		return time.UTC
 	}
 	return time.FixedZone("", (n/100*60+n%100)*60)

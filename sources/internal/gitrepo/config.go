@@ -1,4 +1,4 @@
-package sources
+package gitrepo
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 
 // readConfig reads a repository's own config; one without is git's default.
 // Includes are not followed.
-func readConfig(commonDir string) (*config.Config, error) {
-	data, err := readMeta(filepath.Join(commonDir, "config"))
+func readConfig(CommonDir string) (*config.Config, error) {
+	data, err := readMeta(filepath.Join(CommonDir, "config"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return config.NewConfig(), nil
 	}
@@ -29,10 +29,10 @@ func readConfig(commonDir string) (*config.Config, error) {
 	return cfg, nil
 }
 
-// refusedFormat names the storage format of a repository that cannot be read, or
+// RefusedFormat names the storage format of a repository that cannot be read, or
 // gives nil.
-func refusedFormat(commonDir string) error {
-	cfg, err := readConfig(commonDir)
+func RefusedFormat(CommonDir string) error {
+	cfg, err := readConfig(CommonDir)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package sources
+package gitrepo
 
 import (
 	"errors"
@@ -18,35 +18,35 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
-// repository is one opened repository: where it lies, its objects, its refs.
-type repository struct {
-	layout
-	objects *objectStore
+// Repository is one opened repository: where it lies, its objects, its refs.
+type Repository struct {
+	Layout
+	Objects *Store
 	storage *filesystem.Storage
-	refs    []*plumbing.Reference
-	head    plumbing.Hash // zero when HEAD has no commit yet
-	shallow map[plumbing.Hash]struct{}
-	bad     []error // packs and refs that do not load
+	Refs    []*plumbing.Reference
+	Head    plumbing.Hash // zero when HEAD has no commit yet
+	Shallow map[plumbing.Hash]struct{}
+	Bad     []error // packs and refs that do not load
 }
 
-// openRepository reads refs and pack indexes; the layout is proven already.
-func openRepository(l layout) (*repository, error) {
+// Open reads refs and pack indexes; the layout is proven already.
+func Open(l Layout) (*Repository, error) {
 	gitFS := func(dir string) billy.Filesystem { return osfs.New(dir, osfs.WithBoundOS()) }
-	var fsys billy.Filesystem = gitFS(l.gitDir)
-	if l.commonDir != l.gitDir {
-		fsys = dotgit.NewRepositoryFilesystem(fsys, gitFS(l.commonDir))
+	var fsys billy.Filesystem = gitFS(l.GitDir)
+	if l.CommonDir != l.GitDir {
+		fsys = dotgit.NewRepositoryFilesystem(fsys, gitFS(l.CommonDir))
 	}
-	r := &repository{layout: l, shallow: map[plumbing.Hash]struct{}{}}
+	r := &Repository{Layout: l, Shallow: map[plumbing.Hash]struct{}{}}
 	// AlternatesFS is empty: go-git never follows an alternate for us, the ones
 	// that may be followed are in the layout.
 	r.storage = filesystem.NewStorageWithOptions(fsys, cache.NewObjectLRU(1<<20), filesystem.Options{AlternatesFS: memfs.New()})
-	r.objects, r.bad = newObjectStore(append([]string{filepath.Join(l.commonDir, "objects")}, l.alternates...))
+	r.Objects, r.Bad = newStore(append([]string{filepath.Join(l.CommonDir, "objects")}, l.Alternates...))
 	shallow, err := r.storage.Shallow()
 	if err != nil {
-		r.bad = append(r.bad, fmt.Errorf("reading the list of shallow commits: %w", cause(err)))
+		r.Bad = append(r.Bad, fmt.Errorf("reading the list of shallow commits: %w", cause(err)))
 	}
 	for _, h := range shallow {
-		r.shallow[h] = struct{}{}
+		r.Shallow[h] = struct{}{}
 	}
 	if err := r.readRefs(); err != nil {
 		return nil, fmt.Errorf("reading its refs: %w", err)
@@ -54,7 +54,7 @@ func openRepository(l layout) (*repository, error) {
 	return r, nil
 }
 
-func (r *repository) readRefs() (err error) {
+func (r *Repository) readRefs() (err error) {
 	defer guard(&err)
 	it, err := r.storage.IterReferences()
 	if err != nil {
@@ -62,44 +62,44 @@ func (r *repository) readRefs() (err error) {
 	}
 	err = it.ForEach(func(ref *plumbing.Reference) error {
 		if ref.Type() == plumbing.HashReference {
-			r.refs = append(r.refs, ref)
+			r.Refs = append(r.Refs, ref)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(r.refs, func(a, b *plumbing.Reference) int { return strings.Compare(a.Name().String(), b.Name().String()) })
+	slices.SortFunc(r.Refs, func(a, b *plumbing.Reference) int { return strings.Compare(a.Name().String(), b.Name().String()) })
 	head, err := storer.ResolveReference(r.storage, plumbing.HEAD)
 	switch {
 	case err == nil:
-		r.head = head.Hash()
+		r.Head = head.Hash()
 	case !errors.Is(err, plumbing.ErrReferenceNotFound):
-		r.bad = append(r.bad, fmt.Errorf("reading HEAD: %w", err))
+		r.Bad = append(r.Bad, fmt.Errorf("reading HEAD: %w", err))
 	}
 	return nil
 }
 
-// tips are all object ids from which history is reachable: refs, HEAD, heads of
+// Tips are all object ids from which history is reachable: refs, HEAD, heads of
 // other worktrees, and the older entries of the stash, which only its log holds.
-func (r *repository) tips() []plumbing.Hash {
+func (r *Repository) Tips() []plumbing.Hash {
 	var out []plumbing.Hash
-	for _, ref := range r.refs {
+	for _, ref := range r.Refs {
 		out = append(out, ref.Hash())
 	}
-	out = append(out, r.head)
-	heads, _ := filepath.Glob(filepath.Join(globEscape(r.commonDir), "worktrees", "*", "HEAD"))
-	for _, name := range append(heads, filepath.Join(r.commonDir, "HEAD")) {
+	out = append(out, r.Head)
+	heads, _ := filepath.Glob(filepath.Join(globEscape(r.CommonDir), "worktrees", "*", "HEAD"))
+	for _, name := range append(heads, filepath.Join(r.CommonDir, "HEAD")) {
 		if data, err := readMeta(name); err == nil {
-			if h, err := parseHash([]byte(strings.TrimSpace(data))); err == nil {
+			if h, err := ParseHash([]byte(strings.TrimSpace(data))); err == nil {
 				out = append(out, h)
 			}
 		}
 	}
-	if log, err := readBounded(filepath.Join(r.commonDir, "logs", "refs", "stash"), 64*metaLimit); err == nil {
+	if log, err := readBounded(filepath.Join(r.CommonDir, "logs", "refs", "stash"), 64*metaLimit); err == nil {
 		for line := range strings.SplitSeq(log, "\n") {
 			if f := strings.SplitN(line, " ", 3); len(f) == 3 {
-				if h, err := parseHash([]byte(f[1])); err == nil && r.objects.has(h) {
+				if h, err := ParseHash([]byte(f[1])); err == nil && r.Objects.Has(h) {
 					out = append(out, h)
 				}
 			}
@@ -118,28 +118,28 @@ func globEscape(p string) string {
 	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(p)
 }
 
-// peel follows annotated tags to what they are about.
-func (r *repository) peel(h plumbing.Hash) (plumbing.ObjectType, plumbing.Hash, error) {
+// Peel follows annotated tags to what they are about.
+func (r *Repository) Peel(h plumbing.Hash) (plumbing.ObjectType, plumbing.Hash, error) {
 	// A tag of a tag of a tag is legal; a loop of ids is not possible, but a
 	// chain can be long, and ten are more than anyone has made by hand.
 	for range 10 {
-		t, data, err := r.objects.readAny(h)
+		t, data, err := r.Objects.ReadAny(h)
 		if err != nil || t != plumbing.TagObject {
 			return t, h, err
 		}
-		tag, _, err := parseTag(data)
+		tag, _, err := ParseTag(data)
 		if err != nil {
-			return t, h, fmt.Errorf("%w: %s: %w", errObjectCorrupt, h, err)
+			return t, h, fmt.Errorf("%w: %s: %w", ErrCorrupt, h, err)
 		}
-		h = tag.target
+		h = tag.Target
 	}
-	return 0, h, fmt.Errorf("%w: tags nested deeper than 10", errObjectCorrupt)
+	return 0, h, fmt.Errorf("%w: tags nested deeper than 10", ErrCorrupt)
 }
 
-// resolve gives the commit that a revision names: a ref in any of git's short
+// Resolve gives the commit that a revision names: a ref in any of git's short
 // forms, HEAD, an object id or an abbreviated one, each followed by any of ~N,
 // ^N and ^{commit}.
-func (r *repository) resolve(rev string) (plumbing.Hash, error) {
+func (r *Repository) Resolve(rev string) (plumbing.Hash, error) {
 	base, steps := rev, ""
 	if i := strings.IndexAny(rev, "~^"); i >= 0 {
 		base, steps = rev[:i], rev[i:]
@@ -148,7 +148,7 @@ func (r *repository) resolve(rev string) (plumbing.Hash, error) {
 	if err != nil {
 		return h, fmt.Errorf("revision %q: %w", rev, err)
 	}
-	t, h, err := r.peel(h)
+	t, h, err := r.Peel(h)
 	if err != nil {
 		return h, fmt.Errorf("revision %q: %w", rev, err)
 	}
@@ -179,7 +179,7 @@ func (r *repository) resolve(rev string) (plumbing.Hash, error) {
 	return h, nil
 }
 
-func (r *repository) step(h plumbing.Hash, op byte, n int) (plumbing.Hash, error) {
+func (r *Repository) step(h plumbing.Hash, op byte, n int) (plumbing.Hash, error) {
 	times, parent := n, 1
 	if op == '^' {
 		times, parent = 1, n
@@ -188,47 +188,48 @@ func (r *repository) step(h plumbing.Hash, op byte, n int) (plumbing.Hash, error
 		}
 	}
 	for range times {
-		c, err := r.commit(h)
+		c, err := r.Commit(h)
 		if err != nil {
 			return h, err
 		}
-		if len(c.parents) < parent {
-			if _, cut := r.shallow[h]; cut {
+		if len(c.Parents) < parent {
+			if _, cut := r.Shallow[h]; cut {
 				return h, fmt.Errorf("history is cut at %s by a shallow clone; fetch more with: git fetch --deepen=N", h)
 			}
 			return h, fmt.Errorf("commit %s has no parent %d", h, parent)
 		}
-		h = c.parents[parent-1]
+		h = c.Parents[parent-1]
 	}
 	return h, nil
 }
 
-func (r *repository) commit(h plumbing.Hash) (commitInfo, error) {
-	data, err := r.objects.read(plumbing.CommitObject, h)
+// Commit reads and parses a commit.
+func (r *Repository) Commit(h plumbing.Hash) (Commit, error) {
+	data, err := r.Objects.Read(plumbing.CommitObject, h)
 	if err != nil {
-		return commitInfo{}, err
+		return Commit{}, err
 	}
-	c, _, err := parseCommit(data)
+	c, _, err := ParseCommit(data)
 	if err != nil {
-		err = fmt.Errorf("%w: %s: %w", errObjectCorrupt, h, err)
+		err = fmt.Errorf("%w: %s: %w", ErrCorrupt, h, err)
 	}
 	return c, err
 }
 
 var errRevision = errors.New("no such ref or commit here; see git branch --all, or fetch it first")
 
-func (r *repository) resolveBase(name string) (plumbing.Hash, error) {
+func (r *Repository) resolveBase(name string) (plumbing.Hash, error) {
 	if name == "" || name == "@" {
 		name = "HEAD"
 	}
 	if name == "HEAD" {
-		if r.head.IsZero() {
-			return r.head, errors.New("HEAD has no commit yet")
+		if r.Head.IsZero() {
+			return r.Head, errors.New("HEAD has no commit yet")
 		}
-		return r.head, nil
+		return r.Head, nil
 	}
 	if plumbing.IsHash(name) && len(name) == 40 {
-		if h := plumbing.NewHash(name); r.objects.has(h) {
+		if h := plumbing.NewHash(name); r.Objects.Has(h) {
 			return h, nil
 		}
 		return plumbing.ZeroHash, errRevision
@@ -244,7 +245,7 @@ func (r *repository) resolveBase(name string) (plumbing.Hash, error) {
 
 // abbreviated resolves a prefix of an object id of at least 4 digits, git's own
 // least, that one commit or tag alone has.
-func (r *repository) abbreviated(name string) (found plumbing.Hash, err error) {
+func (r *Repository) abbreviated(name string) (found plumbing.Hash, err error) {
 	if len(name) < 4 || len(name) > 40 || strings.Trim(strings.ToLower(name), "0123456789abcdef") != "" {
 		return found, errRevision
 	}
@@ -258,7 +259,7 @@ func (r *repository) abbreviated(name string) (found plumbing.Hash, err error) {
 		if !strings.HasPrefix(h.String(), strings.ToLower(name)) || h == found {
 			continue
 		}
-		if t, _, err := r.objects.readAny(h); err != nil || (t != plumbing.CommitObject && t != plumbing.TagObject) {
+		if t, _, err := r.Objects.ReadAny(h); err != nil || (t != plumbing.CommitObject && t != plumbing.TagObject) {
 			continue
 		}
 		if !found.IsZero() {
@@ -275,4 +276,60 @@ func (r *repository) abbreviated(name string) (found plumbing.Hash, err error) {
 func prefixBytes(name string) []byte {
 	h := plumbing.NewHash((name + strings.Repeat("0", 40))[:40])
 	return h[:len(name)/2]
+}
+
+// MaxTreeDepth bounds folders in folders. Git's own default is 2048
+// (core.MaxTreeDepth); paths of that depth cannot be checked out.
+const MaxTreeDepth = 2048
+
+// Descend finds the tree at the repository's prefix.
+func (r *Repository) Descend(id plumbing.Hash) (plumbing.Hash, bool, error) {
+next:
+	for _, name := range strings.FieldsFunc(r.Prefix, func(c rune) bool { return c == '/' }) {
+		data, err := r.Objects.Read(plumbing.TreeObject, id)
+		if err != nil {
+			return id, false, err
+		}
+		for e, err := range TreeEntries(data) {
+			if err != nil {
+				return id, false, fmt.Errorf("%w: %s: %w", ErrCorrupt, id, err)
+			}
+			if string(e.Name) == name && e.Mode&ModeType == ModeTree {
+				id = e.Hash
+				continue next
+			}
+		}
+		return id, false, nil
+	}
+	return id, true, nil
+}
+
+// EachBlob adds the blobs below a tree to blobs, and the trees to trees.
+func (r *Repository) EachBlob(id plumbing.Hash, trees, blobs map[plumbing.Hash]struct{}, depth int) error {
+	if _, seen := trees[id]; seen {
+		return nil
+	}
+	trees[id] = struct{}{}
+	data, err := r.Objects.Read(plumbing.TreeObject, id)
+	if err == nil && depth > MaxTreeDepth {
+		err = errTree
+	}
+	if err != nil {
+		return err
+	}
+	for e, err := range TreeEntries(data) {
+		if err != nil {
+			return err
+		}
+		switch e.Mode & ModeType {
+		case ModeTree:
+			if err := r.EachBlob(e.Hash, trees, blobs, depth+1); err != nil {
+				return err
+			}
+		case ModeGitlink:
+		default:
+			blobs[e.Hash] = struct{}{}
+		}
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package sources
+package gitrepo
 
 import (
 	"bufio"
@@ -12,68 +12,69 @@ import (
 	"strings"
 )
 
-// layout is where the parts of a repository lie on disk. All paths are absolute
+// Layout is where the parts of a repository lie on disk. All paths are absolute
 // and free of links.
-type layout struct {
-	worktree  string // its root; empty for a bare repository
-	gitDir    string // HEAD and index
-	commonDir string // objects and refs; gitDir unless it is a linked worktree
-	prefix    string // slash-separated, the scanned folder below worktree
-	// alternates are further object folders, each one once, in order.
-	alternates []string
+type Layout struct {
+	Worktree  string // its root; empty for a bare repository
+	GitDir    string // HEAD and index
+	CommonDir string // objects and refs; gitDir unless it is a linked worktree
+	Prefix    string // slash-separated, the scanned folder below Worktree
+	// Alternates are further object folders, each one once, in order.
+	Alternates []string
 }
 
 var (
-	errNotRepository = errors.New("not a git repository")
-	// errUntrusted: a repository names folders that lie outside it. In a tree
+	// ErrNotRepository: there is none at the path, nor above it.
+	ErrNotRepository = errors.New("not a git repository")
+	// ErrUntrusted: a repository names folders that lie outside it. In a tree
 	// from a stranger that could be any repository of this machine.
-	errUntrusted = errors.New("leads outside the repository; pass --trust-alternates if that is meant")
+	ErrUntrusted = errors.New("leads outside the repository; pass --trust-alternates if that is meant")
 )
 
 // metaLimit bounds the files of a few lines that describe a repository: .git,
 // commondir, alternates. A path is at most 4 KiB on Linux.
 const metaLimit = 64 << 10
 
-// findRepository looks for the repository that path is, or lies in.
-func findRepository(target string, trust bool) (layout, error) {
+// Find looks for the repository that path is, or lies in.
+func Find(target string, trust bool) (Layout, error) {
 	abs, err := filepath.Abs(target)
 	if err == nil {
 		abs, err = filepath.EvalSymlinks(abs)
 	}
 	if err != nil {
-		return layout{}, targetError(target, err)
+		return Layout{}, fmt.Errorf("cannot scan %q: %w", target, cause(err))
 	}
 	if info, err := os.Stat(abs); err != nil {
-		return layout{}, targetError(target, err)
+		return Layout{}, fmt.Errorf("cannot scan %q: %w", target, cause(err))
 	} else if !info.IsDir() {
-		return layout{}, fmt.Errorf("%q: %w but a file; without git: its content is scanned", target, errNotRepository)
+		return Layout{}, fmt.Errorf("%q: %w but a file; without git: its content is scanned", target, ErrNotRepository)
 	}
-	if isGitDir(abs) {
-		return layout{gitDir: abs}.resolve(target, trust)
+	if IsGitDir(abs) {
+		return Layout{GitDir: abs}.resolve(target, trust)
 	}
 	for dir := abs; ; dir = filepath.Dir(dir) {
 		dot := filepath.Join(dir, ".git")
 		info, err := os.Stat(dot)
-		if err == nil && (!info.IsDir() || isGitDir(dot)) {
+		if err == nil && (!info.IsDir() || IsGitDir(dot)) {
 			rel, err := filepath.Rel(dir, abs)
 			if err != nil {
-				return layout{}, fmt.Errorf("finding %q in the repository %q: %w", target, dir, err)
+				return Layout{}, fmt.Errorf("finding %q in the repository %q: %w", target, dir, err)
 			}
-			l := layout{worktree: dir, gitDir: dot, prefix: filepath.ToSlash(rel)}
-			if l.prefix == "." {
-				l.prefix = ""
+			l := Layout{Worktree: dir, GitDir: dot, Prefix: filepath.ToSlash(rel)}
+			if l.Prefix == "." {
+				l.Prefix = ""
 			}
 			return l.resolve(target, trust)
 		}
 		if filepath.Dir(dir) == dir {
-			return layout{}, fmt.Errorf("%q: %w, nor is any folder above it; without git: its files are scanned", target, errNotRepository)
+			return Layout{}, fmt.Errorf("%q: %w, nor is any folder above it; without git: its files are scanned", target, ErrNotRepository)
 		}
 	}
 }
 
-// isGitDir applies git's own test (is_git_directory): a HEAD, objects and refs,
+// IsGitDir applies git's own test (is_git_directory): a HEAD, objects and refs,
 // where the latter two may lie in the common folder of a linked worktree.
-func isGitDir(dir string) bool {
+func IsGitDir(dir string) bool {
 	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); err != nil {
 		return false
 	}
@@ -88,49 +89,49 @@ func isGitDir(dir string) bool {
 	return true
 }
 
-// isRepository reports whether dir itself, not one above it, is a repository.
-func isRepository(dir string) bool {
-	if isGitDir(dir) {
+// IsRepository reports whether dir itself, not one above it, is a repository.
+func IsRepository(dir string) bool {
+	if IsGitDir(dir) {
 		return true
 	}
 	dot := filepath.Join(dir, ".git")
 	info, err := os.Stat(dot)
-	return err == nil && (info.Mode().IsRegular() || isGitDir(dot))
+	return err == nil && (info.Mode().IsRegular() || IsGitDir(dot))
 }
 
-// bareNames is the cheap half of isGitDir, on the names in a folder.
-func bareNames(names []string) bool {
+// BareNames is the cheap half of IsGitDir, on the names in a folder.
+func BareNames(names []string) bool {
 	return slices.Contains(names, "HEAD") && slices.Contains(names, "objects") && slices.Contains(names, "refs")
 }
 
 // resolve follows .git files, commondir and alternates, as far as they are to be
 // trusted.
-func (l layout) resolve(target string, trust bool) (layout, error) {
+func (l Layout) resolve(target string, trust bool) (Layout, error) {
 	var err error
-	if l.worktree != "" {
-		if l.gitDir, err = followDotGit(l.worktree, l.gitDir, trust); err != nil {
+	if l.Worktree != "" {
+		if l.GitDir, err = followDotGit(l.Worktree, l.GitDir, trust); err != nil {
 			return l, fmt.Errorf("opening the repository %q: %w", target, err)
 		}
 	}
-	l.commonDir = l.gitDir
-	if data, err := readMeta(filepath.Join(l.gitDir, "commondir")); err == nil {
-		l.commonDir = absolute(l.gitDir, strings.TrimSpace(data))
-		if l.commonDir, err = filepath.EvalSymlinks(l.commonDir); err != nil {
+	l.CommonDir = l.GitDir
+	if data, err := readMeta(filepath.Join(l.GitDir, "commondir")); err == nil {
+		l.CommonDir = absolute(l.GitDir, strings.TrimSpace(data))
+		if l.CommonDir, err = filepath.EvalSymlinks(l.CommonDir); err != nil {
 			return l, fmt.Errorf("opening the repository %q: its commondir: %w", target, err)
 		}
 		// git makes worktrees in COMMON/worktrees/NAME, so an honest one points
 		// at the folder that holds it.
-		if !trust && !within(l.gitDir, filepath.Join(l.commonDir, "worktrees")) {
-			return l, fmt.Errorf("opening the repository %q: its commondir %q %w", target, l.commonDir, errUntrusted)
+		if !trust && !within(l.GitDir, filepath.Join(l.CommonDir, "worktrees")) {
+			return l, fmt.Errorf("opening the repository %q: its commondir %q %w", target, l.CommonDir, ErrUntrusted)
 		}
 	}
-	objects := filepath.Join(l.commonDir, "objects")
+	objects := filepath.Join(l.CommonDir, "objects")
 	real, err := filepath.EvalSymlinks(objects)
 	if err != nil {
 		return l, fmt.Errorf("opening the repository %q: %w", target, err)
 	}
-	if !trust && !within(real, l.commonDir) {
-		return l, fmt.Errorf("opening the repository %q: its objects folder %q %w", target, real, errUntrusted)
+	if !trust && !within(real, l.CommonDir) {
+		return l, fmt.Errorf("opening the repository %q: its objects folder %q %w", target, real, ErrUntrusted)
 	}
 	if err := l.addAlternates(objects, trust, 0); err != nil {
 		return l, fmt.Errorf("opening the repository %q: %w", target, err)
@@ -142,7 +143,7 @@ func (l layout) resolve(target string, trust bool) (layout, error) {
 // anywhere; it is believed when the folder it names lies inside the worktree
 // or points back: a linked worktree by its gitdir file, a submodule by
 // core.worktree.
-func followDotGit(worktree, dot string, trust bool) (string, error) {
+func followDotGit(Worktree, dot string, trust bool) (string, error) {
 	info, err := os.Stat(dot)
 	if err != nil {
 		return "", err
@@ -155,28 +156,28 @@ func followDotGit(worktree, dot string, trust bool) (string, error) {
 		}
 		line, ok := strings.CutPrefix(strings.TrimSpace(data), "gitdir:")
 		if !ok {
-			return "", fmt.Errorf("%q: %w: it is a file without a line \"gitdir: PATH\"", dot, errNotRepository)
+			return "", fmt.Errorf("%q: %w: it is a file without a line \"gitdir: PATH\"", dot, ErrNotRepository)
 		}
-		dir = absolute(worktree, strings.TrimSpace(line))
+		dir = absolute(Worktree, strings.TrimSpace(line))
 	}
 	real, err := filepath.EvalSymlinks(dir)
-	if err != nil || !isGitDir(real) {
-		return "", fmt.Errorf("%q points to %q: %w; was the repository moved?", dot, dir, errNotRepository)
+	if err != nil || !IsGitDir(real) {
+		return "", fmt.Errorf("%q points to %q: %w; was the repository moved?", dot, dir, ErrNotRepository)
 	}
-	if trust || within(real, worktree) || pointsBack(real, worktree) {
+	if trust || within(real, Worktree) || pointsBack(real, Worktree) {
 		return real, nil
 	}
-	return "", fmt.Errorf("%q points to %q, which %w", dot, real, errUntrusted)
+	return "", fmt.Errorf("%q points to %q, which %w", dot, real, ErrUntrusted)
 }
 
-func pointsBack(gitDir, worktree string) bool {
-	if data, err := readMeta(filepath.Join(gitDir, "gitdir")); err == nil {
-		back := filepath.Dir(absolute(gitDir, strings.TrimSpace(data)))
-		if real, err := filepath.EvalSymlinks(back); err == nil && real == worktree {
+func pointsBack(GitDir, Worktree string) bool {
+	if data, err := readMeta(filepath.Join(GitDir, "gitdir")); err == nil {
+		back := filepath.Dir(absolute(GitDir, strings.TrimSpace(data)))
+		if real, err := filepath.EvalSymlinks(back); err == nil && real == Worktree {
 			return true
 		}
 	}
-	cfg, err := readConfig(gitDir)
+	cfg, err := readConfig(GitDir)
 	if err != nil {
 		return false
 	}
@@ -184,14 +185,14 @@ func pointsBack(gitDir, worktree string) bool {
 	if back == "" {
 		return false
 	}
-	real, err := filepath.EvalSymlinks(absolute(gitDir, back))
-	return err == nil && real == worktree
+	real, err := filepath.EvalSymlinks(absolute(GitDir, back))
+	return err == nil && real == Worktree
 }
 
 // maxAlternateDepth is git's own limit on alternates of alternates.
 const maxAlternateDepth = 5
 
-func (l *layout) addAlternates(objects string, trust bool, depth int) error {
+func (l *Layout) addAlternates(objects string, trust bool, depth int) error {
 	data, err := readMeta(filepath.Join(objects, "info", "alternates"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -213,13 +214,13 @@ func (l *layout) addAlternates(objects string, trust bool, depth int) error {
 		if err != nil {
 			return fmt.Errorf("its alternate %q: %w; the objects there would be missing", line, cause(err))
 		}
-		if !trust && !within(real, l.commonDir) && (l.worktree == "" || !within(real, l.worktree)) {
-			return fmt.Errorf("its alternate %q %w", line, errUntrusted)
+		if !trust && !within(real, l.CommonDir) && (l.Worktree == "" || !within(real, l.Worktree)) {
+			return fmt.Errorf("its alternate %q %w", line, ErrUntrusted)
 		}
-		if real == objects || slices.Contains(l.alternates, real) {
+		if real == objects || slices.Contains(l.Alternates, real) {
 			continue
 		}
-		l.alternates = append(l.alternates, real)
+		l.Alternates = append(l.Alternates, real)
 		if err := l.addAlternates(real, trust, depth+1); err != nil {
 			return err
 		}
@@ -238,7 +239,7 @@ func readBounded(name string, limit int64) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errors.New("not a regular file")
 	}
-	f, err := os.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|OpenFlags, 0)
 	if err != nil {
 		return "", err
 	}
@@ -261,4 +262,13 @@ func absolute(base, p string) string {
 func within(p, dir string) bool {
 	rel, err := filepath.Rel(dir, p)
 	return err == nil && filepath.IsLocal(rel)
+}
+
+// cause strips the operation and path that os errors repeat.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }

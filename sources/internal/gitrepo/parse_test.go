@@ -1,4 +1,4 @@
-package sources
+package gitrepo
 
 import (
 	"errors"
@@ -39,9 +39,9 @@ func FuzzTree(f *testing.F) {
 	f.Add([]byte("100644 cut\x00short"))
 	f.Add([]byte("9 x"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var ours []treeEntry
+		var ours []TreeEntry
 		var ourErr error
-		for e, err := range treeEntries(data) {
+		for e, err := range TreeEntries(data) {
 			if err != nil {
 				ourErr = err
 				break
@@ -59,8 +59,8 @@ func FuzzTree(f *testing.F) {
 			t.Fatalf("%d entries, go-git reads %d", len(ours), len(theirs.Entries))
 		}
 		for i, e := range theirs.Entries {
-			if string(ours[i].name) != e.Name || ours[i].hash != e.Hash {
-				t.Errorf("entry %d: %q %s, go-git reads %q %s", i, ours[i].name, ours[i].hash, e.Name, e.Hash)
+			if string(ours[i].Name) != e.Name || ours[i].Hash != e.Hash {
+				t.Errorf("entry %d: %q %s, go-git reads %q %s", i, ours[i].Name, ours[i].Hash, e.Name, e.Hash)
 			}
 		}
 	})
@@ -74,21 +74,21 @@ func FuzzCommit(f *testing.F) {
 	f.Add([]byte("parent x\n"))
 	f.Add([]byte("\nonly a message"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ours, msg, err := parseCommit(data)
+		ours, msg, err := ParseCommit(data)
 		if err != nil {
 			if !errors.Is(err, errCommit) {
 				t.Fatalf("error %v", err)
 			}
 			return
 		}
-		if _, err := ours.date.MarshalText(); err != nil {
-			t.Errorf("date %v cannot be written: %v", ours.date, err)
+		if _, err := ours.Date.MarshalText(); err != nil {
+			t.Errorf("date %v cannot be written: %v", ours.Date, err)
 		}
 		var theirs object.Commit
 		if theirs.Decode(encoded(plumbing.CommitObject, data)) != nil {
 			return
 		}
-		if ours.tree == theirs.TreeHash && slices.Equal(ours.parents, theirs.ParentHashes) && string(msg) != theirs.Message && len(theirs.Message) > len(msg) {
+		if ours.Tree == theirs.TreeHash && slices.Equal(ours.Parents, theirs.ParentHashes) && string(msg) != theirs.Message && len(theirs.Message) > len(msg) {
 			t.Errorf("message %q, go-git reads %q", msg, theirs.Message)
 		}
 	})
@@ -98,22 +98,22 @@ func FuzzTag(f *testing.F) {
 	f.Add([]byte("object " + id1 + "\ntype commit\ntag v1\ntagger A <a@b.c> 1700000000 +0100\n\nmessage\n"))
 	f.Add([]byte("object x\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tag, _, err := parseTag(data)
-		if (err == nil) == tag.target.IsZero() && err == nil {
+		tag, _, err := ParseTag(data)
+		if (err == nil) == tag.Target.IsZero() && err == nil {
 			t.Error("a tag of nothing and no error")
 		}
 	})
 }
 
 func TestParseCommit(t *testing.T) {
-	c, msg, err := parseCommit([]byte("tree " + id1 + "\nparent " + id2 + "\nparent " + id1 +
+	c, msg, err := ParseCommit([]byte("tree " + id1 + "\nparent " + id2 + "\nparent " + id1 +
 		"\nauthor A \xe9 <a@b.c> 1700000000 +0530\ncommitter C <c@d.e> 1700000001 -0800\ngpgsig x\n y\n\nsubject\n\nbody\n"))
-	if err != nil || c.tree.String() != id1 || len(c.parents) != 2 || c.author != "A \xe9" || c.email != "a@b.c" ||
-		c.date.Format("2006-01-02T15:04:05Z07:00") != "2023-11-15T03:43:20+05:30" || c.committed != 1700000001 || string(msg) != "subject\n\nbody\n" {
+	if err != nil || c.Tree.String() != id1 || len(c.Parents) != 2 || c.Author != "A \xe9" || c.Email != "a@b.c" ||
+		c.Date.Format("2006-01-02T15:04:05Z07:00") != "2023-11-15T03:43:20+05:30" || c.Committed != 1700000001 || string(msg) != "subject\n\nbody\n" {
 		t.Errorf("%+v, %q, %v", c, msg, err)
 	}
 	for _, broken := range []string{"", "tree x\n\n", "parent " + id1 + "\n\n", "tree " + id1 + "\nparent short\n\n"} {
-		if _, _, err := parseCommit([]byte(broken)); !errors.Is(err, errCommit) {
+		if _, _, err := ParseCommit([]byte(broken)); !errors.Is(err, errCommit) {
 			t.Errorf("%q: error %v", broken, err)
 		}
 	}
