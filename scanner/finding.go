@@ -20,7 +20,10 @@ type Match struct {
 	// Line and Column (in bytes) are where Start lies, EndLine and EndColumn
 	// where the last byte lies, all from 1.
 	Line, Column, EndLine, EndColumn int
-	Secret                           secret.Secret
+	// Column16 and EndColumn16 are the columns in UTF-16 code units, as SARIF
+	// counts them; 0 where the start of a very long line was gone.
+	Column16, EndColumn16 int
+	Secret                secret.Secret
 	// Entropy is the secret's, in bits per character.
 	Entropy float64
 	// DecodedVia names the decoders from the outside in: "base64".

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/decode"
@@ -348,19 +350,33 @@ func (s *Stream) send(r raw) {
 // place fills in where in the text the buffer's span start:end lies.
 func (s *Stream) place(m *Match, start, end int) {
 	m.Start, m.End = s.base+int64(start), s.base+int64(end)
-	m.Line, m.Column = s.lineOf(start)
-	m.EndLine, m.EndColumn = s.lineOf(end - 1)
+	m.Line, m.Column, m.Column16 = s.lineOf(start)
+	m.EndLine, m.EndColumn, m.EndColumn16 = s.lineOf(end - 1)
 	m.Masked, m.Context = s.masked(start, end)
 }
 
-// lineOf gives line and column, from 1, of a position in the buffer.
-func (s *Stream) lineOf(pos int) (line, column int) {
+// lineOf gives line and column, from 1, of a position in the buffer, and the
+// column in UTF-16 code units, or 0 where the line's start was dropped.
+func (s *Stream) lineOf(pos int) (line, column, column16 int) {
 	before := s.buf[:pos]
 	line = 1 + s.lines + bytes.Count(before, newline)
-	if i := bytes.LastIndexByte(before, '\n'); i >= 0 {
-		return line, pos - i
+	i := bytes.LastIndexByte(before, '\n')
+	if i < 0 && s.lineStart != s.base {
+		return line, int(s.base+int64(pos)-s.lineStart) + 1, 0
 	}
-	return line, int(s.base+int64(pos)-s.lineStart) + 1
+	return line, pos - i, utf16Len(before[i+1:]) + 1
+}
+
+// utf16Len counts the UTF-16 code units of b; a byte that is not UTF-8 is read as
+// one character.
+func utf16Len(b []byte) int {
+	n := 0
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		n += max(1, utf16.RuneLen(r))
+		b = b[size:]
+	}
+	return n
 }
 
 var newline = []byte{'\n'}

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"math"
+	"time"
+
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/sources"
+)
+
+// SchemaVersion is that of Record and CoverageRecord. It grows by one when a
+// field changes its meaning or goes; new fields do not change it.
+const SchemaVersion = 1
+
+// Record is a finding in the machine formats. Fields that are not known are
+// absent. Lines and columns count from 1, columns in bytes.
+type Record struct {
+	SchemaVersion int        `json:"schema_version"`
+	RuleID        string     `json:"rule_id"`
+	Description   string     `json:"description"`
+	Provider      string     `json:"provider,omitempty"`
+	Confidence    string     `json:"confidence"`
+	Why           []string   `json:"why,omitempty"`
+	Source        string     `json:"source"`
+	Path          string     `json:"path,omitempty"`
+	StartLine     int        `json:"start_line"`
+	EndLine       int        `json:"end_line"`
+	StartColumn   int        `json:"start_column"`
+	EndColumn     int        `json:"end_column"`
+	Commit        string     `json:"commit,omitempty"`
+	Author        string     `json:"author,omitempty"`
+	Email         string     `json:"email,omitempty"`
+	Date          *time.Time `json:"date,omitempty"`
+	Refs          []string   `json:"refs,omitempty"`
+	InHead        *bool      `json:"in_head,omitempty"`
+	Blobs         int        `json:"blobs,omitempty"`
+	Labels        []string   `json:"labels,omitempty"`
+	Secret        string     `json:"secret"`
+	Entropy       float64    `json:"entropy"`
+	FindingID     string     `json:"finding_id"`
+	TokenID       string     `json:"token_id,omitempty"`
+	IncidentID    string     `json:"incident_id,omitempty"`
+	Contained     string     `json:"contained,omitempty"`
+	DecodedVia    []string   `json:"decoded_via,omitempty"`
+}
+
+func record(f scanner.Finding, o Options) Record {
+	r := Record{
+		SchemaVersion: SchemaVersion,
+		RuleID:        f.Rule.ID, Description: f.Rule.Description, Provider: f.Rule.Provider,
+		Confidence: string(f.Confidence), Why: f.Why,
+		Source: f.Origin.Source, Path: f.Origin.Path,
+		StartLine: f.Line, EndLine: f.EndLine, StartColumn: f.Column, EndColumn: f.EndColumn,
+		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
+		InHead: f.Origin.InHead, Blobs: f.Blobs, Labels: f.Origin.Labels,
+		Secret: shown(f.Secret, o), Entropy: math.Round(f.Entropy*100) / 100,
+		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia,
+	}
+	if !f.Origin.Date.IsZero() {
+		r.Date = &f.Origin.Date
+	}
+	if f.Token != nil {
+		r.TokenID = f.Token.ID
+	}
+	return r
+}
+
+// CoverageRecord tells what a scan read and what it did not, in the machine
+// formats.
+type CoverageRecord struct {
+	Complete     bool                     `json:"complete"`
+	Interrupted  bool                     `json:"interrupted,omitempty"`
+	Repositories int                      `json:"repositories,omitempty"`
+	Commits      int                      `json:"commits,omitempty"`
+	Refs         int                      `json:"refs,omitempty"`
+	Blobs        int64                    `json:"blobs"`
+	Files        int64                    `json:"files"`
+	Bytes        int64                    `json:"bytes"`
+	Skipped      map[sources.Reason]int64 `json:"skipped,omitempty"`
+	Unread       []UnreadRecord           `json:"unread,omitempty"`
+	Findings     int                      `json:"findings"`
+	Below        int                      `json:"below_min_confidence,omitempty"`
+	Incidents    int                      `json:"incidents,omitempty"`
+	Revoked      int                      `json:"revoked,omitempty"`
+	ElapsedMS    int64                    `json:"elapsed_ms"`
+}
+
+// UnreadRecord is one wanted thing that could not be read.
+type UnreadRecord struct {
+	What   string         `json:"what"`
+	Reason sources.Reason `json:"reason"`
+	Error  string         `json:"error,omitempty"`
+}
+
+func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
+	r := CoverageRecord{
+		Complete: c.Complete() && !c.Nothing(), Interrupted: c.Interrupted,
+		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs,
+		Blobs: c.Blobs, Files: c.Files, Bytes: c.Bytes, Skipped: c.Skipped,
+		Findings: t.Findings, Below: t.Below, Incidents: t.Incidents, Revoked: t.Revoked,
+		ElapsedMS: c.Elapsed.Milliseconds(),
+	}
+	for _, u := range c.Unread {
+		r.Unread = append(r.Unread, UnreadRecord{u.What, u.Reason, u.Err})
+	}
+	return r
+}

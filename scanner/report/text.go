@@ -1,0 +1,291 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/muesli/termenv"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/sources"
+)
+
+// human writes for people: findings under the path they are in, a summary last.
+type human struct {
+	w    io.Writer
+	o    Options
+	p    termenv.Profile
+	path string
+	n    int
+}
+
+func newHuman(w io.Writer, o Options) Writer {
+	h := &human{w: w, o: o, p: termenv.Ascii}
+	if o.Color {
+		h.p = termenv.ANSI
+	}
+	return h
+}
+
+func (h *human) paint(s string, c termenv.ANSIColor) string {
+	return h.p.String(s).Foreground(c).String()
+}
+
+func (h *human) bold(s string) string  { return h.p.String(s).Bold().String() }
+func (h *human) faint(s string) string { return h.p.String(s).Faint().String() }
+
+// Finding writes one block; a heading stands before it when the path changes.
+func (h *human) Finding(f scanner.Finding) error {
+	var b strings.Builder
+	path := f.Origin.Path
+	if path == "" {
+		path = "<" + cmp.Or(f.Origin.Source, "input") + ">"
+		for _, l := range f.Origin.Labels {
+			path = "<" + l + ">"
+		}
+	}
+	if h.n == 0 || path != h.path {
+		if h.n > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s\n", h.bold(clean(path)))
+	}
+	h.path = path
+	h.n++
+	place := fmt.Sprintf("%d:%d", f.Line, f.Column)
+	fmt.Fprintf(&b, "  %-9s %s  %s  %s\n", place, h.confidence(f.Confidence), h.bold(f.Rule.ID), h.paint(clean(shown(f.Secret, h.o)), termenv.ANSIRed))
+	if line := strings.TrimSpace(clean(f.Masked)); line != "" && line != "****" {
+		fmt.Fprintf(&b, "            %s\n", h.faint(cut(line, h.o.Width-12)))
+	}
+	for _, d := range h.details(f) {
+		fmt.Fprintf(&b, "            %s\n", d)
+	}
+	_, err := io.WriteString(h.w, b.String())
+	return err
+}
+
+func (h *human) confidence(c rules.Confidence) string {
+	s := fmt.Sprintf("%-6s", c)
+	switch c {
+	case rules.High:
+		return h.paint(s, termenv.ANSIRed)
+	case rules.Medium:
+		return h.paint(s, termenv.ANSIYellow)
+	}
+	return s
+}
+
+// details are the lines under a finding: where it comes from, whose it is.
+func (h *human) details(f scanner.Finding) []string {
+	var out []string
+	o := f.Origin
+	if o.Commit != "" {
+		s := "commit " + o.Commit[:min(10, len(o.Commit))]
+		if !o.Date.IsZero() {
+			s += " " + o.Date.Format(time.DateOnly)
+		}
+		if o.Author != "" {
+			s += " by " + clean(o.Author)
+		}
+		if o.InHead != nil {
+			if *o.InHead {
+				s += ", still in HEAD"
+			} else {
+				s += ", no longer in HEAD"
+			}
+		}
+		if f.Blobs > 1 {
+			s += fmt.Sprintf(", %d versions", f.Blobs)
+		}
+		out = append(out, cut(s, h.o.Width-12))
+	}
+	if len(f.DecodedVia) > 0 {
+		out = append(out, "decoded from "+strings.Join(f.DecodedVia, ", "))
+	}
+	if f.Token != nil {
+		out = append(out, h.paint("issued token "+f.Token.ID+" ("+f.Token.State+")", termenv.ANSIMagenta))
+	}
+	if f.Contained != "" {
+		out = append(out, h.paint(clean(f.Contained), termenv.ANSIMagenta))
+	}
+	if f.IncidentID != "" {
+		out = append(out, "incident "+f.IncidentID)
+	}
+	return out
+}
+
+// Close writes the summary.
+func (h *human) Close(c scanner.Coverage, t Totals) error {
+	var b strings.Builder
+	if h.n > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(h.verdict(c, t) + "\n")
+	fmt.Fprintf(&b, "scanned %s in %s%s\n", scanned(c), duration(c.Elapsed), speed(c))
+	if s := skipped(c); s != "" {
+		fmt.Fprintf(&b, "passed over %s\n", s)
+	}
+	if t.Below > 0 {
+		fmt.Fprintf(&b, "%s below the confidence asked for; see --min-confidence\n", count(t.Below, "match", "matches"))
+	}
+	if t.Incidents > 0 {
+		fmt.Fprintf(&b, "%s, %s revoked; see quench incident list\n", count(t.Incidents, "incident", "incidents"), count(t.Revoked, "token", "tokens"))
+	}
+	for _, u := range c.Unread {
+		s := fmt.Sprintf("not read: %s (%s)", clean(u.What), u.Reason)
+		if u.Err != "" {
+			s += ": " + clean(u.Err)
+		}
+		fmt.Fprintln(&b, h.paint(s, termenv.ANSIYellow))
+	}
+	if more := unread(c) - int64(len(c.Unread)); more > 0 && len(c.Unread) > 0 {
+		fmt.Fprintf(&b, "not read: and %d more\n", more)
+	}
+	_, err := io.WriteString(h.w, b.String())
+	return err
+}
+
+// verdict is the first line of the summary.
+func (h *human) verdict(c scanner.Coverage, t Totals) string {
+	incomplete := ""
+	switch {
+	case c.Interrupted:
+		incomplete = "interrupted"
+	case c.Nothing():
+		incomplete = "nothing was read"
+	case !c.Complete():
+		incomplete = "incomplete, " + count(int(unread(c)), "thing", "things") + " could not be read"
+	}
+	switch {
+	case t.Findings > 0:
+		s := count(t.Findings, "finding", "findings")
+		var parts []string
+		for _, conf := range []rules.Confidence{rules.High, rules.Medium, rules.Low} {
+			if n := t.ByConfidence[conf]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, conf))
+			}
+		}
+		s = h.paint(s, termenv.ANSIRed) + " (" + strings.Join(parts, ", ") + ")"
+		if incomplete != "" {
+			s += "; " + h.paint(incomplete, termenv.ANSIYellow)
+		}
+		return s
+	case incomplete != "":
+		return h.paint("no findings, but the scan is not complete: "+incomplete, termenv.ANSIYellow)
+	}
+	return h.paint("no findings, complete", termenv.ANSIGreen)
+}
+
+func unread(c scanner.Coverage) int64 {
+	var n int64
+	for r, k := range c.Skipped {
+		if r.Wanted() {
+			n += k
+		}
+	}
+	return n
+}
+
+func scanned(c scanner.Coverage) string {
+	var parts []string
+	add := func(n int, one, many string) {
+		if n > 0 {
+			parts = append(parts, count(n, one, many))
+		}
+	}
+	if c.Repositories > 1 {
+		add(c.Repositories, "repository", "repositories")
+	}
+	add(c.Commits, "commit", "commits")
+	add(int(c.Blobs), "blob", "blobs")
+	add(int(c.Files), "file", "files")
+	return strings.Join(append(parts, size(c.Bytes)), ", ")
+}
+
+func skipped(c scanner.Coverage) string {
+	var rs []sources.Reason
+	for r, n := range c.Skipped {
+		if n > 0 && !r.Wanted() {
+			rs = append(rs, r)
+		}
+	}
+	slices.Sort(rs)
+	var parts []string
+	for _, r := range rs {
+		parts = append(parts, fmt.Sprintf("%d %s", c.Skipped[r], strings.ReplaceAll(string(r), "_", " ")))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return count(int(n), "byte", "bytes")
+}
+
+func duration(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// speed is told for scans long enough to measure.
+func speed(c scanner.Coverage) string {
+	if c.Elapsed < 50*time.Millisecond || c.Bytes < 1e6 {
+		return ""
+	}
+	return fmt.Sprintf(", %.0f MB/s", float64(c.Bytes)/1e6/c.Elapsed.Seconds())
+}
+
+// clean makes scanned content harmless to a terminal: control characters, among
+// them escape sequences, and invisible ones that reorder text are written out.
+func clean(s string) string {
+	ok := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+	if !strings.ContainsFunc(s, func(r rune) bool { return !ok(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case ok(r):
+			b.WriteRune(r)
+		case r == '\t':
+			b.WriteByte(' ')
+		case r == utf8.RuneError:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// cut shortens s to width columns, in the middle of which nothing is lost.
+func cut(s string, width int) string {
+	if width < 20 || utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	r := []rune(s)
+	return string(r[:width-1]) + "…"
+}
