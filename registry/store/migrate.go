@@ -19,7 +19,7 @@ var migrationFiles embed.FS
 // bring their own schema. SQL migrations are files of migrations/ and need no
 // mention here.
 func goMigrations() []*goose.Migration {
-	return nil
+	return []*goose.Migration{riverMigration()}
 }
 
 // migrateTries bounds how often a migration is tried that lost a race against
