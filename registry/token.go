@@ -126,10 +126,19 @@ func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
 
 // Token returns the token with the id; ErrNoToken when there is none.
 func (r *Registry) Token(ctx context.Context, id string) (Token, error) {
+	return r.token(ctx, r.store.Reader(), id)
+}
+
+// TokenTx is Token as a transaction sees it.
+func (r *Registry) TokenTx(ctx context.Context, tx *sql.Tx, id string) (Token, error) {
+	return r.token(ctx, tx, id)
+}
+
+func (r *Registry) token(ctx context.Context, q querier, id string) (Token, error) {
 	if !isID(id) {
 		return Token{}, noToken(id)
 	}
-	t, err := r.tokenBy(ctx, r.store.Reader(), "id = ?", id)
+	t, err := r.tokenBy(ctx, q, "id = ?", id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, noToken(id)
 	}

@@ -79,6 +79,11 @@ something wanted could not be read.`,
 	registryFlag(root)
 	root.AddCommand(
 		newVersionCmd(),
+		newExplainCmd(),
+		newPolicyCmd(),
+		newWorkerCmd(),
+		newIncidentCmd(),
+		newScanCmd(),
 		newTokenCmd(),
 		newAuditCmd(),
 		newRulesCmd(),

@@ -1,0 +1,197 @@
+// Package pipeline joins the parts: items of sources through the scanner, hits
+// to the registry and the revoker, findings to the report.
+//
+// Every way of using Quench (scan, hook, watch, action, demo) is a Run with
+// other sources and another writer. It decides nothing itself except what ends
+// up in the exit code. Start reading at Run.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/report"
+	"github.com/quench-dev/quench/sources"
+)
+
+// Options are the parts to join. Engine and Writer are required.
+type Options struct {
+	Engine *scanner.Engine
+	// Revoker contains hits on tokens of the registry; nil when there is no
+	// registry. What it may do is its own Mode and Policy.
+	Revoker *revoker.Revoker
+	Writer  report.Writer
+	// Workers is how many items are read at the same time; 0 is one per CPU.
+	Workers int
+	// MinConfidence is the least reported; empty means medium. Tokens of the
+	// registry are always reported.
+	MinConfidence rules.Confidence
+}
+
+// Result is what a Run came to.
+type Result struct {
+	Findings int
+	// Below counts matches under MinConfidence.
+	Below    int
+	Totals   report.Totals
+	Coverage scanner.Coverage
+	// Failed are the sources that could not be read to their end, and the
+	// leaks that could not be contained.
+	Failed error
+}
+
+// Exit codes, see design: findings beat incomplete coverage.
+const (
+	exitClean      = 0
+	exitFindings   = 1
+	exitError      = 2
+	exitIncomplete = 3
+)
+
+// ExitCode is the exit code a scan with this result ends with.
+func (r Result) ExitCode() int {
+	switch {
+	case r.Findings > 0:
+		return exitFindings
+	case r.Failed != nil:
+		return exitError
+	case !r.Coverage.Complete(), r.Coverage.Nothing():
+		return exitIncomplete
+	}
+	return exitClean
+}
+
+// Run scans the sources one after the other, contains leaked tokens as they are
+// hit, and writes findings as attribution completes. It returns what it has
+// when ctx ends. The error is that of the writer: nothing can be reported any
+// more then.
+func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) {
+	p := &pipe{o: o, contained: map[containKey]*containment{}}
+	if p.o.MinConfidence == "" {
+		p.o.MinConfidence = rules.Medium
+	}
+	p.res.Coverage.Skipped = map[sources.Reason]int64{}
+	for _, src := range srcs {
+		cov, err := o.Engine.Run(ctx, src, scanner.RunOptions{
+			Workers: o.Workers,
+			Hit:     func(h scanner.Hit) { p.hit(ctx, h) },
+			Finding: p.finding,
+		})
+		p.res.Coverage.Add(cov)
+		if err != nil {
+			p.res.Failed = errors.Join(p.res.Failed, err)
+		}
+		if ctx.Err() != nil {
+			p.res.Coverage.Interrupted = true
+			break
+		}
+	}
+	if err := o.Engine.Err(); err != nil {
+		p.res.Failed = errors.Join(p.res.Failed, err)
+	}
+	p.totals()
+	if err := o.Writer.Close(p.res.Coverage, p.res.Totals); p.writeErr == nil {
+		p.writeErr = err
+	}
+	if p.writeErr != nil {
+		return p.res, fmt.Errorf("writing the report: %w", p.writeErr)
+	}
+	return p.res, nil
+}
+
+type pipe struct {
+	o        Options
+	res      Result
+	writeErr error
+
+	mu        sync.Mutex
+	contained map[containKey]*containment
+}
+
+// containKey names a leak that is contained once: the same token in another
+// version of the same file is no news.
+type containKey struct{ token, root, path string }
+
+type containment struct {
+	once sync.Once
+	revoker.Containment
+	err error
+}
+
+func (p *pipe) hit(ctx context.Context, h scanner.Hit) {
+	if h.Token == nil || p.o.Revoker == nil {
+		return
+	}
+	c := p.containment(h)
+	c.once.Do(func() {
+		// A leak that was seen is contained even when the scan is being
+		// stopped at this moment.
+		c.Containment, c.err = p.o.Revoker.Contain(context.WithoutCancel(ctx), h)
+		if c.err != nil {
+			p.mu.Lock()
+			p.res.Failed = errors.Join(p.res.Failed, fmt.Errorf("containing token %s: %w", h.Token.ID, c.err))
+			p.mu.Unlock()
+		}
+	})
+}
+
+func (p *pipe) containment(h scanner.Hit) *containment {
+	k := containKey{h.Token.ID, h.Origin.Root, h.Origin.Path}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.contained[k]
+	if c == nil {
+		c = &containment{}
+		p.contained[k] = c
+	}
+	return c
+}
+
+func (p *pipe) finding(f scanner.Finding) {
+	if f.Token == nil && rank(f.Confidence) < rank(p.o.MinConfidence) {
+		p.res.Below++
+		return
+	}
+	p.res.Findings++
+	if p.res.Totals.ByConfidence == nil {
+		p.res.Totals.ByConfidence = map[rules.Confidence]int{}
+	}
+	p.res.Totals.ByConfidence[f.Confidence]++
+	if f.Token != nil && p.o.Revoker != nil {
+		c := p.containment(f.Hit)
+		f.IncidentID, f.Contained = c.IncidentID, c.Text
+	}
+	if p.writeErr == nil {
+		p.writeErr = p.o.Writer.Finding(f)
+	}
+}
+
+func (p *pipe) totals() {
+	t := &p.res.Totals
+	t.Findings = p.res.Findings
+	incidents, revoked := map[string]bool{}, map[string]bool{}
+	for k, c := range p.contained {
+		if c.IncidentID != "" {
+			incidents[c.IncidentID] = true
+		}
+		if c.Action == revoker.Revoked {
+			revoked[k.token] = true
+		}
+	}
+	t.Incidents, t.Revoked = len(incidents), len(revoked)
+}
+
+func rank(c rules.Confidence) int {
+	switch c {
+	case rules.High:
+		return 2
+	case rules.Medium:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/revoker"
+)
+
+func newIncidentCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "incident",
+		Short: "Leaked tokens, from the leak to their death",
+	}
+	cmd.AddCommand(newIncidentListCmd(), newIncidentShowCmd(), newIncidentRetryCmd())
+	return cmd
+}
+
+// withRevoker runs f with the revoker of the registry that exists.
+func withRevoker(cmd *cobra.Command, policyFile string, f func(*revoker.Revoker) error) (err error) {
+	policy, err := loadPolicy(policyFile)
+	if err != nil {
+		return err
+	}
+	reg, err := openRegistry(cmd, false)
+	if err != nil {
+		return err
+	}
+	defer closeRegistry(reg, &err)
+	r, err := revoker.New(reg, policy, revoker.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close(context.WithoutCancel(cmd.Context()))) }()
+	return f(r)
+}
+
+func newIncidentListCmd() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List incidents, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRevoker(cmd, "", func(r *revoker.Revoker) error {
+				list, err := r.Incidents(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return writeIncidents(cmd.OutOrStdout(), format, list)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "human", "human or json")
+	return cmd
+}
+
+func writeIncidents(w io.Writer, format string, list []revoker.Incident) error {
+	switch format {
+	case "json":
+		if list == nil {
+			list = []revoker.Incident{}
+		}
+		return json.NewEncoder(w).Encode(list)
+	case "human":
+	default:
+		return fmt.Errorf("unknown format %q: want human or json", format)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(w, "no incidents")
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "INCIDENT\tTOKEN\tSTATE\tFOUND\tFOUND→DEAD")
+	for _, i := range list {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.TokenID, i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
+	}
+	return tw.Flush()
+}
+
+// between is the time from a to b in milliseconds, or "-" before b was reached.
+func between(a, b time.Time) string {
+	if a.IsZero() || b.IsZero() {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f ms", float64(b.Sub(a).Microseconds())/1000)
+}
+
+func newIncidentShowCmd() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "show INCIDENT",
+		Short: "Show one incident: its times, its places, its receipts",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withRevoker(cmd, "", func(r *revoker.Revoker) error {
+				i, err := r.Incident(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if format == "json" {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(i)
+				}
+				if format != "human" {
+					return fmt.Errorf("unknown format %q: want human or json", format)
+				}
+				return writeIncident(cmd.OutOrStdout(), i)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "human", "human or json")
+	return cmd
+}
+
+func writeIncident(w io.Writer, i revoker.Incident) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "incident %s: %s\ntoken    %s\n", i.ID, i.State, i.TokenID)
+	if i.Provider != "" {
+		fmt.Fprintf(&b, "provider %s\n", i.Provider)
+	}
+	if i.Note != "" {
+		fmt.Fprintf(&b, "note     %s\n", i.Note)
+	}
+	b.WriteString("\n")
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range []struct {
+		name string
+		at   time.Time
+	}{{"leaked", i.LeakedAt}, {"found", i.FoundAt}, {"matched", i.MatchedAt}, {"revoking", i.RevokingAt}, {"dead", i.DeadAt}, {"confirmed", i.ConfirmedAt}} {
+		if s.at.IsZero() {
+			continue
+		}
+		after := ""
+		if s.at.After(i.FoundAt) {
+			after = "+" + between(i.FoundAt, s.at)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", s.name, s.at.Local().Format("2006-01-02 15:04:05.000"), after)
+	}
+	tw.Flush()
+	b.WriteString("\nplaces\n")
+	for _, p := range i.Places {
+		where := p.Path
+		if where == "" {
+			where = p.Source
+		}
+		if p.Commit != "" {
+			where += " in commit " + p.Commit[:min(10, len(p.Commit))]
+		}
+		fmt.Fprintf(&b, "  %s, line %d (%s)\n", where, p.Line, p.Rule)
+	}
+	if len(i.Receipts) > 0 {
+		b.WriteString("\nreceipts\n")
+	}
+	for _, c := range i.Receipts {
+		fmt.Fprintf(&b, "  %s  %s %s", c.At.Local().Format("2006-01-02 15:04:05.000"), c.Provider, c.Outcome)
+		if c.Status != 0 {
+			fmt.Fprintf(&b, ", status %d", c.Status)
+		}
+		fmt.Fprintf(&b, ", after %.1f ms", float64(c.Took.Microseconds())/1000)
+		if c.Detail != "" {
+			fmt.Fprintf(&b, "; %s", c.Detail)
+		}
+		b.WriteString("\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func newIncidentRetryCmd() *cobra.Command {
+	var policy string
+	cmd := &cobra.Command{
+		Use:   "retry INCIDENT",
+		Short: "Tell the incident's provider again, now",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
+				if err := r.Retry(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				i, err := r.Incident(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return writeIncident(cmd.OutOrStdout(), i)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
+	return cmd
+}

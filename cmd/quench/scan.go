@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/muesli/termenv"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/quench-dev/quench/cmd/internal/pipeline"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/report"
+	"github.com/quench-dev/quench/sources"
+)
+
+const scanLong = `Scan finds leaked secrets in what TARGET names; several at once is fine, and no
+target means the current folder.
+
+  a repository    its whole history, all refs, and its working tree, with the
+                  git-ignored .env* files; a folder in one: that part of it;
+                  --history=false is the working tree only, --worktree=false
+                  the history only
+  a folder        its files, except git-ignored ones where it has a .gitignore;
+                  repositories in it are scanned as repositories
+  a file          its bytes
+  -               standard input, decided line by line as it arrives
+
+Findings are redacted unless --show-secrets is given. Secrets that the registry
+of issued tokens knows are matched whatever their shape; --revoke says what
+happens to them, and by default nothing does.
+
+Exit codes: 0 clean and complete, 1 findings, 2 error, 3 nothing found but
+something wanted could not be read (or nothing was there to read).`
+
+type scanFlags struct {
+	output            outputFlags
+	detect            detectFlags
+	contain           containFlags
+	history, worktree bool
+	noGitignore       bool
+	trustAlternates   bool
+	exitZero          bool
+	workers           int
+}
+
+func newScanCmd() *cobra.Command {
+	f := &scanFlags{}
+	cmd := &cobra.Command{
+		Use:   "scan [TARGET…]",
+		Short: "Scan repositories, folders, files or standard input",
+		Long:  scanLong,
+		Example: `  quench scan                       this repository, history and working tree
+  quench scan --history=false src   the files in src as they are now
+  tail -f app.log | quench scan -   a stream, line by line
+  quench scan --format sarif --output quench.sarif .`,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	f.output.add(cmd)
+	f.detect.add(cmd)
+	f.contain.add(cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.history, "history", true, "scan the history of repositories")
+	fl.BoolVar(&f.worktree, "worktree", true, "scan the working tree of repositories")
+	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
+	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
+	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
+	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
+	return cmd
+}
+
+func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		args = []string{"."}
+	}
+	var srcs []sources.Source
+	for _, target := range args {
+		s, err := sources.Open(target, sources.OpenOptions{
+			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree,
+			NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
+		})
+		if err != nil {
+			return err
+		}
+		srcs = append(srcs, s...)
+	}
+	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, f.workers)
+	if err != nil {
+		return err
+	}
+	if code := res.ExitCode(); code != exitOK && !(f.exitZero && code == exitFindings) {
+		return exit{Code: code, Err: res.Failed}
+	}
+	return res.Failed
+}
+
+// runScan joins rules, registry, revoker and report around the sources.
+func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of outputFlags, df detectFlags, cf containFlags, workers int) (res pipeline.Result, err error) {
+	set, err := df.rules()
+	if err != nil {
+		return res, err
+	}
+	c, err := cf.open(cmd)
+	if err != nil {
+		return res, err
+	}
+	defer c.close(cmd.Context(), &err)
+	eng, err := scanner.New(set, scanner.Options{Known: c.known()})
+	if err != nil {
+		return res, err
+	}
+	w, done, err := of.open(cmd, set, targets)
+	if err != nil {
+		return res, err
+	}
+	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
+		Engine: eng, Revoker: c.revoker, Writer: w, Workers: workers, MinConfidence: rules.Confidence(df.minConfidence),
+	})
+	res.Failed = errors.Join(res.Failed, c.check())
+	if doneErr := done(err == nil); err == nil {
+		err = doneErr
+	}
+	return res, err
+}
+
+// outputFlags say how and where a report is written.
+type outputFlags struct {
+	format, file string
+	showSecrets  bool
+}
+
+func (f *outputFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVarP(&f.format, "format", "f", "human", "report format: "+strings.Join(report.Formats(), ", "))
+	fl.StringVarP(&f.file, "output", "o", "", "write the report to this file, whole or not at all")
+	fl.BoolVar(&f.showSecrets, "show-secrets", false, "print secrets in plaintext")
+}
+
+// open makes the report writer. done must be called once with whether all went
+// well; only then does --output replace its file.
+func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string) (w report.Writer, done func(ok bool) error, err error) {
+	var out io.Writer = cmd.OutOrStdout()
+	done = func(bool) error { return nil }
+	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
+	if f.file != "" {
+		t, err := renameio.NewPendingFile(f.file, renameio.WithPermissions(0o600))
+		if err != nil {
+			return nil, nil, fmt.Errorf("creating the report beside %q: %w", f.file, err)
+		}
+		out = t
+		done = func(ok bool) error {
+			defer t.Cleanup()
+			if !ok {
+				return nil
+			}
+			if err := t.CloseAtomicallyReplace(); err != nil {
+				return fmt.Errorf("putting the report %q in place: %w", f.file, err)
+			}
+			return nil
+		}
+	} else if tty, ok := out.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
+		o.Color = termenv.NewOutput(tty).EnvColorProfile() != termenv.Ascii
+		if width, _, err := term.GetSize(int(tty.Fd())); err == nil && width > 20 {
+			o.Width = width
+		}
+	}
+	w, err = report.New(f.format, out, o)
+	if err != nil {
+		done(false)
+	}
+	return w, done, err
+}
+
+// detectFlags say what is looked for.
+type detectFlags struct {
+	files         []string
+	minConfidence string
+}
+
+func (f *detectFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.files, "rules", nil, "rule file to use beside the built-in rules (repeatable)")
+	fl.StringVar(&f.minConfidence, "min-confidence", string(rules.Medium), "least confidence reported: low, medium, high")
+}
+
+func (f *detectFlags) rules() (*rules.Set, error) {
+	switch rules.Confidence(f.minConfidence) {
+	case rules.Low, rules.Medium, rules.High:
+	default:
+		return nil, fmt.Errorf("--min-confidence %q: want low, medium or high", f.minConfidence)
+	}
+	set, err := rules.Builtin()
+	if err != nil || len(f.files) == 0 {
+		return set, err
+	}
+	own, err := rules.LoadFiles(f.files...)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Merge(set, own)
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/revoker"
+)
+
+func newWorkerCmd() *cobra.Command {
+	var drain bool
+	var policy string
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Work the queue of calls to providers",
+		Long: `Worker makes the calls to providers that other commands queued and could not
+make, or did not live to make. It runs until interrupted; with --drain until
+nothing is due, and fails if a call still waits for a later attempt.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
+				return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&drain, "drain", false, "end when nothing is due")
+	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
+	return cmd
+}

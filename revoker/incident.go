@@ -1,0 +1,187 @@
+package revoker
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The states of an Incident.
+const (
+	StateReported = "reported" // seen; nobody revoked the token through it
+	StateRevoking = "revoking" // refused here; its provider is being told
+	StateDead     = "dead"     // refused here, and its provider took it where there is one
+	StateFailed   = "failed"   // refused here; its provider refused, a person must act
+)
+
+// Incident is a leaked token on its way to containment. Zero times are not
+// reached, or not known.
+type Incident struct {
+	ID          string    `json:"incident_id"`
+	TokenID     string    `json:"token_id"`
+	State       string    `json:"state"`
+	Provider    string    `json:"provider,omitempty"`
+	Note        string    `json:"note,omitempty"`
+	LeakedAt    time.Time `json:"leaked_at,omitzero"`
+	FoundAt     time.Time `json:"found_at"`
+	MatchedAt   time.Time `json:"matched_at"`
+	RevokingAt  time.Time `json:"revoking_at,omitzero"`
+	DeadAt      time.Time `json:"dead_at,omitzero"`
+	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
+	Places      []Place   `json:"places,omitempty"`
+	Receipts    []Receipt `json:"receipts,omitempty"`
+
+	job int64
+}
+
+// Place is where a token of an incident was found.
+type Place struct {
+	Source  string    `json:"source"`
+	Path    string    `json:"path,omitempty"`
+	Line    int64     `json:"line"`
+	Commit  string    `json:"commit,omitempty"`
+	Rule    string    `json:"rule_id"`
+	FoundAt time.Time `json:"found_at"`
+}
+
+// Outcome is what a provider's answer means.
+type Outcome string
+
+// The outcomes.
+const (
+	Accepted Outcome = "accepted"     // the provider took the report
+	Gone     Outcome = "already-dead" // the provider knows no such token any more
+	Denied   Outcome = "denied"       // our signature or rights were refused
+	Failed   Outcome = "failed"       // no answer, or one that asks to try again
+)
+
+// Receipt is proof of what a provider answered, and when. It holds a hash of
+// the answer, never the answer.
+type Receipt struct {
+	Provider   string        `json:"provider"`
+	Outcome    Outcome       `json:"outcome"`
+	Status     int           `json:"status,omitempty"` // of HTTP
+	AnswerHash []byte        `json:"answer_sha256,omitempty"`
+	Detail     string        `json:"detail,omitempty"`
+	At         time.Time     `json:"at"`
+	Took       time.Duration `json:"took_ns"`
+}
+
+// ErrNoIncident means that there is none of that id.
+var ErrNoIncident = errors.New("no such incident")
+
+const selectIncident = `SELECT id, token_id, state, provider, note, leaked_at, found_at, matched_at, revoking_at, dead_at, confirmed_at, job_id FROM incidents`
+
+type rowScanner interface{ Scan(...any) error }
+
+func scanIncident(row rowScanner) (Incident, error) {
+	var i Incident
+	var leaked, revoking, dead, confirmed, job sql.NullInt64
+	var found, matched int64
+	err := row.Scan(&i.ID, &i.TokenID, &i.State, &i.Provider, &i.Note, &leaked, &found, &matched, &revoking, &dead, &confirmed, &job)
+	i.LeakedAt, i.FoundAt, i.MatchedAt = instant(leaked), time.UnixMicro(found).UTC(), time.UnixMicro(matched).UTC()
+	i.RevokingAt, i.DeadAt, i.ConfirmedAt, i.job = instant(revoking), instant(dead), instant(confirmed), job.Int64
+	return i, err
+}
+
+func instant(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}
+
+// Incidents lists all incidents, the newest first, without places and receipts.
+func (r *Revoker) Incidents(ctx context.Context) ([]Incident, error) {
+	rows, err := r.reg.Store().Reader().QueryContext(ctx, selectIncident+" ORDER BY id DESC")
+	if err != nil {
+		return nil, fmt.Errorf("listing incidents: %w", err)
+	}
+	defer rows.Close()
+	var out []Incident
+	for rows.Next() {
+		i, err := scanIncident(rows)
+		if err != nil {
+			return nil, fmt.Errorf("listing incidents: %w", err)
+		}
+		out = append(out, i)
+	}
+	return out, rows.Err()
+}
+
+// Incident gives one incident with its places and receipts. id may be a unique
+// beginning of it.
+func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
+	db := r.reg.Store().Reader()
+	var full string
+	rows, err := db.QueryContext(ctx, "SELECT id FROM incidents WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2", id)
+	if err != nil {
+		return Incident{}, fmt.Errorf("reading incident %q: %w", id, err)
+	}
+	n := 0
+	for ; rows.Next(); n++ {
+		if err := rows.Scan(&full); err != nil {
+			rows.Close()
+			return Incident{}, err
+		}
+	}
+	rows.Close()
+	switch {
+	case rows.Err() != nil:
+		return Incident{}, fmt.Errorf("reading incident %q: %w", id, rows.Err())
+	case n == 0 || id == "":
+		return Incident{}, fmt.Errorf("incident %q: %w; see quench incident list", id, ErrNoIncident)
+	case n > 1:
+		return Incident{}, fmt.Errorf("incident %q: several begin like that; give more of its id", id)
+	}
+	i, err := scanIncident(db.QueryRowContext(ctx, selectIncident+" WHERE id = ?", full))
+	if err != nil {
+		return i, fmt.Errorf("reading incident %q: %w", id, err)
+	}
+	if err := i.readPlaces(ctx, db); err != nil {
+		return i, fmt.Errorf("reading the places of incident %q: %w", id, err)
+	}
+	if err := i.readReceipts(ctx, db); err != nil {
+		return i, fmt.Errorf("reading the receipts of incident %q: %w", id, err)
+	}
+	return i, nil
+}
+
+func (i *Incident) readPlaces(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, `SELECT f.source, f.path, f.line, f.commit_id, f.rule, f.found_at FROM incident_places p
+		JOIN findings f ON f.id = p.finding_id WHERE p.incident_id = ? ORDER BY f.found_at, f.path, f.line`, i.ID)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p Place
+		var at int64
+		if err := rows.Scan(&p.Source, &p.Path, &p.Line, &p.Commit, &p.Rule, &at); err != nil {
+			return err
+		}
+		p.FoundAt = time.UnixMicro(at).UTC()
+		i.Places = append(i.Places, p)
+	}
+	return rows.Err()
+}
+
+func (i *Incident) readReceipts(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "SELECT provider, outcome, status, answer_hash, detail, at, took_us FROM receipts WHERE incident_id = ? ORDER BY id", i.ID)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c Receipt
+		var at, took int64
+		if err := rows.Scan(&c.Provider, &c.Outcome, &c.Status, &c.AnswerHash, &c.Detail, &at, &took); err != nil {
+			return err
+		}
+		c.At, c.Took = time.UnixMicro(at).UTC(), time.Duration(took)*time.Microsecond
+		i.Receipts = append(i.Receipts, c)
+	}
+	return rows.Err()
+}

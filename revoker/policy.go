@@ -1,0 +1,171 @@
+package revoker
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// Policy is what may be revoked and who is told. The zero value tells nobody
+// and protects nothing; whether anything is revoked is the Mode's to say. A
+// policy comes from the user's own configuration, never from a scanned tree.
+type Policy struct {
+	Providers []Provider `toml:"provider"`
+	Protect   struct {
+		// Tokens and Owners are never revoked automatically.
+		Tokens []string `toml:"tokens"`
+		Owners []string `toml:"owners"`
+	} `toml:"protect"`
+}
+
+// Provider is who is told that a token of theirs leaked.
+type Provider struct {
+	// Name is what tokens imported with --provider name.
+	Name string `toml:"name"`
+	// Kind is "webhook": a POST signed by the Standard Webhooks scheme.
+	Kind string `toml:"kind"`
+	// URL is https, or http to a loopback address. A host that resolves to a
+	// private address is refused unless URL names that address itself.
+	URL string `toml:"url"`
+	// SecretFile holds the signing secret, "whsec_" and base64, mode 0600.
+	SecretFile string `toml:"secret_file"`
+
+	url *url.URL
+}
+
+// maxPolicy bounds a policy file in bytes; a larger one is a mistaken argument.
+const maxPolicy = 1 << 20
+
+// LoadPolicy reads and checks a policy file. Unknown keys are errors: a
+// misspelt protection must not be none.
+func LoadPolicy(path string) (Policy, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Policy{}, fmt.Errorf("reading the policy: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	if err != nil {
+		return Policy{}, fmt.Errorf("reading the policy %q: %w", path, err)
+	}
+	if len(b) > maxPolicy {
+		return Policy{}, fmt.Errorf("the policy %q is larger than %d bytes: is it the right file?", path, maxPolicy)
+	}
+	p, err := ParsePolicy(b)
+	if err != nil {
+		return Policy{}, fmt.Errorf("policy %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// ParsePolicy reads a policy in TOML.
+func ParsePolicy(b []byte) (Policy, error) {
+	var p Policy
+	d := toml.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		var unknown *toml.StrictMissingError
+		var at *toml.DecodeError
+		switch {
+		case errors.As(err, &unknown) && len(unknown.Errors) > 0:
+			line, _ := unknown.Errors[0].Position()
+			return Policy{}, fmt.Errorf("line %d: unknown key %q", line, strings.Join(unknown.Errors[0].Key(), "."))
+		case errors.As(err, &at):
+			line, col := at.Position()
+			return Policy{}, fmt.Errorf("line %d, column %d: %v", line, col, err)
+		}
+		return Policy{}, err
+	}
+	seen := map[string]bool{}
+	for i := range p.Providers {
+		v := &p.Providers[i]
+		if err := v.check(); err != nil {
+			return Policy{}, fmt.Errorf("provider %d (%q): %w", i+1, v.Name, err)
+		}
+		if seen[v.Name] {
+			return Policy{}, fmt.Errorf("provider %q is there twice", v.Name)
+		}
+		seen[v.Name] = true
+	}
+	return p, nil
+}
+
+func (v *Provider) check() error {
+	if v.Name == "" {
+		return errors.New("it has no name")
+	}
+	if v.Kind != "webhook" {
+		return fmt.Errorf("kind %q is not known; want webhook", v.Kind)
+	}
+	if v.SecretFile == "" {
+		return errors.New("secret_file is missing: calls are always signed")
+	}
+	u, err := url.Parse(v.URL)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("url %q is not an absolute URL", v.URL)
+	}
+	if u.User != nil {
+		return errors.New("the url holds credentials; calls are authenticated by their signature")
+	}
+	switch {
+	case u.Scheme == "https":
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	default:
+		return fmt.Errorf("url %q: want https (http only to a loopback address such as 127.0.0.1)", v.URL)
+	}
+	v.url = u
+	return nil
+}
+
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+func (v Provider) host() string {
+	if v.url == nil {
+		return ""
+	}
+	return v.url.Host
+}
+
+// provider finds the provider called name.
+func (p Policy) provider(name string) (Provider, bool) {
+	for _, v := range p.Providers {
+		if v.Name == name && name != "" {
+			return v, true
+		}
+	}
+	return Provider{}, false
+}
+
+// signer reads the signing secret.
+func (v Provider) signer() (*standardwebhooks.Webhook, error) {
+	st, err := os.Stat(v.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signing secret of provider %q: %w", v.Name, err)
+	}
+	if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the signing secret %q of provider %q can be read by others: chmod 600 it", v.SecretFile, v.Name)
+	}
+	b, err := os.ReadFile(v.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signing secret of provider %q: %w", v.Name, err)
+	}
+	s := strings.TrimPrefix(strings.TrimSpace(string(b)), "whsec_")
+	// 24 bytes is the least the Standard Webhooks specification asks for.
+	if key, err := base64.StdEncoding.DecodeString(s); err != nil || len(key) < 24 {
+		return nil, fmt.Errorf("the signing secret %q of provider %q is not whsec_ and base64 of at least 24 bytes", v.SecretFile, v.Name)
+	}
+	return standardwebhooks.NewWebhook(s)
+}

@@ -1,0 +1,294 @@
+package revoker
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/quench-dev/quench/registry/audit"
+)
+
+const (
+	// leaseTime is how long one process has an incident for itself: longer
+	// than a call can take, so that two never call at once, and no longer, since
+	// what a killed process held waits for it.
+	leaseTime = callTimeout + 3*time.Second
+	// headStart is how far ahead a job is scheduled, for the attempt that the
+	// process which found the leak makes itself.
+	headStart = leaseTime + time.Second
+	// jobTimeout and rescueAfter follow: a worker's call ends within
+	// callTimeout, and a worker that died is noticed after twice the time.
+	jobTimeout  = 15 * time.Second
+	rescueAfter = 30 * time.Second
+)
+
+// tellArgs are a job's arguments: an id and nothing else, since the queue's
+// tables are no place for more.
+type tellArgs struct {
+	IncidentID string `json:"incident_id" river:"unique"`
+}
+
+func (tellArgs) Kind() string { return "tell-provider" }
+
+// retryPolicy waits 0.5 s, 1 s, 2 s … and at most five minutes: a provider that
+// is down for an hour hears of a leak minutes after it is back.
+type retryPolicy struct{}
+
+func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
+	wait := 500 * time.Millisecond << min(len(job.Errors), 10)
+	return time.Now().Add(min(wait, 5*time.Minute))
+}
+
+// newQueue makes a client of the queue; without workers it only inserts.
+func (r *Revoker) newQueue(workers *river.Workers) (*river.Client[*sql.Tx], error) {
+	cfg := &river.Config{Logger: r.log, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter, RetryPolicy: retryPolicy{},
+		// Enough for two days of five-minute waits.
+		MaxAttempts: 600}
+	if workers != nil {
+		cfg.Workers = workers
+		// Calls wait on the network, not on this machine.
+		cfg.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}}
+		cfg.FetchPollInterval = 200 * time.Millisecond
+		cfg.PollOnly = true
+	}
+	c, err := river.NewClient(riversqlite.New(r.reg.Store().Writer()), cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the queue: %w", err)
+	}
+	return c, nil
+}
+
+func (r *Revoker) enqueue(ctx context.Context, tx *sql.Tx, incident string) (int64, error) {
+	res, err := r.queue.InsertTx(ctx, tx, tellArgs{incident}, &river.InsertOpts{
+		ScheduledAt: time.Now().Add(headStart),
+		// One job an incident that is still to be done; a finished one does not
+		// keep Retry from queueing it again.
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending,
+			rivertype.JobStateRunning, rivertype.JobStateScheduled, rivertype.JobStateRetryable}},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queueing the call: %w", err)
+	}
+	return res.Job.ID, nil
+}
+
+var errLeased = errors.New("another process is telling the provider")
+
+// lease gives this process the incident for leaseTime, or says who has it.
+func (r *Revoker) lease(ctx context.Context, tx *sql.Tx, incident string) error {
+	now := r.reg.Now()
+	res, err := tx.ExecContext(ctx, `INSERT INTO leases (incident_id, owner, until) VALUES (?1, ?2, ?3)
+		ON CONFLICT (incident_id) DO UPDATE SET owner = ?2, until = ?3 WHERE owner = ?2 OR until <= ?4`,
+		incident, r.owner, micros(now.Add(leaseTime)), micros(now))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errLeased, err)
+	}
+	return nil
+}
+
+// retryError asks the queue to come back.
+type retryError struct {
+	after  time.Duration // 0: as the retry policy says
+	detail string
+}
+
+func (e *retryError) Error() string { return e.detail }
+
+// deliver tells the incident's provider once, under a lease, and stores the
+// receipt. A nil error means that there is nothing left to do.
+func (r *Revoker) deliver(ctx context.Context, id string) error {
+	inc, err := r.Incident(ctx, id)
+	if err != nil {
+		return err
+	}
+	if inc.State != StateRevoking {
+		return nil
+	}
+	if err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error { return r.lease(ctx, tx, id) }); err != nil {
+		return err
+	}
+	p, ok := r.policy.provider(inc.Provider)
+	if !ok {
+		return &retryError{after: 5 * time.Minute, detail: fmt.Sprintf("provider %q is not in the policy any more", inc.Provider)}
+	}
+	tok, err := r.reg.Token(ctx, inc.TokenID)
+	if err != nil {
+		return err
+	}
+	rc, after := r.call(ctx, p, leakData{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
+		LeakedAt: inc.LeakedAt, FoundAt: inc.FoundAt, Places: inc.Places})
+	if err := r.settle(context.WithoutCancel(ctx), inc, rc); err != nil {
+		return fmt.Errorf("storing the receipt: %w", err)
+	}
+	if rc.Outcome == Failed {
+		return &retryError{after, rc.Detail}
+	}
+	return nil
+}
+
+// settle stores a receipt and what follows from it, in one transaction.
+func (r *Revoker) settle(ctx context.Context, inc Incident, rc Receipt) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO receipts (incident_id, provider, outcome, status, answer_hash, detail, at, took_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			inc.ID, rc.Provider, rc.Outcome, rc.Status, rc.AnswerHash, rc.Detail, micros(rc.At), rc.Took.Microseconds())
+		if err != nil {
+			return err
+		}
+		if _, err := audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "provider.told", Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
+			Details: map[string]string{"provider": rc.Provider, "outcome": string(rc.Outcome), "status": fmt.Sprint(rc.Status)}}); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM leases WHERE incident_id = ? AND owner = ?", inc.ID, r.owner); err != nil {
+			return err
+		}
+		switch rc.Outcome {
+		case Failed:
+			return nil
+		case Denied:
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ?", StateFailed, rc.Detail, inc.ID)
+		default:
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, confirmed_at = ? WHERE id = ?", StateDead, micros(r.reg.Now()), inc.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return r.dropJob(ctx, tx, inc.job)
+	})
+}
+
+// dropJob takes a job out of the queue that somebody else did. The job of a
+// running worker completes by itself.
+func (r *Revoker) dropJob(ctx context.Context, tx *sql.Tx, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	_, err := r.queue.JobDeleteTx(ctx, tx, id)
+	if errors.Is(err, rivertype.ErrNotFound) || errors.Is(err, rivertype.ErrJobRunning) {
+		return nil
+	}
+	return err
+}
+
+// teller is the worker of the queue.
+type teller struct {
+	river.WorkerDefaults[tellArgs]
+	r *Revoker
+}
+
+func (t *teller) Work(ctx context.Context, job *river.Job[tellArgs]) error {
+	err := t.r.deliver(ctx, job.Args.IncidentID)
+	var again *retryError
+	switch {
+	case errors.Is(err, errLeased):
+		return river.JobSnooze(time.Second)
+	case errors.Is(err, ErrNoIncident):
+		return river.JobCancel(err)
+	case errors.As(err, &again) && again.after > 0:
+		return river.JobSnooze(again.after)
+	}
+	return err
+}
+
+// WorkOptions say when Work ends.
+type WorkOptions struct {
+	// Drain ends Work when nothing is due within the next headStart.
+	Drain bool
+}
+
+// Work runs the queue until ctx ends, or until it is drained. What still waits
+// for a later attempt then is an error that says so.
+func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &teller{r: r}); err != nil {
+		return err
+	}
+	c, err := r.newQueue(workers)
+	if err != nil {
+		return err
+	}
+	if err := c.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting the queue: %w", err)
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), jobTimeout)
+		defer cancel()
+		if stopErr := c.Stop(stop); stopErr != nil {
+			err = errors.Join(err, fmt.Errorf("stopping the queue: %w", stopErr))
+		}
+	}()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if o.Drain {
+			due, later, err := r.waiting(ctx)
+			if err != nil {
+				return err
+			}
+			if due == 0 && later > 0 {
+				return fmt.Errorf("%d calls to providers failed and wait for a later attempt: run quench worker, or see quench incident list", later)
+			}
+			if due == 0 {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// waiting counts the jobs due within headStart, and those later.
+func (r *Revoker) waiting(ctx context.Context) (due, later int, err error) {
+	res, err := r.queue.JobList(ctx, river.NewJobListParams().Kinds(tellArgs{}.Kind()).First(10_000).
+		States(rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled))
+	if err != nil {
+		return 0, 0, fmt.Errorf("looking at the queue: %w", err)
+	}
+	horizon := time.Now().Add(headStart)
+	for _, j := range res.Jobs {
+		if j.State == rivertype.JobStateRetryable && j.ScheduledAt.After(horizon) || j.State == rivertype.JobStateScheduled && j.ScheduledAt.After(horizon) {
+			later++
+		} else {
+			due++
+		}
+	}
+	return due, later, nil
+}
+
+// Retry tells an incident's provider now, whatever the queue waits for.
+func (r *Revoker) Retry(ctx context.Context, id string) error {
+	inc, err := r.Incident(ctx, id)
+	if err != nil {
+		return err
+	}
+	if inc.Provider == "" {
+		return fmt.Errorf("incident %s: its token has no provider to tell", inc.ID)
+	}
+	if inc.State == StateFailed {
+		if err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ? WHERE id = ?", StateRevoking, inc.ID); err != nil {
+				return err
+			}
+			job, err := r.enqueue(ctx, tx, inc.ID)
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET job_id = ? WHERE id = ?", job, inc.ID)
+			return err
+		}); err != nil {
+			return fmt.Errorf("queueing incident %s again: %w", inc.ID, err)
+		}
+	}
+	return r.deliver(ctx, inc.ID)
+}

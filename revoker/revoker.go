@@ -1,0 +1,321 @@
+// Package revoker contains leaks: it turns a hit on an issued token into an
+// incident, revokes the token when the mode and the policy say so, tells the
+// token's provider through a durable queue, and keeps the receipts.
+//
+// The order is what makes it safe. Incident, finding, audit record, the token's
+// new state and the queue job are one transaction, and only then is a provider
+// called: kill -9 at any point loses no revocation, and a call whose outcome is
+// not known is repeated under the same idempotency key. The zero Policy and the
+// zero Mode send no packet and revoke nothing. This package does not know where
+// hits come from. Start reading at Contain.
+package revoker
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/scanner"
+)
+
+// Mode is what a command may do about leaked tokens of the registry.
+type Mode string
+
+const (
+	// Off stores the finding and opens an incident; nothing is revoked.
+	Off Mode = "off"
+	// DryRun stores nothing and says exactly what Auto would do.
+	DryRun Mode = "dry-run"
+	// Auto revokes tokens of the registry that the policy does not protect.
+	Auto Mode = "auto"
+)
+
+// ParseMode reads a mode as flags have it.
+func ParseMode(s string) (Mode, error) {
+	switch m := Mode(s); m {
+	case Off, DryRun, Auto:
+		return m, nil
+	case "":
+		return Off, nil
+	}
+	return "", fmt.Errorf("mode %q: want off, dry-run or auto", s)
+}
+
+// Action is what Contain did about a hit.
+type Action string
+
+// The actions.
+const (
+	Reported    Action = "reported"     // stored and shown, nothing revoked
+	WouldRevoke Action = "would-revoke" // a dry run of Revoked
+	Revoked     Action = "revoked"      // Verify refuses it; its provider, if any, was told
+	Queued      Action = "queued"       // Verify refuses it; the queue goes on telling its provider
+	AlreadyDead Action = "already-dead" // expired or revoked before
+	Protected   Action = "protected"    // the policy keeps it from being revoked
+)
+
+// Containment is what was done about one hit, and when. Times that were not
+// reached are zero.
+type Containment struct {
+	IncidentID string
+	TokenID    string
+	Action     Action
+	// Text says it in words, for the report.
+	Text                       string
+	FoundAt, MatchedAt, DeadAt time.Time
+}
+
+// Options are what a Revoker works with. Only Mode is usually set.
+type Options struct {
+	Mode Mode
+	// Logger hears of what goes wrong in the background; nil discards it.
+	Logger *slog.Logger
+	// DialContext replaces the connection to providers in tests; the check of
+	// addresses stays in force.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Revoker contains leaks of one registry. It is safe for concurrent use.
+type Revoker struct {
+	reg    *registry.Registry
+	policy Policy
+	mode   Mode
+	log    *slog.Logger
+	owner  string // of leases: this process
+	queue  *river.Client[*sql.Tx]
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// New makes a Revoker for reg. It calls nobody and starts nothing.
+func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
+	r := &Revoker{reg: reg, policy: p, mode: o.Mode, log: o.Logger, dial: o.DialContext}
+	if r.mode == "" {
+		r.mode = Off
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.dial == nil {
+		r.dial = (&net.Dialer{Timeout: callTimeout}).DialContext
+	}
+	host, _ := os.Hostname()
+	r.owner = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString())
+	queue, err := r.newQueue(nil)
+	if err != nil {
+		return nil, err
+	}
+	r.queue = queue
+	return r, nil
+}
+
+// Close ends the Revoker. What is queued stays queued.
+func (r *Revoker) Close(context.Context) error { return nil }
+
+// Contain does what mode and policy say about a hit on a token of the registry;
+// other hits are none of its business and come back as Reported. When it
+// returns Revoked or Queued, the transaction is on disk and Verify refuses the
+// token. It may be called again for the same token: further places join the
+// incident and nothing is revoked twice.
+func (r *Revoker) Contain(ctx context.Context, h scanner.Hit) (Containment, error) {
+	c := Containment{Action: Reported, FoundAt: h.FoundAt}
+	if h.Token == nil {
+		return c, nil
+	}
+	c.TokenID, c.MatchedAt = h.Token.ID, r.reg.Now()
+	if r.mode == DryRun {
+		return r.plan(ctx, c)
+	}
+	var job int64
+	err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		var err error
+		job, err = r.containTx(ctx, tx, h, &c)
+		return err
+	})
+	if err != nil {
+		return Containment{TokenID: h.Token.ID}, fmt.Errorf("storing the incident: %w", err)
+	}
+	if job == 0 {
+		return c, nil
+	}
+	// The first attempt is made at once; the queue has it in any case.
+	if err := r.deliver(ctx, c.IncidentID); err != nil {
+		r.log.Warn("the queue will tell the provider again", "incident", c.IncidentID, "err", err)
+		c.Action = Queued
+		c.Text += "; its provider could not be told yet, quench worker goes on"
+		return c, nil
+	}
+	c.Text += "; its provider was told"
+	return c, nil
+}
+
+// plan says what Auto would do, and writes nothing.
+func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) {
+	tok, err := r.reg.Token(ctx, c.TokenID)
+	if err != nil {
+		return c, fmt.Errorf("reading token %s: %w", c.TokenID, err)
+	}
+	switch {
+	case tok.State != registry.Live && tok.State != registry.Suspended:
+		c.Action, c.Text = AlreadyDead, "the token is already "+tok.State
+	case r.policy.protects(tok):
+		c.Action, c.Text = Protected, "the policy protects it: it would not be revoked"
+	default:
+		c.Action, c.Text = WouldRevoke, "would revoke token "+tok.ID+" of "+tok.Owner
+		if p, ok := r.policy.provider(tok.Provider); ok {
+			c.Text += " and tell provider " + p.Name + " at " + p.host()
+		} else if tok.Provider != "" {
+			c.Text += "; its provider " + tok.Provider + " is not in the policy and would not be told"
+		}
+	}
+	return c, nil
+}
+
+// containTx is the one transaction. job is the queue's id when a provider is to
+// be told.
+func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *Containment) (job int64, err error) {
+	finding, _, err := r.reg.RecordFinding(ctx, tx, Record(h))
+	if err != nil {
+		return 0, err
+	}
+	inc, fresh, err := r.open(ctx, tx, h, c)
+	if err != nil {
+		return 0, err
+	}
+	c.IncidentID = inc.ID
+	if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_places (incident_id, finding_id) VALUES (?, ?)", inc.ID, finding); err != nil {
+		return 0, err
+	}
+	tok, err := r.reg.TokenTx(ctx, tx, c.TokenID)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case tok.State != registry.Live && tok.State != registry.Suspended:
+		c.Action, c.Text = AlreadyDead, "the token was already "+tok.State
+		if inc.State == StateDead || inc.State == StateRevoking {
+			c.Text, c.DeadAt = "revoked before, by the same incident", inc.DeadAt
+		}
+		return 0, nil
+	case r.mode != Auto:
+		c.Text = "reported; --revoke=auto would revoke it"
+		return 0, nil
+	case r.policy.protects(tok):
+		c.Action, c.Text = Protected, "not revoked: the policy protects it"
+		return 0, note(ctx, tx, inc.ID, "protected by policy")
+	}
+	return r.revokeTx(ctx, tx, tok, c, fresh)
+}
+
+// revokeTx ends the token and, if it has a provider in the policy, queues the
+// call.
+func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, tok registry.Token, c *Containment, fresh bool) (job int64, err error) {
+	now := r.reg.Now()
+	if _, _, err := r.reg.RevokeTx(ctx, tx, tok.ID, registry.Change{Reason: "leaked, incident " + c.IncidentID, IncidentID: c.IncidentID}); err != nil {
+		return 0, err
+	}
+	c.Action, c.DeadAt = Revoked, now
+	c.Text = "revoked " + now.Sub(c.FoundAt).Round(time.Millisecond).String() + " after it was found"
+	state := StateDead
+	p, told := r.policy.provider(tok.Provider)
+	if tok.Provider != "" && !told {
+		c.Text += "; its provider " + tok.Provider + " is not in the policy and was not told"
+		if err := note(ctx, tx, c.IncidentID, "provider "+tok.Provider+" is not in the policy"); err != nil {
+			return 0, err
+		}
+	}
+	var jobID any
+	if told {
+		state = StateRevoking
+		if job, err = r.enqueue(ctx, tx, c.IncidentID); err != nil {
+			return 0, err
+		}
+		jobID = job
+		if err := r.lease(ctx, tx, c.IncidentID); err != nil {
+			return 0, err
+		}
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ?, job_id = ? WHERE id = ?",
+		state, p.Name, micros(now), micros(now), jobID, c.IncidentID)
+	return job, err
+}
+
+// open finds the token's incident or makes it.
+func (r *Revoker) open(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *Containment) (Incident, bool, error) {
+	inc, err := scanIncident(tx.QueryRowContext(ctx, selectIncident+" WHERE token_id = ?", c.TokenID))
+	if err == nil {
+		return inc, false, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return inc, false, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return inc, false, err
+	}
+	inc = Incident{ID: id.String(), TokenID: c.TokenID, State: StateReported, LeakedAt: leakedAt(h), FoundAt: c.FoundAt, MatchedAt: c.MatchedAt}
+	_, err = tx.ExecContext(ctx, "INSERT INTO incidents (id, token_id, state, provider, note, leaked_at, found_at, matched_at) VALUES (?, ?, ?, '', '', ?, ?, ?)",
+		inc.ID, inc.TokenID, inc.State, nullMicros(inc.LeakedAt), micros(inc.FoundAt), micros(inc.MatchedAt))
+	if err != nil {
+		return inc, false, err
+	}
+	_, err = audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "incident.open", Actor: r.reg.Actor(), TokenID: c.TokenID, IncidentID: inc.ID,
+		Details: map[string]string{"source": h.Origin.Source, "rule": h.Rule.ID, "mode": string(r.mode)}})
+	return inc, true, err
+}
+
+// leakedAt is when the leak happened, as its place says itself.
+func leakedAt(h scanner.Hit) time.Time {
+	if !h.Origin.Time.IsZero() {
+		return h.Origin.Time
+	}
+	return h.Origin.Date
+}
+
+// Record is how a hit is stored: redacted, and under a key that the same place
+// has again whenever it is scanned.
+func Record(h scanner.Hit) registry.FindingRecord {
+	o := h.Origin
+	f := registry.FindingRecord{
+		Source: o.Source + ":" + o.Root, Identity: o.Path, Offset: h.Start, Rule: h.Rule.ID,
+		Path: o.Path, Line: int64(h.Line), Commit: o.Commit, Redacted: h.Secret.Redacted(), Confidence: string(h.Confidence),
+		FindingID: scanner.FindingID(h.Rule.ID, o.Path, h.Key, h.Context, h.Secret), FoundAt: h.FoundAt,
+	}
+	if o.Blob != "" {
+		f.Identity = o.Blob
+	}
+	if h.Token != nil {
+		f.TokenID = h.Token.ID
+	}
+	return f
+}
+
+func note(ctx context.Context, tx *sql.Tx, id, text string) error {
+	_, err := tx.ExecContext(ctx, "UPDATE incidents SET note = ? WHERE id = ?", text, id)
+	return err
+}
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func nullMicros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// protects reports whether the policy keeps a token from being revoked
+// automatically.
+func (p Policy) protects(t registry.Token) bool {
+	return slices.Contains(p.Protect.Tokens, t.ID) || slices.Contains(p.Protect.Owners, t.Owner)
+}
