@@ -157,9 +157,10 @@ func (r *run) item(ctx context.Context, seq int, it sources.Item) {
 	r.cov.Bytes += n
 	if err == nil {
 		r.cov.Items++
-		if it.Origin.Blob != "" {
+		switch {
+		case it.Origin.Blob != "":
 			r.cov.Blobs++
-		} else {
+		case it.Origin.Source != "git": // a message is part of its commit
 			r.cov.Files++
 		}
 	}
