@@ -291,8 +291,12 @@ func Record(h scanner.Hit) registry.FindingRecord {
 		Path: o.Path, Line: int64(h.Line), Commit: o.Commit, Redacted: h.Secret.Redacted(), Confidence: string(h.Confidence),
 		FindingID: scanner.FindingID(h.Rule.ID, o.Path, h.Key, h.Context, h.Secret), FoundAt: h.FoundAt,
 	}
-	if o.Blob != "" {
+	switch {
+	case o.Blob != "":
 		f.Identity = o.Blob
+	case o.Source == "tail":
+		// A truncated log has the same offsets again, with other lines.
+		f.Identity += "#" + f.FindingID
 	}
 	if h.Token != nil {
 		f.TokenID = h.Token.ID

@@ -116,7 +116,15 @@ func (s *Stream) Close() {
 
 // Settled is the offset before which everything is decided and emitted: where
 // a reader that resumes later must begin again.
-func (s *Stream) Settled() int64 {
+func (s *Stream) Settled() int64 { return s.base + int64(s.settledPos()) }
+
+// SettledAt is Settled and the number of line feeds before it.
+func (s *Stream) SettledAt() (offset int64, lines int) {
+	at := s.settledPos()
+	return s.base + int64(at), s.lines + bytes.Count(s.buf[:at], newline)
+}
+
+func (s *Stream) settledPos() int {
 	at := min(s.line, s.found, s.walker.Settled())
 	for _, w := range s.waiting {
 		at = min(at, w.start)
@@ -126,7 +134,7 @@ func (s *Stream) Settled() int64 {
 			at = min(at, p.start)
 		}
 	}
-	return s.base + int64(max(0, at))
+	return max(0, min(at, len(s.buf)))
 }
 
 // Buffered is how many bytes the stream's buffer can hold at present.

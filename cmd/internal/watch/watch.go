@@ -1,0 +1,242 @@
+// Package watch takes followed logs through the scanner to containment.
+//
+// Each file has a stream of its own. What a stream decides is contained first
+// when it is a token of the registry, then stored together with the position
+// up to which everything is decided, then reported. Killed at any point, the next
+// run reads again from that position: what was stored is not told twice, what was
+// not is found again. Start reading at Run.
+package watch
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/report"
+	"github.com/quench-dev/quench/sources"
+)
+
+// Options are the parts to join. Engine, Writer and Paths are required.
+type Options struct {
+	Engine *scanner.Engine
+	// Registry stores findings and positions; nil keeps positions in State.
+	Registry *registry.Registry
+	// Revoker contains tokens of the registry; nil without one.
+	Revoker *revoker.Revoker
+	Writer  report.Writer
+	Paths   []string
+	// From says where files are read from.
+	From From
+	// State is the file for positions when there is no registry.
+	State         string
+	MinConfidence rules.Confidence
+	// Ready and Trouble are those of sources.TailOptions.
+	Ready   func(files int)
+	Trouble func(path string, err error)
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// From says where files are read from.
+type From string
+
+// The places to read from. A file that has no checkpoint is read from its start:
+// a leak from before the watch began is a leak.
+const (
+	FromCheckpoint From = "checkpoint"
+	FromStart      From = "start"
+	FromEnd        From = "end"
+)
+
+// saveEvery bounds how much is read again after a kill when nothing is found: a
+// second of log. Saving at each read would cost a disk flush each.
+const saveEvery = time.Second
+
+// Run watches until ctx ends and then reports what was covered.
+func Run(ctx context.Context, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MinConfidence == "" {
+		o.MinConfidence = rules.Medium
+	}
+	w := &watcher{o: o, logs: map[string]*logFile{}, cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
+		totals: report.Totals{ByConfidence: map[rules.Confidence]int{}}}
+	if err := w.openPositions(ctx); err != nil {
+		return err
+	}
+	positions, err := w.positions.load(ctx)
+	if err != nil {
+		return err
+	}
+	if o.From != FromCheckpoint && o.From != "" {
+		positions = nil
+	}
+	start := o.Now()
+	err = sources.Tail(ctx, sources.TailOptions{Paths: o.Paths, Positions: positions, FromEnd: o.From == FromEnd, Ready: o.Ready, Trouble: w.trouble},
+		func(e sources.TailEvent) error { return w.event(context.WithoutCancel(ctx), e) })
+	w.cov.Elapsed = o.Now().Sub(start)
+	for _, l := range w.logs {
+		err = errors.Join(err, w.settle(context.WithoutCancel(ctx), l, true))
+	}
+	return errors.Join(err, o.Writer.Close(w.cov, w.totals))
+}
+
+type watcher struct {
+	o         Options
+	positions positions
+	logs      map[string]*logFile
+	cov       scanner.Coverage
+	totals    report.Totals
+}
+
+// logFile is one followed file.
+type logFile struct {
+	path   string
+	id     sources.TailIdentity
+	offset int64 // in the file of the stream's first byte
+	line   int64 // line feeds before it
+	stream *scanner.Stream
+	found  []scanner.Match
+	saved  time.Time
+}
+
+func (w *watcher) trouble(path string, err error) {
+	w.cov.Skipped[sources.SkipUnreadable]++
+	if len(w.cov.Unread) < 20 {
+		w.cov.Unread = append(w.cov.Unread, scanner.Unread{What: path, Reason: sources.SkipUnreadable, Err: err.Error()})
+	}
+	if w.o.Trouble != nil {
+		w.o.Trouble(path, err)
+	}
+}
+
+func (w *watcher) event(ctx context.Context, e sources.TailEvent) error {
+	l := w.logs[e.Path]
+	switch e.Kind {
+	case sources.TailBegin:
+		l = &logFile{path: e.Path, id: e.Position.Identity, offset: e.Position.Offset, line: e.Position.Line, saved: w.o.Now()}
+		l.stream = w.o.Engine.NewStream(func(m scanner.Match) { l.found = append(l.found, m) })
+		w.logs[e.Path] = l
+		w.cov.Items++
+		w.cov.Files++
+		return nil
+	case sources.TailData:
+		w.cov.Bytes += int64(len(e.Data))
+		l.id = e.Position.Identity
+		l.stream.Write(e.Data)
+	case sources.TailIdle:
+		l.stream.Flush()
+		return w.settle(ctx, l, true)
+	case sources.TailEnd:
+		l.stream.Close()
+		delete(w.logs, e.Path)
+		return w.settle(ctx, l, true)
+	}
+	return w.settle(ctx, l, false)
+}
+
+// settle contains, stores and reports what a stream has decided.
+func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
+	if len(l.found) == 0 && !save && w.o.Now().Sub(l.saved) < saveEvery {
+		return nil
+	}
+	found := l.found
+	l.found = nil
+	var hits []scanner.Hit
+	for _, m := range found {
+		if m.Token != nil || rank(m.Confidence) >= rank(w.o.MinConfidence) {
+			hits = append(hits, w.hit(l, m))
+		}
+	}
+	fresh, err := w.store(ctx, hits)
+	if err != nil {
+		return err
+	}
+	var told []scanner.Finding
+	for i, h := range hits {
+		f := scanner.Finding{Hit: h, ID: scanner.FindingID(h.Rule.ID, h.Origin.Path, h.Key, h.Context, h.Secret)}
+		if h.Token != nil && w.o.Revoker != nil {
+			c, err := w.o.Revoker.Contain(ctx, h)
+			if err != nil {
+				return fmt.Errorf("containing token %s: %w", h.Token.ID, err)
+			}
+			f.IncidentID, f.Contained = c.IncidentID, c.Text
+			if c.Action == revoker.Revoked || c.Action == revoker.Queued {
+				w.totals.Revoked++
+			}
+		}
+		if fresh[i] {
+			told = append(told, f)
+		}
+	}
+	at, line := l.stream.SettledAt()
+	pos := sources.TailPosition{Path: l.path, Identity: l.id, Offset: l.offset + at, Line: l.line + int64(line)}
+	if err := w.positions.save(ctx, pos); err != nil {
+		return err
+	}
+	l.saved = w.o.Now()
+	for _, f := range told {
+		w.totals.Findings++
+		w.totals.ByConfidence[f.Confidence]++
+		if f.IncidentID != "" {
+			w.totals.Incidents++
+		}
+		if err := w.o.Writer.Finding(f); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+	}
+	return nil
+}
+
+// hit places a match in its file.
+func (w *watcher) hit(l *logFile, m scanner.Match) scanner.Hit {
+	m.Start += l.offset
+	m.End += l.offset
+	m.Line += int(l.line)
+	m.EndLine += int(l.line)
+	now := w.o.Now()
+	return scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: "tail", Root: fmt.Sprintf("%d:%d", l.id.Dev, l.id.Ino), Path: l.path, Time: now}}
+}
+
+// store records hits before anything is done about them, and says which were not
+// known. They are recorded again with their incident, which changes nothing.
+func (w *watcher) store(ctx context.Context, hits []scanner.Hit) (fresh []bool, err error) {
+	fresh = make([]bool, len(hits))
+	if w.o.Registry == nil || len(hits) == 0 {
+		for i := range fresh {
+			fresh[i] = true
+		}
+		return fresh, nil
+	}
+	err = w.o.Registry.Store().InTx(ctx, func(tx *sql.Tx) error {
+		for i, h := range hits {
+			var err error
+			if _, fresh[i], err = w.o.Registry.RecordFinding(ctx, tx, revoker.Record(h)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("storing what was found: %w", store.Explain(err))
+	}
+	return fresh, nil
+}
+
+func rank(c rules.Confidence) int {
+	switch c {
+	case rules.High:
+		return 2
+	case rules.Medium:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/cmd/internal/watch"
+	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+)
+
+func newWatchCmd() *cobra.Command {
+	var of outputFlags
+	var df detectFlags
+	var cf containFlags
+	var from string
+	cmd := &cobra.Command{
+		Use:   "watch PATH…",
+		Short: "Follow logs and contain tokens that leak into them",
+		Long: `Watch follows files, and the files in folders, through rotation and truncation,
+until interrupted. Each line is decided when it is complete. Tokens of the
+registry are contained as --revoke says, before anything else is done.
+
+How far files were read is kept in the registry, or without one in the state
+folder, so that a restart goes on where the last run ended, also after a kill.`,
+		Example: "  quench watch --revoke=auto /var/log/app /var/log/nginx/access.log",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runWatch(cmd, args, of, df, cf, watch.From(from))
+		},
+	}
+	of.add(cmd)
+	df.add(cmd)
+	cf.add(cmd)
+	cmd.Flags().StringVar(&from, "from", string(watch.FromCheckpoint), "where files are read from: checkpoint (their start when there is none), start, end")
+	return cmd
+}
+
+func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags, cf containFlags, from watch.From) (err error) {
+	switch from {
+	case watch.FromCheckpoint, watch.FromStart, watch.FromEnd:
+	default:
+		return fmt.Errorf("--from %q: want checkpoint, start or end", from)
+	}
+	if of.file != "" {
+		return errors.New("--output is for reports that end; redirect the output of watch instead")
+	}
+	paths, err := absolute(args)
+	if err != nil {
+		return err
+	}
+	set, err := df.rules()
+	if err != nil {
+		return err
+	}
+	c, err := cf.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer c.close(cmd.Context(), &err)
+	eng, err := scanner.New(set, scanner.Options{Known: c.known()})
+	if err != nil {
+		return err
+	}
+	w, _, err := of.open(cmd, set, args)
+	if err != nil {
+		return err
+	}
+	queue := make(chan error, 1)
+	if c.revoker != nil && cf.revoke == string(revoker.Auto) {
+		go func() { queue <- c.revoker.Work(cmd.Context(), revoker.WorkOptions{}) }()
+	} else {
+		queue <- nil
+	}
+	err = watch.Run(cmd.Context(), watch.Options{
+		Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
+		MinConfidence: rules.Confidence(df.minConfidence),
+		Ready:         func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
+		Trouble:       func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
+	})
+	if cmd.Context().Err() == nil && err != nil {
+		return err
+	}
+	return errors.Join(err, <-queue, c.check())
+}
+
+// absolute makes positions independent of the folder that watch is started in.
+func absolute(args []string) ([]string, error) {
+	var out []string
+	for _, a := range args {
+		p, err := filepath.Abs(a)
+		if err != nil {
+			return nil, fmt.Errorf("finding %q: %w", a, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// watchState is the file for positions when there is no registry.
+func watchState() string {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "quench", "watch.json")
+}
