@@ -79,6 +79,7 @@ something wanted could not be read.`,
 	registryFlag(root)
 	root.AddCommand(
 		newVersionCmd(),
+		newDemoCmd(),
 		newWatchCmd(),
 		newExplainCmd(),
 		newPolicyCmd(),
