@@ -1,11 +1,13 @@
 package sources
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -150,14 +152,56 @@ func (o OpenOptions) nested(dir string) []Source {
 			return nil
 		}
 		if _, err := gitrepo.Find(p, o.TrustAlternates); err != nil {
-			out = append(out, refused{dir: p, err: err}, o.outer(p))
+			out = append(out, refused{dir: p, err: err}, below(dir, p, o.outer(p)))
 			return nil
 		}
-		out = append(out, o.git(p))
+		out = append(out, below(dir, p, o.git(p)))
 		if gitrepo.IsGitDir(p) {
 			return fs.SkipDir
 		}
 		return nil
 	})
 	return slices.Clip(out)
+}
+
+// under is a source whose paths are told from a folder above it, which is what
+// the user named.
+type under struct {
+	Source
+	rel string
+}
+
+// below makes src, which was opened on p, tell its paths relative to dir.
+func below(dir, p string, src Source) Source {
+	rel, err := filepath.Rel(dir, p)
+	if err != nil {
+		return src
+	}
+	return under{src, filepath.ToSlash(rel)}
+}
+
+// Items implements Source.
+func (u under) Items(ctx context.Context, yield func(Item) error) error {
+	return u.Source.Items(ctx, func(it Item) error {
+		if it.Origin.Path != "" {
+			it.Origin.Path = path.Join(u.rel, it.Origin.Path)
+		}
+		return yield(it)
+	})
+}
+
+// Counts implements Counter.
+func (u under) Counts() Counts {
+	if c, ok := u.Source.(Counter); ok {
+		return c.Counts()
+	}
+	return Counts{}
+}
+
+// Close implements io.Closer.
+func (u under) Close() error {
+	if c, ok := u.Source.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

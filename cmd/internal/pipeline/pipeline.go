@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/quench-dev/quench/revoker"
@@ -83,6 +84,9 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 			Finding: p.finding,
 		})
 		p.res.Coverage.Add(cov)
+		if c, ok := src.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
 		if err != nil {
 			p.res.Failed = errors.Join(p.res.Failed, err)
 		}
