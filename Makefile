@@ -1,0 +1,53 @@
+# make alone prints the targets. Go, git and make are all that demo and test need.
+export CGO_ENABLED ?= 0
+FUZZTIME ?= 5s
+BIN := bin/quench
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fmt-check vet staticcheck tidy-check race fuzz cross bench bench-doc
+
+help: ## print the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/quench, a static binary
+	go build -trimpath -o $(BIN) ./cmd/quench
+
+demo: build ## leak two tokens in a throw-away repository and log, watch them die
+	@$(BIN) demo
+
+test: ## run the tests
+	go test ./...
+
+check: fmt-check vet staticcheck tidy-check test race fuzz cross ## all that CI runs
+
+fmt-check:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go tool staticcheck ./...
+
+tidy-check:
+	go mod tidy -diff
+
+race: ## run the tests under the race detector, where there is a C compiler
+	@if command -v $${CC:-cc} >/dev/null; then CGO_ENABLED=1 go test -race -short ./...; else echo "race: skipped, there is no C compiler"; fi
+
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	@set -e; for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p >.fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; \
+	  done; done; rm -f .fuzz.log
+
+cross: ## build for the other platforms
+	GOOS=linux GOARCH=arm64 go build ./...
+	GOOS=darwin GOARCH=arm64 go build ./...
+	GOOS=windows GOARCH=amd64 go build ./...
+
+bench: ## measure against cat, rg and gitleaks where they are installed
+	go run ./testdata/bench/table
+
+bench-doc: ## measure, and write docs/benchmarks.md
+	go run ./testdata/bench/table -doc docs/benchmarks.md
