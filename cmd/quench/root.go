@@ -79,6 +79,8 @@ something wanted could not be read.`,
 	registryFlag(root)
 	root.AddCommand(
 		newVersionCmd(),
+		newActionCmd(),
+		newHookCmd(),
 		newDemoCmd(),
 		newWatchCmd(),
 		newExplainCmd(),

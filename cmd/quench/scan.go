@@ -99,12 +99,22 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	return res.Failed
 }
 
-// runScan joins rules, registry, revoker and report around the sources.
+// runScan scans the sources into the report that the flags ask for.
 func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of outputFlags, df detectFlags, cf containFlags, workers int) (res pipeline.Result, err error) {
 	set, err := df.rules()
 	if err != nil {
 		return res, err
 	}
+	w, done, err := of.open(cmd, set, targets)
+	if err != nil {
+		return res, err
+	}
+	res, err = runScanWith(cmd, srcs, set, w, df, cf, workers)
+	return res, errors.Join(err, done(err == nil))
+}
+
+// runScanWith joins rules, registry, revoker and a report around the sources.
+func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, workers int) (res pipeline.Result, err error) {
 	c, err := cf.open(cmd)
 	if err != nil {
 		return res, err
@@ -114,17 +124,10 @@ func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of out
 	if err != nil {
 		return res, err
 	}
-	w, done, err := of.open(cmd, set, targets)
-	if err != nil {
-		return res, err
-	}
 	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: workers, MinConfidence: rules.Confidence(df.minConfidence),
 	})
 	res.Failed = errors.Join(res.Failed, c.check())
-	if doneErr := done(err == nil); err == nil {
-		err = doneErr
-	}
 	return res, err
 }
 
