@@ -522,7 +522,7 @@ func TestGitSubmodule(t *testing.T) {
 		t.Fatal(err)
 	}
 	content, _ = outcome(t, srcs...)
-	if content["git:s"] != "in the submodule" || content["worktree:s"] != "in the submodule" || content["worktree:lib/s"] != "" {
+	if content["git:lib/s"] != "in the submodule" || content["worktree:lib/s"] != "in the submodule" || content["git:s"]+content["worktree:s"] != "" {
 		t.Errorf("a checked-out submodule is scanned as a repository, once: %v", content)
 	}
 }

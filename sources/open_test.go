@@ -42,7 +42,9 @@ func TestOpen(t *testing.T) {
 		"file in it":        {in("repo/f"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:" + filepath.ToSlash(in("repo/f")): "committed"}}},
 		"files of it":       {"dir:" + in("repo"), sources.OpenOptions{History: true}, []map[string]string{{"file:f": "committed", "file:sub/g": "below"}}},
 		"plain folder":      {in("plain"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:x": "plain"}}},
-		"folder with repos": {outer, sources.OpenOptions{History: true, Worktree: true}, []map[string]string{history, tree, {"file:loose.txt": "outside", "file:plain/x": "plain", "file:y": "found", "file:.git": ""}}},
+		"folder with repos": {outer, sources.OpenOptions{History: true, Worktree: true}, []map[string]string{
+			{"commit-message": history["commit-message"]}, below("repo", history), below("repo", tree), below("bare.git", history),
+			{"file:loose.txt": "outside", "file:plain/x": "plain", "file:odd/y": "found"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srcs, err := sources.Open(c.target, c.opts)
@@ -55,7 +57,6 @@ func TestOpen(t *testing.T) {
 					want[k] = v
 				}
 			}
-			delete(want, "file:.git")
 			got, _ := outcome(t, srcs...)
 			if d := cmp.Diff(want, got); d != "" {
 				t.Error(d)
@@ -91,4 +92,15 @@ func TestOpenErrors(t *testing.T) {
 			t.Errorf("%s: error %v is not %v", name, err, fs.ErrNotExist)
 		}
 	}
+}
+
+// below tells the paths of content from a folder above it.
+func below(dir string, content map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range content {
+		if kind, path, ok := strings.Cut(k, ":"); ok {
+			out[kind+":"+dir+"/"+path] = v
+		}
+	}
+	return out
 }

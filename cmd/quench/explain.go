@@ -43,7 +43,7 @@ the line, and whether it matches or what speaks against it. It shows no secret.`
 			if err != nil {
 				return err
 			}
-			eng, err := scanner.New(set, scanner.Options{})
+			eng, err := df.newEngine(set, nil)
 			if err != nil {
 				return err
 			}

@@ -120,7 +120,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 		return res, err
 	}
 	defer c.close(cmd.Context(), &err)
-	eng, err := scanner.New(set, scanner.Options{Known: c.known()})
+	eng, err := df.newEngine(set, c.known())
 	if err != nil {
 		return res, err
 	}
@@ -183,12 +183,23 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string)
 type detectFlags struct {
 	files         []string
 	minConfidence string
+	engine        string
 }
 
 func (f *detectFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.files, "rules", nil, "rule file to use beside the built-in rules (repeatable)")
+	fl.StringVar(&f.engine, "engine", "fast", "fast, or plain: the same answers, found byte by byte, for those who doubt them")
 	fl.StringVar(&f.minConfidence, "min-confidence", string(rules.Medium), "least confidence reported: low, medium, high")
+}
+
+// newEngine makes the engine that the flags ask for.
+func (f *detectFlags) newEngine(set *rules.Set, known scanner.Known) (*scanner.Engine, error) {
+	switch f.engine {
+	case "fast", "plain", "":
+		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain"})
+	}
+	return nil, fmt.Errorf("--engine %q: want fast or plain", f.engine)
 }
 
 func (f *detectFlags) rules() (*rules.Set, error) {

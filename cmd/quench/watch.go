@@ -11,7 +11,6 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/watch"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
-	"github.com/quench-dev/quench/scanner"
 )
 
 func newWatchCmd() *cobra.Command {
@@ -63,7 +62,7 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 		return err
 	}
 	defer c.close(cmd.Context(), &err)
-	eng, err := scanner.New(set, scanner.Options{Known: c.known()})
+	eng, err := df.newEngine(set, c.known())
 	if err != nil {
 		return err
 	}

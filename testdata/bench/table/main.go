@@ -1,0 +1,190 @@
+// Command table measures whole processes and prints the comparison as Markdown.
+//
+//	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-doc FILE]
+//
+// Everything is measured in one run on one machine: CPU is user plus system
+// seconds of the process, the median of -runs runs after one that warms the page
+// cache. Peers are measured when they are installed: rg, gitleaks.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+type result struct {
+	cpu, wall time.Duration
+	rss       int64 // kB, 0 where unknown
+	exit      int
+	skipped   bool
+}
+
+type command struct {
+	name  string
+	args  []string
+	stdin string // file
+	once  bool   // slow peers run once
+}
+
+var (
+	mb   = flag.Int("mb", 1000, "size of the log in MB")
+	runs = flag.Int("runs", 3, "counted runs of each command")
+	doc  = flag.String("doc", "", "write the table to this file")
+)
+
+func main() {
+	log.SetFlags(0)
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "quench-bench-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var out bytes.Buffer
+	w := io.MultiWriter(os.Stdout, &out)
+	if err := bench(w, dir); err != nil {
+		os.RemoveAll(dir)
+		log.Fatal(err)
+	}
+	if *doc != "" {
+		if err := os.WriteFile(*doc, out.Bytes(), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func bench(w io.Writer, dir string) error {
+	quench := filepath.Join(dir, "quench")
+	if err := build(quench, "./cmd/quench"); err != nil {
+		return err
+	}
+	logFile := filepath.Join(dir, "app.log")
+	gen := exec.Command("go", "run", "./testdata/bench/genlog", "-mb", fmt.Sprint(*mb), logFile)
+	gen.Stderr = os.Stderr
+	if err := gen.Run(); err != nil {
+		return fmt.Errorf("making the log: %w", err)
+	}
+	literals := filepath.Join(dir, "literals")
+	if b, err := exec.Command(quench, "rules", "literals").Output(); err != nil {
+		return fmt.Errorf("listing the literals: %w", err)
+	} else if err := os.WriteFile(literals, b, 0o600); err != nil {
+		return err
+	}
+	empty := filepath.Join(dir, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "# Benchmarks\n\n`make bench-doc` wrote this: %s, %s/%s, %d CPUs, %s. CPU is user plus system seconds of the\nwhole process, the median of %d runs; ratios are to the first row of each table.\n",
+		cpuName(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
+	goroot := runtimeRoot()
+	for _, tree := range []string{filepath.Join(goroot, "src"), goroot} {
+		table(w, "The Go tree as a folder: $GOROOT"+strings.TrimPrefix(tree, goroot), []command{
+			{name: "cat", args: []string{"sh", "-c", "find \"$0\" -type f -exec cat {} + >/dev/null", tree}},
+			{name: "rg -iF with our literals", args: []string{"rg", "-uuu", "-iF", "-c", "-f", literals, tree}},
+			{name: "quench scan", args: []string{quench, "scan", "--history=false", "-f", "jsonl", "dir:" + tree}},
+			{name: "quench scan --engine=plain", args: []string{quench, "scan", "--history=false", "--engine=plain", "-f", "jsonl", "dir:" + tree}},
+			{name: "gitleaks dir", args: []string{"gitleaks", "dir", "--no-banner", "-l", "error", tree}, once: true},
+		})
+	}
+	table(w, fmt.Sprintf("A log of %d MB on standard input", *mb), []command{
+		{name: "cat", args: []string{"sh", "-c", "cat | cat >/dev/null"}, stdin: logFile},
+		{name: "rg -iF with our literals", args: []string{"rg", "-iF", "-c", "-f", literals, "-"}, stdin: logFile},
+		{name: "quench scan -", args: []string{quench, "scan", "-f", "jsonl", "-"}, stdin: logFile},
+	})
+	table(w, "Start-up", []command{
+		{name: "true", args: []string{"true"}},
+		{name: "quench version", args: []string{quench, "version"}},
+		{name: "quench scan, empty folder", args: []string{quench, "scan", empty}},
+	})
+	return nil
+}
+
+func build(out, pkg string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building %s: %w", pkg, err)
+	}
+	return nil
+}
+
+func table(w io.Writer, title string, cs []command) {
+	fmt.Fprintf(w, "\n## %s\n\n| command | CPU s | wall s | peak RSS MB | CPU ratio |\n|---|---|---|---|---|\n", title)
+	var base time.Duration
+	for _, c := range cs {
+		r := measure(c)
+		if r.skipped {
+			fmt.Fprintf(w, "| %s | not installed | | | |\n", c.name)
+			continue
+		}
+		if base == 0 {
+			base = max(r.cpu, time.Millisecond)
+		}
+		fmt.Fprintf(w, "| %s | %.3f | %.3f | %d | %.2f |\n", c.name, r.cpu.Seconds(), r.wall.Seconds(), r.rss/1024, float64(r.cpu)/float64(base))
+	}
+}
+
+func measure(c command) result {
+	if _, err := exec.LookPath(c.args[0]); err != nil {
+		return result{skipped: true}
+	}
+	n := *runs
+	if c.once {
+		n = 1
+	} else {
+		once(c)
+	}
+	var rs []result
+	for range n {
+		rs = append(rs, once(c))
+	}
+	slices.SortFunc(rs, func(a, b result) int { return int(a.cpu - b.cpu) })
+	return rs[len(rs)/2]
+}
+
+func once(c command) result {
+	cmd := exec.Command(c.args[0], c.args[1:]...)
+	if c.stdin != "" {
+		f, err := os.Open(c.stdin)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer f.Close()
+		cmd.Stdin = f
+	}
+	start := time.Now()
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		log.Fatalf("running %s: %v", c.name, err)
+	}
+	s := cmd.ProcessState
+	return result{cpu: s.UserTime() + s.SystemTime(), wall: time.Since(start), rss: maxRSS(s), exit: s.ExitCode()}
+}
+
+func runtimeRoot() string {
+	b, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func cpuName() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.Trim(name, "\t :\n")
+		}
+	}
+	return "unknown CPU"
+}
