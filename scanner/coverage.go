@@ -20,6 +20,9 @@ type Coverage struct {
 	Elapsed time.Duration
 	// Interrupted says that the scan was cancelled before its end.
 	Interrupted bool
+	// Empty says that what was asked for was proven to hold nothing: a range of
+	// commits whose ends resolve, with nothing between.
+	Empty bool
 }
 
 // Unread is one wanted thing that could not be read.
@@ -42,8 +45,9 @@ func (c *Coverage) Complete() bool {
 	return true
 }
 
-// Nothing reports whether not a single item was read.
-func (c *Coverage) Nothing() bool { return c.Items == 0 }
+// Nothing reports whether not a single item was read where there should have
+// been some.
+func (c *Coverage) Nothing() bool { return c.Items == 0 && !c.Empty }
 
 // Add adds what another scan covered, and how long it took.
 func (c *Coverage) Add(d Coverage) {

@@ -33,15 +33,15 @@ func TestOpen(t *testing.T) {
 		opts   sources.OpenOptions
 		want   []map[string]string
 	}{
-		"stdin":             {"-", sources.OpenOptions{Stdin: strings.NewReader("piped")}, []map[string]string{{"stdin:": "piped"}}},
-		"repository":        {in("repo"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{history, tree}},
-		"history only":      {in("repo"), sources.OpenOptions{History: true}, []map[string]string{history}},
-		"worktree only":     {"git:" + in("repo"), sources.OpenOptions{Worktree: true}, []map[string]string{tree}},
-		"bare":              {in("bare.git"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{history}},
-		"subfolder":         {in("repo/sub"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"git:sub/g": "below", "worktree:sub/g": "below"}}},
-		"file in it":        {in("repo/f"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:" + filepath.ToSlash(in("repo/f")): "committed"}}},
-		"files of it":       {"dir:" + in("repo"), sources.OpenOptions{History: true}, []map[string]string{{"file:f": "committed", "file:sub/g": "below"}}},
-		"plain folder":      {in("plain"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:x": "plain"}}},
+		"stdin":         {"-", sources.OpenOptions{Stdin: strings.NewReader("piped")}, []map[string]string{{"stdin:": "piped"}}},
+		"repository":    {in("repo"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{history, tree}},
+		"history only":  {in("repo"), sources.OpenOptions{History: true}, []map[string]string{history}},
+		"worktree only": {"git:" + in("repo"), sources.OpenOptions{Worktree: true}, []map[string]string{tree}},
+		"bare":          {in("bare.git"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{history}},
+		"subfolder":     {in("repo/sub"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"git:sub/g": "below", "worktree:sub/g": "below"}}},
+		"file in it":    {in("repo/f"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:" + filepath.ToSlash(in("repo/f")): "committed"}}},
+		"files of it":   {"dir:" + in("repo"), sources.OpenOptions{History: true}, []map[string]string{{"file:f": "committed", "file:sub/g": "below"}}},
+		"plain folder":  {in("plain"), sources.OpenOptions{History: true, Worktree: true}, []map[string]string{{"file:x": "plain"}}},
 		"folder with repos": {outer, sources.OpenOptions{History: true, Worktree: true}, []map[string]string{
 			{"commit-message": history["commit-message"]}, below("repo", history), below("repo", tree), below("bare.git", history),
 			{"file:loose.txt": "outside", "file:plain/x": "plain", "file:odd/y": "found"}}},

@@ -67,7 +67,7 @@ func runAction(cmd *cobra.Command, df detectFlags, cf containFlags, sarif string
 		more, finish = append(more, w), done
 	}
 	w := action.NewWriter(cmd.OutOrStdout(), scope.What, os.Getenv, more...)
-	res, err := runScanWith(cmd, srcs, set, w, df, cf, 0)
+	res, err := runScanWith(cmd, srcs, set, w, df, cf, scanOptions{mayBeEmpty: scope.Range != ""})
 	err = errors.Join(err, finish(err == nil), w.Trouble)
 	if err != nil {
 		return err

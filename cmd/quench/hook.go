@@ -111,7 +111,7 @@ func runPrePush(cmd *cobra.Command, remote string, of outputFlags, df detectFlag
 		return nil
 	}
 	src := sources.Git(".", sources.GitOptions{NewTips: tips, Exclude: exclude})
-	res, err := runScan(cmd, []sources.Source{src}, []string{"."}, of, df, cf, 0)
+	res, err := runScan(cmd, []sources.Source{src}, []string{"."}, of, df, cf, scanOptions{mayBeEmpty: true})
 	if err != nil {
 		return err
 	}
@@ -125,9 +125,6 @@ quench: the push is blocked: it carries what the report above names.
   If it is no secret at all, git push --no-verify skips this check.
 `)
 		return exit{Code: exitFindings, Err: res.Failed}
-	case res.Coverage.Nothing() && res.Coverage.Complete() && res.Failed == nil:
-		// Both ends resolve and nothing lies between: the remote has it all.
-		return nil
 	case code != exitOK:
 		return exit{Code: code, Err: errors.Join(res.Failed, errIncomplete)}
 	}

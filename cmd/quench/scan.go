@@ -46,6 +46,7 @@ type scanFlags struct {
 	noGitignore       bool
 	trustAlternates   bool
 	exitZero          bool
+	rng               string
 	workers           int
 }
 
@@ -67,6 +68,7 @@ func newScanCmd() *cobra.Command {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.history, "history", true, "scan the history of repositories")
 	fl.BoolVar(&f.worktree, "worktree", true, "scan the working tree of repositories")
+	fl.StringVar(&f.rng, "range", "", "scan only what commits A..B bring: those reachable from B and not from A")
 	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
@@ -81,7 +83,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	var srcs []sources.Source
 	for _, target := range args {
 		s, err := sources.Open(target, sources.OpenOptions{
-			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree,
+			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree && f.rng == "", Range: f.rng,
 			NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
 		})
 		if err != nil {
@@ -89,7 +91,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
-	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, f.workers)
+	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.rng != ""})
 	if err != nil {
 		return err
 	}
@@ -99,8 +101,14 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	return res.Failed
 }
 
+// scanOptions are those of pipeline.Options that flags of some commands set.
+type scanOptions struct {
+	workers    int
+	mayBeEmpty bool
+}
+
 // runScan scans the sources into the report that the flags ask for.
-func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of outputFlags, df detectFlags, cf containFlags, workers int) (res pipeline.Result, err error) {
+func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of outputFlags, df detectFlags, cf containFlags, o scanOptions) (res pipeline.Result, err error) {
 	set, err := df.rules()
 	if err != nil {
 		return res, err
@@ -109,12 +117,12 @@ func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of out
 	if err != nil {
 		return res, err
 	}
-	res, err = runScanWith(cmd, srcs, set, w, df, cf, workers)
+	res, err = runScanWith(cmd, srcs, set, w, df, cf, o)
 	return res, errors.Join(err, done(err == nil))
 }
 
 // runScanWith joins rules, registry, revoker and a report around the sources.
-func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, workers int) (res pipeline.Result, err error) {
+func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, o scanOptions) (res pipeline.Result, err error) {
 	c, err := cf.open(cmd)
 	if err != nil {
 		return res, err
@@ -125,7 +133,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 		return res, err
 	}
 	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
-		Engine: eng, Revoker: c.revoker, Writer: w, Workers: workers, MinConfidence: rules.Confidence(df.minConfidence),
+		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty,
 	})
 	res.Failed = errors.Join(res.Failed, c.check())
 	return res, err

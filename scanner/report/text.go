@@ -177,6 +177,8 @@ func (h *human) verdict(c scanner.Coverage, t Totals) string {
 			s += "; " + h.paint(incomplete, termenv.ANSIYellow)
 		}
 		return s
+	case c.Empty:
+		return "nothing to scan"
 	case incomplete != "":
 		return h.paint("no findings, but the scan is not complete: "+incomplete, termenv.ANSIYellow)
 	}

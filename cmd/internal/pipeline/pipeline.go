@@ -32,6 +32,9 @@ type Options struct {
 	// MinConfidence is the least reported; empty means medium. Tokens of the
 	// registry are always reported.
 	MinConfidence rules.Confidence
+	// MayBeEmpty says that the sources are a range of commits: when its ends
+	// resolve and nothing lies between, that is a complete answer.
+	MayBeEmpty bool
 }
 
 // Result is what a Run came to.
@@ -99,6 +102,8 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 		p.res.Failed = errors.Join(p.res.Failed, err)
 	}
 	p.totals()
+	c := &p.res.Coverage
+	c.Empty = o.MayBeEmpty && c.Items == 0 && c.Complete() && p.res.Failed == nil
 	if err := o.Writer.Close(p.res.Coverage, p.res.Totals); p.writeErr == nil {
 		p.writeErr = err
 	}
