@@ -39,6 +39,7 @@ type Stream struct {
 	assigns []assignAnchor
 	waiting []waitingAnchor // of Multiline rules
 	walker  decode.Walker
+	views   []Match          // of decoded text, not emitted yet
 	sent    map[sentKey]bool // spans emitted, so that a decoded view adds none twice
 }
 
@@ -107,6 +108,7 @@ func (s *Stream) Flush() {
 			s.send(m)
 		}
 	}
+	s.settleViews(s.base + int64(len(s.buf)))
 }
 
 // Close ends the text and decides what is left.
@@ -133,6 +135,9 @@ func (s *Stream) settledPos() int {
 		if !p.emitted {
 			at = min(at, p.start)
 		}
+	}
+	for _, m := range s.views {
+		at = min(at, int(m.Start-s.base))
 	}
 	return max(0, min(at, len(s.buf)))
 }
@@ -323,19 +328,39 @@ func (s *Stream) decodeViews(hi int, final bool) {
 	s.walker.Find(text, final, func(g *decode.Segment) {
 		for _, m := range s.e.scanView(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
 			start, end := g.Span(m.Start, m.End)
-			if !g.Owns(start) || s.known(m.Rule, start, end) {
+			if !g.Owns(start) {
 				continue
 			}
 			s.place(&m, start, end)
+			s.views = append(s.views, m)
+		}
+	})
+	upTo := s.base + int64(s.walker.Settled())
+	if final {
+		upTo = s.base + int64(len(s.buf))
+	}
+	s.settleViews(upTo)
+}
+
+// settleViews emits the matches of decoded views that no decoder can find once
+// more: of those of one rule and span, the one that took the least decoding,
+// whichever decoder came to it first.
+func (s *Stream) settleViews(upTo int64) {
+	slices.SortStableFunc(s.views, func(a, b Match) int {
+		return cmp.Or(cmp.Compare(len(a.DecodedVia), len(b.DecodedVia)), slices.Compare(a.DecodedVia, b.DecodedVia), cmp.Compare(a.Start, b.Start))
+	})
+	left := s.views[:0]
+	for _, m := range s.views {
+		switch {
+		case m.End > upTo:
+			left = append(left, m)
+		case !s.sent[sentKey{m.Rule.ID, m.Start, m.End}]:
 			s.told(m)
 			s.emit(m)
 		}
-	})
-}
-
-// known reports whether the rule matched this span of the buffer already.
-func (s *Stream) known(r *rules.Rule, start, end int) bool {
-	return s.sent[sentKey{r.ID, s.base + int64(start), s.base + int64(end)}]
+	}
+	clear(s.views[len(left):])
+	s.views = left
 }
 
 // told remembers an emitted match for as long as a view could repeat it.
@@ -411,7 +436,7 @@ func (s *Stream) drop() {
 		return
 	}
 	for k := range s.sent {
-		if k.end < s.base+int64(keep) {
+		if k.end < s.base+int64(keep) && !slices.ContainsFunc(s.views, func(m Match) bool { return m.Start == k.start }) {
 			delete(s.sent, k)
 		}
 	}
