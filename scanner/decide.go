@@ -37,6 +37,13 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		return raw{}, err.Error()
 	}
 	lo, hi := window(buf, a)
+	if c.simple != nil {
+		s, end, ok := c.simple.match(buf[a.start:hi], c.group)
+		if !ok || s == end {
+			return raw{}, "the pattern does not match here"
+		}
+		return judge(c.rule, buf, a.start+s, a.start+end)
+	}
 	var loc []int
 	var base int
 	if c.rule.Prefixed {

@@ -59,6 +59,10 @@ type Engine struct {
 type compiled struct {
 	rule *rules.Rule
 	once sync.Once
+	// simple serves Prefixed rules whose pattern is, without the others; the
+	// plain engine does without it.
+	simple *simple
+	plain  bool
 	// at matches at the first byte of its input, after at the second; they
 	// serve Prefixed rules. find searches, for all others. All hold the
 	// pattern as their first group, so that of the rule's groups is one more.
@@ -90,7 +94,7 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 		if r.Width <= 0 {
 			return nil, fmt.Errorf("rule %q: its pattern has no bounded width; set maxlen", r.ID)
 		}
-		c := &compiled{rule: r}
+		c := &compiled{rule: r, plain: o.Plain}
 		if r.Multiline {
 			e.multi = append(e.multi, c)
 			e.multiWidth = max(e.multiWidth, r.Width)
@@ -110,6 +114,18 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 func (c *compiled) compile() error {
 	c.once.Do(func() {
 		r := c.rule
+		if r.Prefixed && !c.plain {
+			if m, ok := newSimple(r.Pattern); ok {
+				c.group, c.simple = r.Group, m
+				if c.group == 0 && len(m.groups) == 2 {
+					c.group = 1
+				}
+				if c.group < len(m.groups) {
+					return
+				}
+				c.simple = nil // let the common path say what is wrong
+			}
+		}
 		build := func(format string) *re2.Regexp {
 			re, err := experimental.CompileLatin1(fmt.Sprintf(format, r.Pattern))
 			if err != nil && c.err == nil {
