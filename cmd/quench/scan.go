@@ -7,11 +7,11 @@ import (
 	"os"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/muesli/termenv"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/quench-dev/quench/cmd/internal/atomicfile"
 	"github.com/quench-dev/quench/cmd/internal/pipeline"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -159,20 +159,16 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string)
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
 	if f.file != "" {
-		t, err := renameio.NewPendingFile(f.file, renameio.WithPermissions(0o600))
+		t, err := atomicfile.Create(f.file)
 		if err != nil {
 			return nil, nil, fmt.Errorf("creating the report beside %q: %w", f.file, err)
 		}
 		out = t
 		done = func(ok bool) error {
-			defer t.Cleanup()
 			if !ok {
-				return nil
+				return t.Discard()
 			}
-			if err := t.CloseAtomicallyReplace(); err != nil {
-				return fmt.Errorf("putting the report %q in place: %w", f.file, err)
-			}
-			return nil
+			return t.Commit()
 		}
 	} else if tty, ok := out.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
 		o.Color = termenv.NewOutput(tty).EnvColorProfile() != termenv.Ascii

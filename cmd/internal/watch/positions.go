@@ -11,8 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/quench-dev/quench/cmd/internal/atomicfile"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/sources"
 )
@@ -93,7 +92,7 @@ func (p *inFile) save(_ context.Context, x sources.TailPosition) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(p.path, b, 0o600); err != nil {
+	if err := atomicfile.Write(p.path, b); err != nil {
 		return fmt.Errorf("saving positions: %w", err)
 	}
 	return nil
