@@ -161,7 +161,7 @@ func (h *human) verdict(c scanner.Coverage, t Totals) string {
 	case c.Nothing():
 		incomplete = "nothing was read"
 	case !c.Complete():
-		incomplete = "incomplete, " + count(int(unread(c)), "thing", "things") + " could not be read"
+		incomplete = count(int(unread(c)), "thing", "things") + " could not be read"
 	}
 	switch {
 	case t.Findings > 0:
