@@ -20,6 +20,20 @@ const (
 	Low    Confidence = "low"    // a guess, for those who want all
 )
 
+// AtLeast reports whether c is as sure as d, or surer. What is neither high nor
+// medium counts as low.
+func (c Confidence) AtLeast(d Confidence) bool { return c.rank() >= d.rank() }
+
+func (c Confidence) rank() int {
+	switch c {
+	case High:
+		return 2
+	case Medium:
+		return 1
+	}
+	return 0
+}
+
 // Kind says how the scanner decides a rule.
 type Kind string
 

@@ -162,7 +162,7 @@ func (p *pipe) containment(h scanner.Hit) *containment {
 }
 
 func (p *pipe) finding(f scanner.Finding) {
-	if f.Token == nil && rank(f.Confidence) < rank(p.o.MinConfidence) {
+	if f.Token == nil && !f.Confidence.AtLeast(p.o.MinConfidence) {
 		p.res.Below++
 		return
 	}
@@ -193,14 +193,4 @@ func (p *pipe) totals() {
 		}
 	}
 	t.Incidents, t.Revoked = len(incidents), len(revoked)
-}
-
-func rank(c rules.Confidence) int {
-	switch c {
-	case rules.High:
-		return 2
-	case rules.Medium:
-		return 1
-	}
-	return 0
 }

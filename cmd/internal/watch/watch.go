@@ -152,7 +152,7 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 	l.found = nil
 	var hits []scanner.Hit
 	for _, m := range found {
-		if m.Token != nil || rank(m.Confidence) >= rank(w.o.MinConfidence) {
+		if m.Token != nil || m.Confidence.AtLeast(w.o.MinConfidence) {
 			hits = append(hits, w.hit(l, m))
 		}
 	}
@@ -229,14 +229,4 @@ func (w *watcher) store(ctx context.Context, hits []scanner.Hit) (fresh []bool, 
 		return nil, fmt.Errorf("storing what was found: %w", store.Explain(err))
 	}
 	return fresh, nil
-}
-
-func rank(c rules.Confidence) int {
-	switch c {
-	case rules.High:
-		return 2
-	case rules.Medium:
-		return 1
-	}
-	return 0
 }
