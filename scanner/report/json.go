@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"github.com/quench-dev/quench/scanner"
@@ -62,7 +63,7 @@ func (j *jsonReport) Finding(f scanner.Finding) error {
 
 func (j *jsonReport) lead() string {
 	if j.n == 0 {
-		return "{\"schema_version\": 1, \"findings\": [\n"
+		return fmt.Sprintf("{\"schema_version\": %d, \"findings\": [\n", SchemaVersion)
 	}
 	return ",\n"
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"path/filepath"
 	"time"
 
 	"github.com/quench-dev/quench/scanner"
@@ -22,6 +23,7 @@ type Record struct {
 	Confidence    string     `json:"confidence"`
 	Why           []string   `json:"why,omitempty"`
 	Source        string     `json:"source"`
+	Target        string     `json:"target,omitempty"`
 	Path          string     `json:"path,omitempty"`
 	StartLine     int        `json:"start_line"`
 	EndLine       int        `json:"end_line"`
@@ -49,7 +51,7 @@ func record(f scanner.Finding, o Options) Record {
 		SchemaVersion: SchemaVersion,
 		RuleID:        f.Rule.ID, Description: f.Rule.Description, Provider: f.Rule.Provider,
 		Confidence: string(f.Confidence), Why: f.Why,
-		Source: f.Origin.Source, Path: f.Origin.Path,
+		Source: f.Origin.Source, Target: target(f, o), Path: f.Origin.Path,
 		StartLine: f.Line, EndLine: f.EndLine, StartColumn: f.Column, EndColumn: f.EndColumn,
 		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
 		InHead: f.Origin.InHead, Blobs: f.Blobs, Labels: f.Origin.Labels,
@@ -63,6 +65,19 @@ func record(f scanner.Finding, o Options) Record {
 		r.TokenID = f.Token.ID
 	}
 	return r
+}
+
+// target is which of several targets a finding lies in, where its path does not
+// say so itself: two folders scanned at once may both hold a .env.
+func target(f scanner.Finding, o Options) string {
+	if len(o.Targets) < 2 || f.Origin.Path == filepath.ToSlash(f.Origin.Root) {
+		return ""
+	}
+	switch f.Origin.Source {
+	case "file", "git", "worktree":
+		return f.Origin.Root
+	}
+	return "" // standard input and logs have no folder
 }
 
 // CoverageRecord tells what a scan read and what it did not, in the machine

@@ -45,7 +45,8 @@ type Options struct {
 	Version string
 	// Rules are described in SARIF when a finding names them.
 	Rules []*rules.Rule
-	// Targets are what was asked to be scanned, as the user named it.
+	// Targets are what was asked to be scanned, as the user named it. Where they
+	// are several, a finding says in which it lies.
 	Targets []string
 }
 

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +155,151 @@ func TestSARIFValidates(t *testing.T) {
 		r := rep.Runs[0].Results[0]
 		if r.PartialFingerprints["quenchFindingId/v1"] != "0011223344556677" || *r.Locations[0].PhysicalLocation.ArtifactLocation.URI != "conf/app%20one.env" || *r.Locations[0].PhysicalLocation.Region.StartColumn != 9 {
 			t.Errorf("result: %+v", r)
+		}
+	}
+}
+
+// The paths of a SARIF report are relative references, whatever is in a name.
+func TestSARIFPaths(t *testing.T) {
+	for _, c := range []struct {
+		targets          []string
+		root, path, want string
+	}{
+		{nil, "r", "c:d.txt", "./c:d.txt"}, // else c is read as a scheme
+		{nil, "r", "a b/100%.env", "a%20b/100%25.env"},
+		{nil, "r", "a?b#c", "a%3Fb%23c"},
+		{nil, "r", "\xff", "%FF"},
+		{nil, "r", "é", "%C3%A9"},
+		{[]string{"one", "two"}, "two", "x.env", "two/x.env"},
+		{[]string{"one", "x.env"}, "x.env", "x.env", "x.env"}, // a file is its own target
+		{[]string{"./one", "two"}, "./one", "x.env", "one/x.env"},
+	} {
+		f := findings()[0]
+		f.Origin.Source, f.Origin.Root, f.Origin.Path = "file", c.root, c.path
+		rep, err := sarif.FromBytes(one(t, "sarif", f, report.Options{Targets: c.targets}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := *rep.Runs[0].Results[0].Locations[0].PhysicalLocation.ArtifactLocation.URI
+		if u, err := url.Parse(got); got != c.want || err != nil || u.Scheme != "" {
+			t.Errorf("%q in %q: %q, want %q (%v)", c.path, c.root, got, c.want, err)
+		}
+	}
+}
+
+// one writes a report of one finding.
+func one(t *testing.T, format string, f scanner.Finding, o report.Options) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := report.New(format, &b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Finding(f), w.Close(scanner.Coverage{Items: 1}, report.Totals{Findings: 1})); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Two folders scanned at once may hold files of the same path; no format lets
+// their findings run together.
+func TestTargetsAreToldApart(t *testing.T) {
+	o := report.Options{Targets: []string{"one", "two"}}
+	for _, format := range report.Formats() {
+		var b bytes.Buffer
+		w, err := report.New(format, &b, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, root := range o.Targets {
+			f := findings()[0]
+			f.Origin = sources.Origin{Source: "file", Root: root, Path: "x.env"}
+			if err := w.Finding(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(scanner.Coverage{Items: 2}, report.Totals{Findings: 2}); err != nil {
+			t.Fatal(err)
+		}
+		for _, root := range o.Targets {
+			want := root + "/x.env"
+			if strings.HasPrefix(format, "json") {
+				want = `"target":"` + root + `","path":"x.env"`
+			}
+			if n := strings.Count(b.String(), want); n != 1 {
+				t.Errorf("%s tells of %s %d times:\n%s", format, want, n, b.String())
+			}
+		}
+	}
+}
+
+// The place of a secret far to the right is on the screen, and what stands
+// after a long author is not pushed off it.
+func TestNothingIsCutOff(t *testing.T) {
+	for pad := range 120 {
+		f := findings()[0]
+		f.Masked = strings.Repeat("w", pad) + "****" + strings.Repeat(" w", 40)
+		f.Origin.Author = strings.Repeat("Ann ", 100)
+		out := string(one(t, "human", f, report.Options{}))
+		if block, _, _ := strings.Cut(out, "\n\n"); !strings.Contains(strings.SplitN(block, "\n", 3)[2], "****") || !strings.Contains(strings.Join(strings.Fields(block), " "), "no longer in HEAD, 3 versions") {
+			t.Fatalf("%d columns in:\n%s", pad, out)
+		}
+		for _, l := range strings.Split(out, "\n") {
+			if n := len([]rune(l)); n > 80 {
+				t.Fatalf("%d columns: %s", n, l)
+			}
+		}
+	}
+}
+
+// A SARIF run that was not successful always says why.
+func TestSARIFSaysWhyIncomplete(t *testing.T) {
+	for _, c := range []struct {
+		cov  scanner.Coverage
+		want []string
+	}{
+		{scanner.Coverage{Items: 1}, nil},
+		{scanner.Coverage{}, []string{"nothing was read"}},
+		{scanner.Coverage{Items: 1, Interrupted: true}, []string{"the scan was interrupted"}},
+		{scanner.Coverage{Items: 1, Skipped: map[sources.Reason]int64{sources.SkipCorrupt: 2}}, []string{"2 more things could not be read"}},
+		{scanner.Coverage{Items: 1, Skipped: map[sources.Reason]int64{sources.SkipCorrupt: 2}, Unread: []scanner.Unread{{What: "p", Reason: sources.SkipCorrupt}}},
+			[]string{"not read (corrupt): p", "1 more thing could not be read"}},
+	} {
+		var b bytes.Buffer
+		w, err := report.New("sarif", &b, report.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(c.cov, report.Totals{}); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := sarif.FromBytes(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		inv := rep.Runs[0].Invocations[0]
+		for _, n := range inv.ToolExecutionNotifications {
+			got = append(got, *n.Message.Text)
+		}
+		if !slices.Equal(got, c.want) || *inv.ExecutionSuccessful != (c.want == nil) {
+			t.Errorf("%+v: successful %v, says %q, want %q", c.cov, *inv.ExecutionSuccessful, got, c.want)
+		}
+	}
+}
+
+// docs/output.md has a row for every field of the machine formats.
+func TestFieldsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/output.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[report.Record](), reflect.TypeFor[report.CoverageRecord](), reflect.TypeFor[report.UnreadRecord]()} {
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if !bytes.Contains(doc, []byte("`"+name+"`")) {
+				t.Errorf("%s.%s: docs/output.md has no `%s`", typ.Name(), typ.Field(i).Name, name)
+			}
 		}
 	}
 }

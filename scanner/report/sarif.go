@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
+	"path"
 	"path/filepath"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -43,19 +45,27 @@ func (s *sarifReport) Finding(f scanner.Finding) error {
 	r := sarif.NewResult().
 		WithRuleID(f.Rule.ID).WithRuleIndex(s.rule(f.Rule)).WithLevel(level(f.Confidence)).
 		WithMessage(sarif.NewTextMessage(msg)).
-		WithLocations([]*sarif.Location{location(f)}).
+		WithLocations([]*sarif.Location{location(f, s.o)}).
 		WithPartialFingerprints(map[string]string{fingerprintKey: f.ID})
 	p := sarif.NewPropertyBag()
 	rec := record(f, s.o)
 	p.Add("confidence", rec.Confidence)
 	p.Add("source", rec.Source)
-	for key, v := range map[string]string{"commit": rec.Commit, "author": rec.Author, "token_id": rec.TokenID, "incident_id": rec.IncidentID} {
+	for key, v := range map[string]string{"commit": rec.Commit, "author": rec.Author, "email": rec.Email, "token_id": rec.TokenID, "incident_id": rec.IncidentID} {
 		if v != "" {
+			p.Add(key, v)
+		}
+	}
+	for key, v := range map[string][]string{"why": rec.Why, "labels": rec.Labels, "decoded_via": rec.DecodedVia} {
+		if len(v) > 0 {
 			p.Add(key, v)
 		}
 	}
 	if rec.Date != nil {
 		p.Add("date", rec.Date)
+	}
+	if rec.InHead != nil {
+		p.Add("in_head", *rec.InHead)
 	}
 	s.run.AddResult(r.WithProperties(p))
 	return nil
@@ -63,16 +73,18 @@ func (s *sarifReport) Finding(f scanner.Finding) error {
 
 // location places a finding. Columns are UTF-16 code units; where the start of
 // the line was not at hand to count them, only the line is told.
-func location(f scanner.Finding) *sarif.Location {
+func location(f scanner.Finding, o Options) *sarif.Location {
 	region := sarif.NewRegion().WithStartLine(f.Line).WithEndLine(f.EndLine)
 	if f.Column16 > 0 && f.EndColumn16 > 0 {
 		region.WithStartColumn(f.Column16).WithEndColumn(f.EndColumn16 + 1) // SARIF's end is exclusive
 	}
-	name := f.Origin.Path
-	if name == "" {
-		name = f.Origin.Source
+	name := cmp.Or(f.Origin.Path, f.Origin.Source)
+	if t := target(f, o); t != "" {
+		name = path.Join(filepath.ToSlash(t), name)
 	}
-	uri := (&url.URL{Path: filepath.ToSlash(name)}).EscapedPath()
+	// String, not EscapedPath: it writes ./ before a name whose first folder
+	// holds a colon, which would be read as a scheme.
+	uri := (&url.URL{Path: name}).String()
 	return sarif.NewLocation().WithPhysicalLocation(sarif.NewPhysicalLocation().
 		WithArtifactLocation(sarif.NewArtifactLocation().WithURI(uri)).WithRegion(region))
 }
@@ -103,12 +115,8 @@ func (s *sarifReport) rule(r *rules.Rule) int {
 func (s *sarifReport) Close(c scanner.Coverage, t Totals) error {
 	ok := c.Complete() && !c.Nothing()
 	inv := sarif.NewInvocation().WithExecutionSuccessful(ok)
-	for _, u := range c.Unread {
-		inv.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").
-			WithMessage(sarif.NewTextMessage(fmt.Sprintf("not read (%s): %s: %s", u.Reason, u.What, u.Err))))
-	}
-	if c.Nothing() {
-		inv.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").WithMessage(sarif.NewTextMessage("nothing was read")))
+	for _, text := range shortfalls(c) {
+		inv.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").WithMessage(sarif.NewTextMessage(text)))
 	}
 	s.run.AddInvocation(inv)
 	p := sarif.NewPropertyBag()
@@ -117,4 +125,26 @@ func (s *sarifReport) Close(c scanner.Coverage, t Totals) error {
 	rep := sarif.NewReport()
 	rep.AddRun(s.run)
 	return rep.PrettyWrite(s.w)
+}
+
+// shortfalls says in words what keeps a scan from being complete, each thing
+// once: a run that was not successful always says why.
+func shortfalls(c scanner.Coverage) (out []string) {
+	if c.Interrupted {
+		out = append(out, "the scan was interrupted")
+	}
+	if c.Nothing() {
+		out = append(out, "nothing was read")
+	}
+	for _, u := range c.Unread {
+		s := fmt.Sprintf("not read (%s): %s", u.Reason, u.What)
+		if u.Err != "" {
+			s += ": " + u.Err
+		}
+		out = append(out, s)
+	}
+	if more := unread(c) - int64(len(c.Unread)); more > 0 {
+		out = append(out, count(int(more), "more thing", "more things")+" could not be read")
+	}
+	return out
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,12 +19,21 @@ import (
 	"github.com/quench-dev/quench/sources"
 )
 
+const (
+	// indent puts what is told of a finding under its rule, past place and
+	// confidence.
+	indent = 12
+	// maxAuthor keeps a commit whose author field is a page long from filling
+	// the terminal; names of people are shorter.
+	maxAuthor = 60
+)
+
 // human writes for people: findings under the path they are in, a summary last.
 type human struct {
 	w    io.Writer
 	o    Options
 	p    termenv.Profile
-	path string
+	head string
 	n    int
 }
 
@@ -44,28 +55,29 @@ func (h *human) faint(s string) string { return h.p.String(s).Faint().String() }
 // Finding writes one block; a heading stands before it when the path changes.
 func (h *human) Finding(f scanner.Finding) error {
 	var b strings.Builder
-	path := f.Origin.Path
-	if path == "" {
-		path = "<" + cmp.Or(f.Origin.Source, "input") + ">"
-		for _, l := range f.Origin.Labels {
-			path = "<" + l + ">"
-		}
-	}
-	if h.n == 0 || path != h.path {
+	head := heading(f, h.o)
+	if h.n == 0 || head != h.head {
 		if h.n > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s\n", h.bold(clean(path)))
+		fmt.Fprintf(&b, "%s\n", h.bold(clean(head)))
 	}
-	h.path = path
+	h.head = head
 	h.n++
 	place := fmt.Sprintf("%d:%d", f.Line, f.Column)
 	fmt.Fprintf(&b, "  %-9s %s  %s  %s\n", place, h.confidence(f.Confidence), h.bold(f.Rule.ID), h.paint(clean(shown(f.Secret, h.o)), termenv.ANSIRed))
 	if line := strings.TrimSpace(clean(f.Masked)); line != "" && line != "****" {
-		fmt.Fprintf(&b, "            %s\n", h.faint(cut(line, h.o.Width-12)))
+		for _, l := range wrap(line, h.o.Width-indent) {
+			fmt.Fprintf(&b, "%*s%s\n", indent, "", h.faint(l))
+		}
 	}
-	for _, d := range h.details(f) {
-		fmt.Fprintf(&b, "            %s\n", d)
+	for _, d := range details(f) {
+		for _, l := range wrap(d.text, h.o.Width-indent) {
+			if d.strong {
+				l = h.paint(l, termenv.ANSIMagenta)
+			}
+			fmt.Fprintf(&b, "%*s%s\n", indent, "", l)
+		}
 	}
 	_, err := io.WriteString(h.w, b.String())
 	return err
@@ -82,9 +94,30 @@ func (h *human) confidence(c rules.Confidence) string {
 	return s
 }
 
-// details are the lines under a finding: where it comes from, whose it is.
-func (h *human) details(f scanner.Finding) []string {
-	var out []string
+// heading is what findings are grouped under.
+func heading(f scanner.Finding, o Options) string {
+	name := f.Origin.Path
+	if name == "" {
+		name = "<" + cmp.Or(f.Origin.Source, "input") + ">"
+		for _, l := range f.Origin.Labels {
+			name = "<" + l + ">"
+		}
+	}
+	if t := target(f, o); t != "" {
+		name = path.Join(filepath.ToSlash(t), name)
+	}
+	return name
+}
+
+// detail is one thing told under a finding; what a person must act on is strong.
+type detail struct {
+	text   string
+	strong bool
+}
+
+// details tell where a finding comes from and whose it is.
+func details(f scanner.Finding) []detail {
+	var out []detail
 	o := f.Origin
 	if o.Commit != "" {
 		s := "commit " + o.Commit[:min(10, len(o.Commit))]
@@ -92,7 +125,7 @@ func (h *human) details(f scanner.Finding) []string {
 			s += " " + o.Date.Format(time.DateOnly)
 		}
 		if o.Author != "" {
-			s += " by " + clean(o.Author)
+			s += " by " + cut(clean(o.Author), maxAuthor)
 		}
 		if o.InHead != nil {
 			if *o.InHead {
@@ -104,19 +137,19 @@ func (h *human) details(f scanner.Finding) []string {
 		if f.Blobs > 1 {
 			s += fmt.Sprintf(", %d versions", f.Blobs)
 		}
-		out = append(out, cut(s, h.o.Width-12))
+		out = append(out, detail{text: s})
 	}
 	if len(f.DecodedVia) > 0 {
-		out = append(out, "decoded from "+strings.Join(f.DecodedVia, ", "))
+		out = append(out, detail{text: "decoded from " + strings.Join(f.DecodedVia, ", ")})
 	}
 	if f.Token != nil {
-		out = append(out, h.paint("issued token "+f.Token.ID+" ("+f.Token.State+")", termenv.ANSIMagenta))
+		out = append(out, detail{"issued token " + f.Token.ID + " (" + f.Token.State + ")", true})
 	}
 	if f.Contained != "" {
-		out = append(out, h.paint(clean(f.Contained), termenv.ANSIMagenta))
+		out = append(out, detail{clean(f.Contained), true})
 	}
 	if f.IncidentID != "" {
-		out = append(out, "incident "+f.IncidentID)
+		out = append(out, detail{text: "incident " + f.IncidentID})
 	}
 	return out
 }
@@ -283,11 +316,36 @@ func clean(s string) string {
 	return b.String()
 }
 
-// cut shortens s to width columns, in the middle of which nothing is lost.
+// cut shortens s to width characters and says so.
 func cut(s string, width int) string {
-	if width < 20 || utf8.RuneCountInString(s) <= width {
+	if utf8.RuneCountInString(s) <= width {
 		return s
 	}
 	r := []rune(s)
 	return string(r[:width-1]) + "…"
+}
+
+// wrap breaks s into lines of at most width characters, at spaces where there
+// is one in the second half of a line. Nothing but those spaces is lost, and a
+// mask stays in one piece, since it marks the place of the finding. Widths too
+// small to read in are taken as 20.
+func wrap(s string, width int) (lines []string) {
+	width = max(width, 20)
+	r := []rune(s)
+	for len(r) > width {
+		n := width
+		for n > width/2 && r[n] != ' ' {
+			n--
+		}
+		if r[n] != ' ' {
+			for n = width; n > width/2 && r[n] == '*' && r[n-1] == '*'; n-- {
+			}
+		}
+		lines = append(lines, strings.TrimRight(string(r[:n]), " "))
+		for n < len(r) && r[n] == ' ' {
+			n++
+		}
+		r = r[n:]
+	}
+	return append(lines, string(r))
 }
