@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -37,7 +38,9 @@ type Provider struct {
 	// URL is https, or http to a loopback address. A host that resolves to a
 	// private address is refused unless URL names that address itself.
 	URL string `toml:"url"`
-	// SecretFile holds the signing secret, "whsec_" and base64, mode 0600.
+	// SecretFile holds the signing secret, "whsec_" and base64, mode 0600. In a
+	// policy file, a relative path is one from that file's folder: the folder a
+	// command runs in may be a scanned tree, whose files are not trusted.
 	SecretFile string `toml:"secret_file"`
 
 	url *url.URL
@@ -65,7 +68,26 @@ func LoadPolicy(path string) (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("policy %s: %w", path, err)
 	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return Policy{}, fmt.Errorf("reading the policy %q: %w", path, err)
+	}
+	for i := range p.Providers {
+		if v := &p.Providers[i]; !filepath.IsAbs(v.SecretFile) {
+			v.SecretFile = filepath.Join(dir, v.SecretFile)
+		}
+	}
 	return p, nil
+}
+
+// CheckSecrets reports the signing secrets that could not be used in a call.
+func (p Policy) CheckSecrets() error {
+	var errs []error
+	for _, v := range p.Providers {
+		_, err := v.signer()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // ParsePolicy reads a policy in TOML.

@@ -36,20 +36,26 @@ type tellArgs struct {
 
 func (tellArgs) Kind() string { return "tell-provider" }
 
-// retryPolicy waits 0.5 s, 1 s, 2 s … and at most five minutes: a provider that
-// is down for an hour hears of a leak minutes after it is back.
+// maxWait is the longest pause between calls: a provider that is down for an
+// hour hears of a leak minutes after it is back.
+const maxWait = 5 * time.Minute
+
+// maxAttempts is enough for two days of maxWait. Then the incident is failed, and
+// says so: a person must act.
+const maxAttempts = 600
+
+// retryPolicy waits 0.5 s, 1 s, 2 s … and at most maxWait.
 type retryPolicy struct{}
 
 func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	wait := 500 * time.Millisecond << min(len(job.Errors), 10)
-	return time.Now().Add(min(wait, 5*time.Minute))
+	return time.Now().Add(min(wait, maxWait))
 }
 
 // newQueue makes a client of the queue; without workers it only inserts.
 func (r *Revoker) newQueue(workers *river.Workers) (*river.Client[*sql.Tx], error) {
 	cfg := &river.Config{Logger: r.log, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter, RetryPolicy: retryPolicy{},
-		// Enough for two days of five-minute waits.
-		MaxAttempts: 600}
+		MaxAttempts: maxAttempts}
 	if workers != nil {
 		cfg.Workers = workers
 		// Calls wait on the network, not on this machine.
@@ -78,7 +84,31 @@ func (r *Revoker) enqueue(ctx context.Context, tx *sql.Tx, incident string) (int
 	return res.Job.ID, nil
 }
 
-var errLeased = errors.New("another process is telling the provider")
+var (
+	errLeased  = errors.New("another process is telling the provider")
+	errSettled = errors.New("the incident is settled")
+	// ErrRefused means that the provider answered and took nothing.
+	ErrRefused = errors.New("the provider refused")
+)
+
+// claim leases an incident that is still to be told. The state is read under the
+// same lock as the lease is taken: whoever waited for the lease while another
+// settled the incident sees that, and does not call again.
+func (r *Revoker) claim(ctx context.Context, id string) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		var state string
+		if err := tx.QueryRowContext(ctx, "SELECT state FROM incidents WHERE id = ?", id).Scan(&state); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				err = ErrNoIncident
+			}
+			return fmt.Errorf("incident %s: %w", id, err)
+		}
+		if state != StateRevoking {
+			return errSettled
+		}
+		return r.lease(ctx, tx, id)
+	})
+}
 
 // lease gives this process the incident for leaseTime, or says who has it.
 func (r *Revoker) lease(ctx context.Context, tx *sql.Tx, incident string) error {
@@ -104,38 +134,40 @@ type retryError struct {
 func (e *retryError) Error() string { return e.detail }
 
 // deliver tells the incident's provider once, under a lease, and stores the
-// receipt. A nil error means that there is nothing left to do.
-func (r *Revoker) deliver(ctx context.Context, id string) error {
+// receipt. A nil error means that there is nothing left to do, and the outcome
+// says why; it is empty if the incident was settled before.
+func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
+	if err := r.claim(ctx, id); errors.Is(err, errSettled) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
 	inc, err := r.Incident(ctx, id)
 	if err != nil {
-		return err
-	}
-	if inc.State != StateRevoking {
-		return nil
-	}
-	if err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error { return r.lease(ctx, tx, id) }); err != nil {
-		return err
+		return "", err
 	}
 	p, ok := r.policy.provider(inc.Provider)
 	if !ok {
-		return &retryError{after: 5 * time.Minute, detail: fmt.Sprintf("provider %q is not in the policy any more", inc.Provider)}
+		return "", &retryError{after: maxWait, detail: fmt.Sprintf("provider %q is not in the policy any more", inc.Provider)}
 	}
 	tok, err := r.reg.Token(ctx, inc.TokenID)
 	if err != nil {
-		return err
+		return "", err
 	}
 	rc, after := r.call(ctx, p, leakData{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
 		LeakedAt: inc.LeakedAt, FoundAt: inc.FoundAt, Places: inc.Places})
 	if err := r.settle(context.WithoutCancel(ctx), inc, rc); err != nil {
-		return fmt.Errorf("storing the receipt: %w", err)
+		return "", fmt.Errorf("storing the receipt: %w", err)
 	}
 	if rc.Outcome == Failed {
-		return &retryError{after, rc.Detail}
+		return Failed, &retryError{after, rc.Detail}
 	}
-	return nil
+	return rc.Outcome, nil
 }
 
-// settle stores a receipt and what follows from it, in one transaction.
+// settle stores a receipt and what follows from it, in one transaction. A late
+// answer, after a sleep that outlasted the lease, is kept as a receipt but does
+// not change what another process settled meanwhile.
 func (r *Revoker) settle(ctx context.Context, inc Incident, rc Receipt) error {
 	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO receipts (incident_id, provider, outcome, status, answer_hash, detail, at, took_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -154,9 +186,9 @@ func (r *Revoker) settle(ctx context.Context, inc Incident, rc Receipt) error {
 		case Failed:
 			return nil
 		case Denied:
-			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ?", StateFailed, rc.Detail, inc.ID)
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ? AND state = ?", StateFailed, rc.Detail, inc.ID, StateRevoking)
 		default:
-			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, confirmed_at = ? WHERE id = ?", StateDead, micros(r.reg.Now()), inc.ID)
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, confirmed_at = ?, note = '' WHERE id = ? AND state = ?", StateDead, micros(r.reg.Now()), inc.ID, StateRevoking)
 		}
 		if err != nil {
 			return err
@@ -185,7 +217,7 @@ type teller struct {
 }
 
 func (t *teller) Work(ctx context.Context, job *river.Job[tellArgs]) error {
-	err := t.r.deliver(ctx, job.Args.IncidentID)
+	_, err := t.r.deliver(ctx, job.Args.IncidentID)
 	var again *retryError
 	switch {
 	case errors.Is(err, errLeased):
@@ -194,8 +226,19 @@ func (t *teller) Work(ctx context.Context, job *river.Job[tellArgs]) error {
 		return river.JobCancel(err)
 	case errors.As(err, &again) && again.after > 0:
 		return river.JobSnooze(again.after)
+	case err != nil && job.Attempt >= job.MaxAttempts:
+		return errors.Join(err, t.r.giveUp(context.WithoutCancel(ctx), job.Args.IncidentID, err))
 	}
 	return err
+}
+
+// giveUp says in the incident that the queue does not come back to it.
+func (r *Revoker) giveUp(ctx context.Context, id string, last error) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ? AND state = ?",
+			StateFailed, fmt.Sprintf("given up after %d calls, the last: %v; quench incident retry tells it again", maxAttempts, last), id, StateRevoking)
+		return err
+	})
 }
 
 // WorkOptions say when Work ends.
@@ -250,45 +293,81 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
 
 // waiting counts the jobs due within headStart, and those later.
 func (r *Revoker) waiting(ctx context.Context) (due, later int, err error) {
-	res, err := r.queue.JobList(ctx, river.NewJobListParams().Kinds(tellArgs{}.Kind()).First(10_000).
-		States(rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled))
-	if err != nil {
-		return 0, 0, fmt.Errorf("looking at the queue: %w", err)
+	// The earliest alone tells whether something is due: a long queue is not
+	// read through several times a second.
+	list := func(n int) ([]*rivertype.JobRow, error) {
+		res, err := r.queue.JobList(ctx, river.NewJobListParams().Kinds(tellArgs{}.Kind()).First(n).
+			States(rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled).
+			OrderBy(river.JobListOrderByScheduledAt, river.SortOrderAsc))
+		if err != nil {
+			return nil, fmt.Errorf("looking at the queue: %w", err)
+		}
+		return res.Jobs, nil
+	}
+	first, err := list(1)
+	if err != nil || len(first) == 0 {
+		return 0, 0, err
 	}
 	horizon := time.Now().Add(headStart)
-	for _, j := range res.Jobs {
-		if j.State == rivertype.JobStateRetryable && j.ScheduledAt.After(horizon) || j.State == rivertype.JobStateScheduled && j.ScheduledAt.After(horizon) {
-			later++
-		} else {
-			due++
-		}
+	if !first[0].ScheduledAt.After(horizon) {
+		return 1, 0, nil
 	}
-	return due, later, nil
+	all, err := list(10_000)
+	return 0, len(all), err
 }
 
-// Retry tells an incident's provider now, whatever the queue waits for.
+// Retry tells an incident's provider now, whatever the queue waits for, also one
+// that the policy did not have when the token was revoked. It wraps ErrRefused
+// when the provider answers and takes nothing.
 func (r *Revoker) Retry(ctx context.Context, id string) error {
 	inc, err := r.Incident(ctx, id)
 	if err != nil {
 		return err
 	}
-	if inc.Provider == "" {
+	if inc.State == StateReported {
+		return fmt.Errorf("incident %s: its token was not revoked through it; scan with --revoke=auto, or quench token revoke %s", inc.ID, inc.TokenID)
+	}
+	if inc.State == StateDead && !inc.ConfirmedAt.IsZero() {
+		return nil
+	}
+	tok, err := r.reg.Token(ctx, inc.TokenID)
+	if err != nil {
+		return err
+	}
+	p, ok := r.policy.provider(tok.Provider)
+	switch {
+	case tok.Provider == "":
 		return fmt.Errorf("incident %s: its token has no provider to tell", inc.ID)
+	case !ok:
+		return fmt.Errorf("incident %s: provider %q is not in the policy", inc.ID, tok.Provider)
 	}
-	if inc.State == StateFailed {
-		if err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ? WHERE id = ?", StateRevoking, inc.ID); err != nil {
-				return err
-			}
-			job, err := r.enqueue(ctx, tx, inc.ID)
-			if err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, "UPDATE incidents SET job_id = ? WHERE id = ?", job, inc.ID)
+	if err := r.requeue(ctx, inc.ID, p.Name); err != nil {
+		return fmt.Errorf("queueing incident %s again: %w", inc.ID, err)
+	}
+	outcome, err := r.deliver(ctx, inc.ID)
+	if err == nil && outcome == Denied {
+		return fmt.Errorf("incident %s: %w; its receipts say why", inc.ID, ErrRefused)
+	}
+	return err
+}
+
+// requeue makes an incident one that is to be told, with a job that outlives
+// this process; one that is already in the queue stays.
+func (r *Revoker) requeue(ctx context.Context, id, provider string) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ? WHERE id = ? AND state <> ? AND confirmed_at IS NULL",
+			StateRevoking, provider, id, StateReported)
+		if err != nil {
 			return err
-		}); err != nil {
-			return fmt.Errorf("queueing incident %s again: %w", inc.ID, err)
 		}
-	}
-	return r.deliver(ctx, inc.ID)
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err // settled by another process meanwhile
+		}
+		job, err := r.enqueue(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE incidents SET job_id = ? WHERE id = ?", job, id)
+		return err
+	})
 }

@@ -137,7 +137,9 @@ func (r *Revoker) Contain(ctx context.Context, h scanner.Hit) (Containment, erro
 		return r.plan(ctx, c)
 	}
 	var job int64
+	begun := c
 	err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		c = begun // the store may run this again
 		var err error
 		job, err = r.containTx(ctx, tx, h, &c)
 		return err
@@ -149,13 +151,19 @@ func (r *Revoker) Contain(ctx context.Context, h scanner.Hit) (Containment, erro
 		return c, nil
 	}
 	// The first attempt is made at once; the queue has it in any case.
-	if err := r.deliver(ctx, c.IncidentID); err != nil {
+	outcome, err := r.deliver(ctx, c.IncidentID)
+	switch {
+	case err != nil:
 		r.log.Warn("the queue will tell the provider again", "incident", c.IncidentID, "err", err)
 		c.Action = Queued
 		c.Text += "; its provider could not be told yet, quench worker goes on"
-		return c, nil
+	case outcome == Denied:
+		c.Text += "; its provider refused the report, see quench incident show " + c.IncidentID
+	case outcome == Gone:
+		c.Text += "; its provider had it dead already"
+	default:
+		c.Text += "; its provider was told"
 	}
-	c.Text += "; its provider was told"
 	return c, nil
 }
 

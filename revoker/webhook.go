@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -82,13 +84,39 @@ func (r *Revoker) call(ctx context.Context, p Provider, d leakData) (rc Receipt,
 		rc.Outcome, rc.Detail = Denied, "the provider refuses the report: "+http.StatusText(s)
 	default:
 		rc.Detail = "the provider asks to try again: " + http.StatusText(s)
-		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
-			// An hour at most: a provider cannot put a revocation off for ever.
-			retryAfter = min(time.Duration(n)*time.Second, time.Hour)
-		}
+		retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
+	if id := resp.Header.Get("X-Request-Id"); isRequestID(id) {
+		rc.Detail = strings.TrimPrefix(rc.Detail+"; request "+id, "; ")
 	}
 	return rc, retryAfter
 }
+
+// maxRetryAfter bounds what a provider asks for: it cannot put a revocation off
+// for ever.
+const maxRetryAfter = time.Hour
+
+// parseRetryAfter reads the header's two forms, seconds and a date; 0 is neither
+// or a time gone by.
+func parseRetryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		// Compared as seconds, since large ones overflow a Duration.
+		return time.Duration(min(n, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(s)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// isRequestID reports whether a provider's name for a request may be stored and
+// printed: it is foreign text.
+func isRequestID(s string) bool {
+	return len(s) > 0 && len(s) <= 64 && strings.Trim(s, requestIDChars) == ""
+}
+
+const requestIDChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+="
 
 func (r *Revoker) request(ctx context.Context, p Provider, d leakData, now time.Time) (*http.Request, error) {
 	sign, err := p.signer()
@@ -122,7 +150,8 @@ func (r *Revoker) client(p Provider) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DisableKeepAlives: true,
+			DisableKeepAlives:   true,
+			TLSHandshakeTimeout: callTimeout, // a dial is not ended with its call
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				host, port, err := net.SplitHostPort(address)
 				if err != nil {
@@ -132,21 +161,54 @@ func (r *Revoker) client(p Provider) *http.Client {
 				if err != nil {
 					return nil, err
 				}
-				for _, a := range addrs {
-					if err = allowed(a, p.url.Hostname()); err == nil {
-						return r.dial(ctx, network, net.JoinHostPort(a.Unmap().String(), port))
-					}
-				}
-				return nil, err
+				return r.dialFirst(ctx, network, port, p.url.Hostname(), addrs)
 			},
 		},
 	}
 }
 
+// dialFirst connects to the first address that may be dialled and answers: a host
+// without IPv6 must not fail for a name that has it.
+func (r *Revoker) dialFirst(ctx context.Context, network, port, host string, addrs []netip.Addr) (net.Conn, error) {
+	err := fmt.Errorf("%s: no address", host)
+	for _, a := range addrs {
+		if refused := allowed(a, host); refused != nil {
+			err = refused
+			continue
+		}
+		// The time of the call is shared, so that one dead address does not take
+		// it all. It is not in ctx: net/http dials without the call's deadline.
+		share, cancel := context.WithTimeout(ctx, callTimeout/time.Duration(len(addrs)))
+		var conn net.Conn
+		conn, err = r.dial(share, network, net.JoinHostPort(a.Unmap().String(), port))
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
 var errPrivate = errors.New("the address is private; a url in the policy may name it literally")
 
-// carrier is shared address space (RFC 6598), private like those of RFC 1918.
-var carrier = netip.MustParsePrefix("100.64.0.0/10")
+// inward are ranges that netip calls global unicast and that reach inside, or
+// nowhere: by the registries of special-purpose addresses (RFC 6890). The IPv6
+// ones carry an IPv4 address that a gateway or the system would take out.
+func inward() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"),
+		netip.MustParsePrefix("100.64.0.0/10"), // carriers, RFC 6598
+		netip.MustParsePrefix("192.0.0.0/24"),
+		netip.MustParsePrefix("198.18.0.0/15"), // benchmarks
+		netip.MustParsePrefix("240.0.0.0/4"),
+		netip.MustParsePrefix("::/96"),        // IPv4-compatible
+		netip.MustParsePrefix("64:ff9b::/96"), // NAT64
+		netip.MustParsePrefix("64:ff9b:1::/48"),
+		netip.MustParsePrefix("2001::/32"), // Teredo
+		netip.MustParsePrefix("2002::/16"), // 6to4
+		netip.MustParsePrefix("fec0::/10"), // site-local of old
+	}
+}
 
 // allowed refuses addresses inside this network, unless the policy's url names
 // that very address.
@@ -155,7 +217,8 @@ func allowed(a netip.Addr, host string) error {
 	if lit, err := netip.ParseAddr(host); err == nil && lit.Unmap() == a && !a.IsLinkLocalUnicast() {
 		return nil
 	}
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLinkLocalUnicast() || carrier.Contains(a) {
+	in := func(p netip.Prefix) bool { return p.Contains(a.WithZone("")) }
+	if !a.IsGlobalUnicast() || a.IsPrivate() || slices.ContainsFunc(inward(), in) {
 		return fmt.Errorf("%s: %w", a, errPrivate)
 	}
 	return nil

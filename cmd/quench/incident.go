@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -80,18 +81,51 @@ func writeIncidents(w io.Writer, format string, list []revoker.Incident) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "INCIDENT\tTOKEN\tSTATE\tFOUND\tFOUND→DEAD")
+	n := shortID(list)
 	for _, i := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID, i.TokenID, i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID[:n], i.TokenID, i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
 	}
 	return tw.Flush()
 }
 
-// between is the time from a to b in milliseconds, or "-" before b was reached.
-func between(a, b time.Time) string {
-	if a.IsZero() || b.IsZero() {
-		return "-"
+// shortID is how much of the ids tells those of a list apart: at least 18
+// characters, which hold the millisecond and a counter, so that a line fits a
+// terminal of 80. The other commands take the beginning of an id.
+func shortID(list []revoker.Incident) int {
+	for n := 18; ; n++ {
+		seen := map[string]bool{}
+		for _, i := range list {
+			if n >= len(i.ID) {
+				return len(i.ID)
+			}
+			seen[i.ID[:n]] = true
+		}
+		if len(seen) == len(list) {
+			return n
+		}
 	}
-	return fmt.Sprintf("%.1f ms", float64(b.Sub(a).Microseconds())/1000)
+}
+
+// between is the time from a to b, or "-" before b was reached: milliseconds as
+// far as they matter, hours and days for what was found long before.
+func between(a, b time.Time) string {
+	switch d := b.Sub(a); {
+	case a.IsZero() || b.IsZero():
+		return "-"
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// shown is foreign text made harmless to a terminal: a path with control
+// characters is quoted.
+func shown(s string) string {
+	if q := strconv.Quote(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
 }
 
 func newIncidentShowCmd() *cobra.Command {
@@ -127,7 +161,7 @@ func writeIncident(w io.Writer, i revoker.Incident) error {
 		fmt.Fprintf(&b, "provider %s\n", i.Provider)
 	}
 	if i.Note != "" {
-		fmt.Fprintf(&b, "note     %s\n", i.Note)
+		fmt.Fprintf(&b, "note     %s\n", shown(i.Note))
 	}
 	b.WriteString("\n")
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -151,6 +185,7 @@ func writeIncident(w io.Writer, i revoker.Incident) error {
 		if where == "" {
 			where = p.Source
 		}
+		where = shown(where)
 		if p.Commit != "" {
 			where += " in commit " + p.Commit[:min(10, len(p.Commit))]
 		}
@@ -166,7 +201,7 @@ func writeIncident(w io.Writer, i revoker.Incident) error {
 		}
 		fmt.Fprintf(&b, ", after %.1f ms", float64(c.Took.Microseconds())/1000)
 		if c.Detail != "" {
-			fmt.Fprintf(&b, "; %s", c.Detail)
+			fmt.Fprintf(&b, "; %s", shown(c.Detail))
 		}
 		b.WriteString("\n")
 	}
@@ -182,14 +217,12 @@ func newIncidentRetryCmd() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
-				if err := r.Retry(cmd.Context(), args[0]); err != nil {
-					return err
-				}
+				retryErr := r.Retry(cmd.Context(), args[0])
 				i, err := r.Incident(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				return writeIncident(cmd.OutOrStdout(), i)
+				return errors.Join(writeIncident(cmd.OutOrStdout(), i), retryErr)
 			})
 		},
 	}

@@ -31,7 +31,9 @@ func loadPolicy(path string) (revoker.Policy, error) {
 
 // configDir is the folder of the user's configuration.
 func configDir() (string, error) {
-	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+	// A relative one is ignored, as its specification says: from within a scanned
+	// tree it would name a folder of that tree.
+	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "quench"), nil
 	}
 	home, err := os.UserHomeDir()
@@ -54,6 +56,9 @@ func newPolicyCmd() *cobra.Command {
 			}
 			p, err := loadPolicy(path)
 			if err != nil {
+				return err
+			}
+			if err := p.CheckSecrets(); err != nil {
 				return err
 			}
 			out := cmd.OutOrStdout()
