@@ -109,9 +109,7 @@ func (s *Set) enter(i int32) {
 			}
 			s.lo[p][b&15] |= bit
 			s.hi[p][b>>4] |= bit
-			if b < 128 {
-				s.bytes[p][b] |= bit
-			}
+			s.bytes[p][b&127] |= bit // that kernel sees no top bit
 		}
 	}
 }

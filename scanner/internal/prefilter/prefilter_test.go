@@ -14,6 +14,7 @@ import (
 var literals = []Literal{
 	{"ghp_", false}, {"github_pat_", false}, {"glpat-", false}, {"xoxb-", false}, {"AKIA", false}, {"sk_live_", false},
 	{"npm_", false}, {"hvs.", false}, {"eyJ", false}, {"-----BEGIN", false}, {"password", true}, {"api_key", true}, {"pw", true},
+	{"é", false}, {"пароль", false}, {"密码", true},
 	{"aaaa", false}, {"aaa", true}, {"[[{", false}, {"\xff\xfe", false}, {"T3BlbkFJ", false}, {".atlasv1.", false}, {"dop_v1_", false},
 }
 
@@ -62,6 +63,27 @@ func TestKernelsAgree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Each literal is found by each kernel wherever it stands in two blocks of 64,
+// before it and after it, in every filling a table could mistake for it.
+func TestEveryLiteralAtEveryOffset(t *testing.T) {
+	const n = 3 * 64
+	for _, k := range Kernels() {
+		s := NewFor(k, literals)
+		for i, l := range literals {
+			for _, filling := range []byte{0, ' ', 'a', 0x7f, 0xff} {
+				for off := 0; off+len(l.Text) <= n; off++ {
+					buf := bytes.Repeat([]byte{filling}, n)
+					copy(buf[off:], l.Text)
+					want := fmt.Sprint(i, "@", off)
+					if got := find(s, buf, 0, n); !slices.Contains(got, want) {
+						t.Fatalf("%s does not find %q at %d between %#x", k, l.Text, off, filling)
+					}
+				}
+			}
+		}
+	}
 }
 
 func FuzzKernels(f *testing.F) {
