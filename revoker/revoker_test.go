@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -343,14 +344,17 @@ func TestRetry(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, "vendor")
 	srv := newReceiver(t, func(call int64, w http.ResponseWriter) {
-		if call == 1 {
+		if call <= 2 {
 			w.WriteHeader(403)
 		}
 	})
 	r := f.revoker(t, revoker.Auto, policy(t, f.dir, srv.URL))
 	c, err := r.Contain(ctx, f.hit("a"))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || !strings.Contains(c.Text, "its provider refused the report") {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if err := r.Retry(ctx, c.IncidentID); !errors.Is(err, revoker.ErrRefused) {
+		t.Fatalf("refused again: %v", err)
 	}
 	if err := r.Retry(ctx, c.IncidentID); err != nil {
 		t.Fatal(err)
@@ -360,6 +364,105 @@ func TestRetry(t *testing.T) {
 	}
 	if err := r.Retry(ctx, "nonesuch"); err == nil {
 		t.Error("an unknown incident was retried")
+	}
+}
+
+// A provider that the policy did not have is told once it does.
+func TestRetryNewProvider(t *testing.T) {
+	ctx := context.Background()
+	f := newFixture(t, "vendor")
+	none := f.revoker(t, revoker.Auto, revoker.Policy{})
+	c, err := none.Contain(ctx, f.hit("a"))
+	if err != nil || c.Action != revoker.Revoked || !strings.Contains(c.Text, "not in the policy") {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if err := none.Retry(ctx, c.IncidentID); err == nil || !strings.Contains(err.Error(), "not in the policy") {
+		t.Errorf("retry without it: %v", err)
+	}
+	srv := newReceiver(t, func(_ int64, w http.ResponseWriter) { w.Header().Set("X-Request-Id", "req-1") })
+	if err := f.revoker(t, revoker.Off, policy(t, f.dir, srv.URL)).Retry(ctx, c.IncidentID); err != nil {
+		t.Fatal(err)
+	}
+	i, err := none.Incident(ctx, c.IncidentID)
+	if err != nil || i.State != revoker.StateDead || i.ConfirmedAt.IsZero() || i.Note != "" || len(i.Receipts) != 1 || i.Receipts[0].Detail != "request req-1" || !i.DeadAt.Equal(c.DeadAt.Truncate(time.Microsecond)) {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
+// A call that cannot be made as the policy says is not made, and says why.
+func TestNoCall(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		name, want string
+		spoil      func(dir, url string) string
+	}{
+		{"secret read by others", "chmod 600", func(dir, url string) string { os.Chmod(filepath.Join(dir, "whsec"), 0o644); return url }},
+		{"secret too short", "at least 24 bytes", func(dir, url string) string {
+			os.WriteFile(filepath.Join(dir, "whsec"), []byte("whsec_AAAA"), 0o600)
+			return url
+		}},
+		{"no secret", "reading the signing secret", func(dir, url string) string { os.Remove(filepath.Join(dir, "whsec")); return url }},
+		{"a name that is loopback", "the address is private", func(_, url string) string { return strings.Replace(url, "http://127.0.0.1", "https://localhost", 1) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, "vendor")
+			srv := newReceiver(t, func(int64, http.ResponseWriter) {})
+			p := policy(t, f.dir, srv.URL)
+			if url := c.spoil(f.dir, srv.URL); url != srv.URL {
+				p = policy(t, f.dir, url)
+			}
+			r := f.revoker(t, revoker.Auto, p)
+			got, err := r.Contain(ctx, f.hit("a"))
+			if err != nil || got.Action != revoker.Queued || f.valid(t) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			i, err := r.Incident(ctx, got.IncidentID)
+			if err != nil || len(i.Receipts) != 1 || !strings.Contains(i.Receipts[0].Detail, c.want) || srv.calls.Load() != 0 {
+				t.Errorf("%+v, %d calls, %v", i, srv.calls.Load(), err)
+			}
+		})
+	}
+}
+
+// A provider that never answers costs the time of one call and no more.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for a call to time out")
+	}
+	f := newFixture(t, "vendor")
+	done := make(chan struct{})
+	srv := newReceiver(t, func(int64, http.ResponseWriter) { <-done })
+	t.Cleanup(func() { close(done) })
+	r := f.revoker(t, revoker.Auto, policy(t, f.dir, srv.URL))
+	c, err := r.Contain(context.Background(), f.hit("a"))
+	if err != nil || c.Action != revoker.Queued {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	i, err := r.Incident(context.Background(), c.IncidentID)
+	if err != nil || len(i.Receipts) != 1 || !strings.Contains(i.Receipts[0].Detail, "no answer within") || i.Receipts[0].Took > 8*time.Second {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
+// A relative secret_file is one beside the policy, not in the working folder,
+// which may be a scanned tree.
+func TestPolicyFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(t.TempDir())
+	text := "[[provider]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x.example'\nsecret_file = 's'\n"
+	if err := os.WriteFile(filepath.Join(dir, "policy.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := revoker.LoadPolicy(filepath.Join(dir, "policy.toml"))
+	if err != nil || p.Providers[0].SecretFile != filepath.Join(dir, "s") {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if err := p.CheckSecrets(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing secret: %v", err)
+	}
+	if _, err := revoker.LoadPolicy(filepath.Join(dir, "none.toml")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing policy: %v", err)
 	}
 }
 
