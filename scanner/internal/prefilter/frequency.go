@@ -15,20 +15,13 @@ var per100k = [128]uint16{
 	1248, 180, 3064, 2885, 3582, 1585, 804, 368, 841, 641, 67, 516, 44, 516, 3, 1,
 }
 
-// rawFrequency is the probability of each byte, frequency that of a lower-case
-// byte in either case. Bytes from 0x80 on count as rare.
-var rawFrequency, frequency = frequencies()
-
-func frequencies() (raw, folded [256]float64) {
-	for b := range 256 {
-		raw[b] = 1e-5
-		if b < 128 {
-			raw[b] = float64(per100k[b]) / 1e5
+// frequency is the probability of each byte. Bytes from 0x80 on count as rare.
+var frequency = func() (f [256]float64) {
+	for b := range f {
+		f[b] = 1e-5
+		if b < len(per100k) {
+			f[b] = float64(per100k[b]) / 1e5
 		}
 	}
-	folded = raw
-	for b := 'a'; b <= 'z'; b++ {
-		folded[b] += raw[b-'a'+'A']
-	}
-	return raw, folded
-}
+	return f
+}()

@@ -13,14 +13,14 @@ import (
 // returns how many words it wrote; out must hold blocks+1.
 //
 //go:noescape
-func teddyAVX2(lo, hi *[window][16]uint8, p *byte, blocks int, out *uint64) int
+func teddyAVX2(lo, hi *[groups][window][16]uint8, p *byte, blocks int, out *uint64) int
 
 // teddyVBMI looks at blocks*64 positions from p on, reading 3 bytes more, and
 // writes an index and a mask for each block of 64 in which a window may begin.
 // It returns how many pairs it wrote; out must hold 2*(blocks+1) words.
 //
 //go:noescape
-func teddyVBMI(tab *[window][128]uint8, p *byte, blocks int, out *uint64) int
+func teddyVBMI(tab *[groups][window][128]uint8, p *byte, blocks int, out *uint64) int
 
 // Kernels lists what this CPU can run, fastest first.
 func Kernels() []Kernel {
@@ -38,30 +38,30 @@ func Kernels() []Kernel {
 // first-level cache together with the masks for the later stages.
 const chunk = 16 << 10
 
-// findSIMD runs the first two stages over buf[from:to] as far as whole blocks
+// simd runs the first two stages over buf[from:to] as far as whole blocks
 // reach, and returns the first position not looked at.
-func (s *Set) findSIMD(buf []byte, from, to int, emit func(pos int)) int {
+func (t *search) simd(from, to int) int {
 	var out [2 * (chunk/64 + 1) * 2]uint64
-	block := 32
+	s, block := t.s, 32
 	if s.kernel == VBMI {
 		block = 64
 	}
 	for {
 		// A block reads window-1 bytes past its end.
-		n := min(chunk, to-from, len(buf)-(window-1)-from) / block
+		n := min(chunk, to-from, len(t.buf)-(window-1)-from) / block
 		if n <= 0 {
 			return from
 		}
-		p := unsafe.SliceData(buf[from:])
+		p := unsafe.SliceData(t.buf[from:])
 		if s.kernel == VBMI {
 			c := teddyVBMI(&s.bytes, p, n, &out[0])
 			for i := range c {
-				s.candidates(buf, from+int(out[2*i])*64, out[2*i+1], emit)
+				t.candidates(from+int(out[2*i])*64, out[2*i+1])
 			}
 		} else {
 			c := teddyAVX2(&s.lo, &s.hi, p, n, &out[0])
 			for _, w := range out[:c] {
-				s.candidates(buf, from+int(w>>32)*32, w&(1<<32-1), emit)
+				t.candidates(from+int(w>>32)*32, w&(1<<32-1))
 			}
 		}
 		from += n * block
@@ -69,11 +69,11 @@ func (s *Set) findSIMD(buf []byte, from, to int, emit func(pos int)) int {
 }
 
 // candidates puts the positions of one block's mask through the second stage.
-func (s *Set) candidates(buf []byte, at int, mask uint64, emit func(pos int)) {
+func (t *search) candidates(at int, mask uint64) {
 	for ; mask != 0; mask &= mask - 1 {
 		pos := at + bits.TrailingZeros64(mask)
-		if s.maybe(binary.LittleEndian.Uint32(buf[pos:])|foldBits) != 0 {
-			emit(pos)
+		if t.s.maybe(binary.LittleEndian.Uint32(t.buf[pos:])) != 0 {
+			t.verify(pos)
 		}
 	}
 }

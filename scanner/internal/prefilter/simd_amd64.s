@@ -3,12 +3,14 @@
 DATA nib<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
 GLOBL nib<>(SB), RODATA|NOPTR, $8
 
-// func teddyAVX2(lo, hi *[4][16]uint8, p *byte, blocks int, out *uint64) int
+// func teddyAVX2(lo, hi *[2][4][16]uint8, p *byte, blocks int, out *uint64) int
 //
 // For each of four byte positions the low and the high nibble choose a set of
 // buckets by VPSHUFB; the intersection of all eight is not empty where a window
-// may begin. The result is written for every block and the pointer moves on
-// only when it is not empty, which spares a branch that could not be predicted.
+// may begin. The tables of the first eight buckets stay in registers, those of
+// the other eight are read again for each block. The result is written for
+// every block and the pointer moves on only when it is not empty, which spares a
+// branch that could not be predicted.
 TEXT ·teddyAVX2(SB), NOSPLIT, $0-48
 	MOVQ lo+0(FP), AX
 	MOVQ hi+8(FP), BX
@@ -25,49 +27,73 @@ TEXT ·teddyAVX2(SB), NOSPLIT, $0-48
 	VBROADCASTI128 48(AX), Y6
 	VBROADCASTI128 48(BX), Y7
 	VPBROADCASTQ nib<>(SB), Y15
-	VPXOR Y14, Y14, Y14
 	XORQ R8, R8
 	TESTQ CX, CX
 	JZ done
 loop:
 	VMOVDQU (SI), Y8
-	VMOVDQU 1(SI), Y9
-	VPSRLW $4, Y8, Y10
-	VPSRLW $4, Y9, Y11
+	VPSRLW $4, Y8, Y9
 	VPAND Y15, Y8, Y8
 	VPAND Y15, Y9, Y9
-	VPAND Y15, Y10, Y10
-	VPAND Y15, Y11, Y11
-	VPSHUFB Y8, Y0, Y8
-	VPSHUFB Y10, Y1, Y10
-	VPSHUFB Y9, Y2, Y9
-	VPSHUFB Y11, Y3, Y11
-	VPAND Y8, Y10, Y8
-	VPAND Y9, Y11, Y9
-	VPAND Y8, Y9, Y12
-	VMOVDQU 2(SI), Y8
-	VMOVDQU 3(SI), Y9
-	VPSRLW $4, Y8, Y10
-	VPSRLW $4, Y9, Y11
+	VPSHUFB Y8, Y0, Y10
+	VPSHUFB Y9, Y1, Y11
+	VBROADCASTI128 64(AX), Y14
+	VPSHUFB Y8, Y14, Y8
+	VBROADCASTI128 64(BX), Y14
+	VPSHUFB Y9, Y14, Y9
+	VPAND Y10, Y11, Y12
+	VPAND Y8, Y9, Y13
+	VMOVDQU 1(SI), Y8
+	VPSRLW $4, Y8, Y9
 	VPAND Y15, Y8, Y8
 	VPAND Y15, Y9, Y9
-	VPAND Y15, Y10, Y10
-	VPAND Y15, Y11, Y11
-	VPSHUFB Y8, Y4, Y8
-	VPSHUFB Y10, Y5, Y10
-	VPSHUFB Y9, Y6, Y9
-	VPSHUFB Y11, Y7, Y11
-	VPAND Y8, Y10, Y8
-	VPAND Y9, Y11, Y9
+	VPSHUFB Y8, Y2, Y10
+	VPSHUFB Y9, Y3, Y11
+	VBROADCASTI128 80(AX), Y14
+	VPSHUFB Y8, Y14, Y8
+	VBROADCASTI128 80(BX), Y14
+	VPSHUFB Y9, Y14, Y9
+	VPAND Y10, Y11, Y10
 	VPAND Y8, Y9, Y8
-	VPAND Y8, Y12, Y12
+	VPAND Y10, Y12, Y12
+	VPAND Y8, Y13, Y13
+	VMOVDQU 2(SI), Y8
+	VPSRLW $4, Y8, Y9
+	VPAND Y15, Y8, Y8
+	VPAND Y15, Y9, Y9
+	VPSHUFB Y8, Y4, Y10
+	VPSHUFB Y9, Y5, Y11
+	VBROADCASTI128 96(AX), Y14
+	VPSHUFB Y8, Y14, Y8
+	VBROADCASTI128 96(BX), Y14
+	VPSHUFB Y9, Y14, Y9
+	VPAND Y10, Y11, Y10
+	VPAND Y8, Y9, Y8
+	VPAND Y10, Y12, Y12
+	VPAND Y8, Y13, Y13
+	VMOVDQU 3(SI), Y8
+	VPSRLW $4, Y8, Y9
+	VPAND Y15, Y8, Y8
+	VPAND Y15, Y9, Y9
+	VPSHUFB Y8, Y6, Y10
+	VPSHUFB Y9, Y7, Y11
+	VBROADCASTI128 112(AX), Y14
+	VPSHUFB Y8, Y14, Y8
+	VBROADCASTI128 112(BX), Y14
+	VPSHUFB Y9, Y14, Y9
+	VPAND Y10, Y11, Y10
+	VPAND Y8, Y9, Y8
+	VPAND Y10, Y12, Y12
+	VPAND Y8, Y13, Y13
+	VPOR Y12, Y13, Y12
+	VPXOR Y14, Y14, Y14
 	VPCMPEQB Y14, Y12, Y12
-	VPMOVMSKB Y12, AX
-	XORL $-1, AX
-	MOVL AX, (DI)
+	VPMOVMSKB Y12, R9
+	XORL $-1, R9
+	MOVL R9, (DI)
 	MOVL R8, 4(DI)
 	LEAQ 8(DI), R10
-	TESTL AX, AX
+	TESTL R9, R9
 	CMOVQNE R10, DI
 	INCQ R8
 	ADDQ $32, SI
@@ -80,11 +106,11 @@ done:
 	MOVQ DI, ret+40(FP)
 	RET
 
-// func teddyVBMI(tab *[4][128]uint8, p *byte, blocks int, out *uint64) int
+// func teddyVBMI(tab *[2][4][128]uint8, p *byte, blocks int, out *uint64) int
 //
-// The same on 64 bytes with one look-up of the whole 7-bit byte per position,
-// VPERMI2B over 128 entries. Bytes from 0x80 on are looked up as if their top
-// bit were clear: more candidates, no fewer.
+// The same on 64 bytes with one look-up of the whole 7-bit byte per position and
+// group of buckets, VPERMI2B over 128 entries. Bytes from 0x80 on are looked up
+// as if their top bit were clear: more candidates, no fewer.
 TEXT ·teddyVBMI(SB), NOSPLIT, $0-40
 	MOVQ tab+0(FP), AX
 	MOVQ p+8(FP), SI
@@ -99,6 +125,14 @@ TEXT ·teddyVBMI(SB), NOSPLIT, $0-40
 	VMOVDQU64 320(AX), Z5
 	VMOVDQU64 384(AX), Z6
 	VMOVDQU64 448(AX), Z7
+	VMOVDQU64 512(AX), Z16
+	VMOVDQU64 576(AX), Z17
+	VMOVDQU64 640(AX), Z18
+	VMOVDQU64 704(AX), Z19
+	VMOVDQU64 768(AX), Z20
+	VMOVDQU64 832(AX), Z21
+	VMOVDQU64 896(AX), Z22
+	VMOVDQU64 960(AX), Z23
 	XORQ R8, R8
 	TESTQ CX, CX
 	JZ done2
@@ -107,18 +141,29 @@ loop2:
 	VMOVDQU64 1(SI), Z9
 	VMOVDQU64 2(SI), Z10
 	VMOVDQU64 3(SI), Z11
+	VMOVDQA64 Z8, Z12
+	VMOVDQA64 Z9, Z13
+	VMOVDQA64 Z10, Z14
+	VMOVDQA64 Z11, Z15
 	VPERMI2B Z1, Z0, Z8
 	VPERMI2B Z3, Z2, Z9
 	VPERMI2B Z5, Z4, Z10
 	VPERMI2B Z7, Z6, Z11
+	VPERMI2B Z17, Z16, Z12
+	VPERMI2B Z19, Z18, Z13
+	VPERMI2B Z21, Z20, Z14
+	VPERMI2B Z23, Z22, Z15
 	VPANDQ Z8, Z9, Z8
+	VPANDQ Z12, Z13, Z12
 	VPTERNLOGQ $0x80, Z10, Z11, Z8
+	VPTERNLOGQ $0x80, Z14, Z15, Z12
+	VPORQ Z8, Z12, Z8
 	VPTESTMB Z8, Z8, K1
-	KMOVQ K1, AX
+	KMOVQ K1, R9
 	MOVQ R8, (DI)
-	MOVQ AX, 8(DI)
+	MOVQ R9, 8(DI)
 	LEAQ 16(DI), R10
-	TESTQ AX, AX
+	TESTQ R9, R9
 	CMOVQNE R10, DI
 	INCQ R8
 	ADDQ $64, SI
@@ -130,4 +175,3 @@ done2:
 	SHRQ $4, DI
 	MOVQ DI, ret+32(FP)
 	RET
-

@@ -5,4 +5,4 @@ package prefilter
 // Kernels lists what this CPU can run, fastest first.
 func Kernels() []Kernel { return []Kernel{Portable} }
 
-func (s *Set) findSIMD(_ []byte, from, _ int, _ func(pos int)) int { return from }
+func (t *search) simd(from, _ int) int { return from }
