@@ -71,7 +71,9 @@ const margin = contextLen + maskRun
 // NewStream starts a text. emit is called from Write, Flush and Close, in
 // order of the text for matches of one kind.
 func (e *Engine) NewStream(emit func(Match)) *Stream {
-	return &Stream{e: e, emit: emit}
+	s := &Stream{e: e, emit: emit}
+	s.walker.Plain = e.plain
+	return s
 }
 
 // ScanBytes decides all matches in b as one whole text, sorted by position.

@@ -6,17 +6,19 @@ import (
 	"encoding/hex"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/quench-dev/quench/scanner/internal/runs"
 )
 
 // decoders are all encodings looked into.
 var decoders = [...]decoder{
-	{classSeek(base64Byte, minBase64), classExtend(base64Byte), minBase64, decodeBase64},
-	{classSeek(hexByte, minHex), classExtend(hexByte), minHex, decodeHex},
-	{triggerSeek('%', percentAt, urlByte), classExtend(urlByte), minEscaped, decodePercent},
-	{triggerSeek('\\', escapeAt, wordByte), classExtend(wordByte), minEscaped, decodeEscapes},
-	{triggerSeek(0, utf16At, nil), extendUTF16, 2 * minWide, decodeUTF16},
-	{seekLine('+', plusJoins), extendLines(plusGoesOn), minEscaped, decodeJoined},
-	{seekLine('\\', continues), extendLines(backslashGoesOn), minEscaped, decodeContinued},
+	{runSeek(runs.Base64, minBase64), runExtend(runs.Base64), minBase64, couldBeBase64, decodeBase64},
+	{runSeek(runs.Hex, minHex), runExtend(runs.Hex), minHex, couldBeHex, decodeHex},
+	{triggerSeek(runs.Percent, percentAt, urlByte), classExtend(urlByte), minEscaped, nil, decodePercent},
+	{triggerSeek(runs.Backslash, escapeAt, wordByte), classExtend(wordByte), minEscaped, nil, decodeEscapes},
+	{triggerSeek(runs.NUL, utf16At, nil), extendUTF16, 2 * minWide, nil, decodeUTF16},
+	{seekLine(runs.Plus, plusJoins), extendLines(plusGoesOn), minEscaped, nil, decodeJoined},
+	{seekLine(runs.Backslash, continues), extendLines(backslashGoesOn), minEscaped, nil, decodeContinued},
 }
 
 const (
@@ -34,10 +36,9 @@ const (
 const alnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 var (
-	base64Byte = byteSet(alnum + "+/_-")
-	hexByte    = byteSet("0123456789ABCDEFabcdef")
-	urlByte    = byteSet(alnum + "%._~!*'()+-=&:/?#@,;$")
-	wordByte   = func() *[256]bool { // anything printable but quotes and white space
+	hexByte  = byteSet("0123456789ABCDEFabcdef")
+	urlByte  = byteSet(alnum + "%._~!*'()+-=&:/?#@,;$")
+	wordByte = func() *[256]bool { // anything printable but quotes and white space
 		t := byteSet("")
 		for c := 0x21; c < 0x7f; c++ {
 			t[c] = c != '"' && c != '\'' && c != '`'
@@ -68,35 +69,24 @@ func byteSet(s string) *[256]bool {
 	return t
 }
 
-// classSeek finds runs of at least n bytes of class. It looks at every n-th byte
-// only: one outside the class rules out all runs that would hold it.
-func classSeek(class *[256]bool, n int) func([]byte, int, int) (int, int) {
-	return func(text []byte, p, _ int) (int, int) {
-		for p+n <= len(text) {
-			i := p + n - 1
-			for i >= p && class[text[i]] {
-				i--
-			}
-			if i < p {
-				return p, 0
-			}
-			p = i + 1
-		}
-		// The last bytes may be the beginning of a run.
-		i := len(text)
-		for i > p && class[text[i-1]] {
-			i--
-		}
-		return -1, i
+// runSeek finds runs of at least n bytes of class.
+func runSeek(class runs.Class, n int) seeker {
+	return func(t *input, p, _ int) (int, int) { return t.Run(class, p, n) }
+}
+
+func runExtend(class runs.Class) extender {
+	return func(t *input, _, at int, _ bool) (int, bool) {
+		at = t.End(class, at)
+		return at, at < len(t.text)
 	}
 }
 
-func classExtend(class *[256]bool) func([]byte, int, int, bool) (int, bool) {
-	return func(text []byte, _, at int, _ bool) (int, bool) {
-		for at < len(text) && class[text[at]] {
+func classExtend(class *[256]bool) extender {
+	return func(t *input, _, at int, _ bool) (int, bool) {
+		for at < len(t.text) && class[t.text[at]] {
 			at++
 		}
-		return at, at < len(text)
+		return at, at < len(t.text)
 	}
 }
 
@@ -104,14 +94,14 @@ func classExtend(class *[256]bool) func([]byte, int, int, bool) (int, bool) {
 const seen = 3
 
 // triggerSeek finds runs of class around a byte that good accepts.
-func triggerSeek(b byte, good func(text []byte, i int) bool, class *[256]bool) func([]byte, int, int) (int, int) {
-	return func(text []byte, p, floor int) (int, int) {
-		for p < len(text) {
-			i := bytes.IndexByte(text[p:], b)
+func triggerSeek(b runs.Class, good func(text []byte, i int) bool, class *[256]bool) seeker {
+	return func(t *input, p, floor int) (int, int) {
+		text := t.text
+		for {
+			i := t.Index(b, p)
 			if i < 0 {
-				break
+				return -1, len(text)
 			}
-			i += p
 			if i+seen > len(text) {
 				return -1, i
 			}
@@ -131,7 +121,6 @@ func triggerSeek(b byte, good func(text []byte, i int) bool, class *[256]bool) f
 			}
 			return s, 0
 		}
-		return -1, len(text)
 	}
 }
 
@@ -149,7 +138,8 @@ func utf16At(t []byte, i int) bool {
 }
 
 // extendUTF16 goes on while NULs and printable bytes alternate.
-func extendUTF16(text []byte, start, at int, _ bool) (int, bool) {
+func extendUTF16(t *input, start, at int, _ bool) (int, bool) {
+	text := t.text
 	odd := 0
 	if text[start] == 0 {
 		odd = 1
@@ -280,11 +270,14 @@ func escape(b []byte) (c rune, size int) {
 	return rune(n), 2 + digits
 }
 
+// couldBeHex asks that the first two bytes be printable, which one digest in
+// seven is.
+func couldBeHex(run []byte) bool {
+	return printable[unhex(run[0])<<4|unhex(run[1])] && printable[unhex(run[2])<<4|unhex(run[3])]
+}
+
 // decodeHex decodes pairs of hexadecimal digits.
 func decodeHex(run []byte) (Segment, bool) {
-	if !printable[unhex(run[0])<<4|unhex(run[1])] || !printable[unhex(run[2])<<4|unhex(run[3])] {
-		return Segment{}, false
-	}
 	s := Segment{Via: []string{"hex"}, View: make([]byte, len(run)/2)}
 	if _, err := hex.Decode(s.View, run[:len(run)&^1]); err != nil || !isText(s.View) {
 		return Segment{}, false
@@ -298,10 +291,7 @@ func decodeHex(run []byte) (Segment, bool) {
 // decodeBase64 decodes one segment of the standard or the URL alphabet. What
 // decodes to noise was neither text nor compressed before.
 func decodeBase64(run []byte) (Segment, bool) {
-	packed := bytes.HasPrefix(run, []byte("H4sI")) || run[0] == 'e' && (run[1] == 'J' || run[1] == 'N' || run[1] == 'A')
-	if !packed && !textFirst(run) {
-		return Segment{}, false
-	}
+	packed := packedFirst(run)
 	enc := base64.RawStdEncoding
 	if bytes.ContainsAny(run, "-_") {
 		if enc = base64.RawURLEncoding; bytes.ContainsAny(run, "+/") {
@@ -329,6 +319,13 @@ func decodeBase64(run []byte) (Segment, bool) {
 		}
 	}
 	return Segment{Via: []string{"base64"}, View: view}, isText(view)
+}
+
+func couldBeBase64(run []byte) bool { return textFirst(run) || packedFirst(run) }
+
+// packedFirst reports whether run begins as gzip or zlib data in base64 does.
+func packedFirst(run []byte) bool {
+	return run[0] == 'H' && string(run[:4]) == "H4sI" || run[0] == 'e' && (run[1] == 'J' || run[1] == 'N' || run[1] == 'A')
 }
 
 // textFirst decodes the first three bytes of a segment by table and asks that

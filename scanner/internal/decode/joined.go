@@ -1,6 +1,10 @@
 package decode
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/quench-dev/quench/scanner/internal/runs"
+)
 
 // Two decoders work on whole lines: string literals joined by '+', over line
 // ends too, and lines continued by a backslash.
@@ -13,14 +17,14 @@ const maxIndent = 64
 type jointAt func(text []byte, i int) (from, to int, ok, near bool)
 
 // seekLine finds the start of the line with the next joint of byte b.
-func seekLine(b byte, joins jointAt) func([]byte, int, int) (int, int) {
-	return func(text []byte, p, floor int) (int, int) {
-		for p < len(text) {
-			i := bytes.IndexByte(text[p:], b)
+func seekLine(b runs.Class, joins jointAt) seeker {
+	return func(t *input, p, floor int) (int, int) {
+		text := t.text
+		for {
+			i := t.Index(b, p)
 			if i < 0 {
-				break
+				return -1, len(text)
 			}
-			i += p
 			from, _, ok, near := joins(text, i)
 			if near {
 				return -1, i
@@ -35,7 +39,6 @@ func seekLine(b byte, joins jointAt) func([]byte, int, int) (int, int) {
 			}
 			return s, 0
 		}
-		return -1, len(text)
 	}
 }
 
@@ -75,8 +78,9 @@ func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
 
 // extendLines gives the end of the first line from at on after which goesOn
 // says no: it is asked about the line text[at:end].
-func extendLines(goesOn func(text []byte, at, end int) bool) func([]byte, int, int, bool) (int, bool) {
-	return func(text []byte, start, at int, final bool) (int, bool) {
+func extendLines(goesOn func(text []byte, at, end int) bool) extender {
+	return func(t *input, start, at int, final bool) (int, bool) {
+		text := t.text
 		// Lines that end before at were asked about before; the line that at
 		// lies in may have begun earlier.
 		lo := max(0, start)

@@ -10,6 +10,8 @@
 // at Walker, then decoders.go.
 package decode
 
+import "github.com/quench-dev/quench/scanner/internal/runs"
+
 // A run longer than segmentLen is decoded in pieces that begin every
 // segmentStep, both multiples of 4 so that base64 decodes piece by piece; the
 // overlap of 16 KB encoded is wider than any rule's window once decoded.
@@ -59,25 +61,41 @@ func (s *Segment) Owns(start int) bool {
 	return (s.first || off >= half) && (s.last || off < segmentLen-half)
 }
 
+// input is the text held, and what finds runs and triggers in it.
+type input struct {
+	text []byte
+	runs.Finder
+}
+
+// A seeker finds the next run that could matter: its trigger lies at or after
+// pos, its first byte at or after floor. start is -1 when there is none yet,
+// and then resume is where to look again when text has grown.
+type seeker func(t *input, pos, floor int) (start, resume int)
+
+// An extender gives the end of the run that started at start and is known to
+// reach at; ended is false when the end of text may have cut it, which it
+// does not when it is final.
+type extender func(t *input, start, at int, final bool) (end int, ended bool)
+
 // decoder is one encoding.
 type decoder struct {
-	// seek finds the next run that could matter: its trigger lies at or after
-	// pos, its first byte at or after floor. start is -1 when there is none yet,
-	// and then resume is where to look again when text has grown.
-	seek func(text []byte, pos, floor int) (start, resume int)
-	// extend gives the end of the run that started at start and is known to
-	// reach at; ended is false when the end of text may have cut it, which it
-	// does not when it is final.
-	extend func(text []byte, start, at int, final bool) (end int, ended bool)
+	seek   seeker
+	extend extender
 	// least is the shortest run decoded, in bytes.
 	least int
+	// could tells most runs that hold no text from their first bytes; nil
+	// accepts all.
+	could func(run []byte) bool
 	// decode makes a segment's view, or says that it holds no text.
 	decode func(run []byte) (Segment, bool)
 }
 
 // Walker finds the encoded parts of one text.
 type Walker struct {
-	at [len(decoders)]position
+	// Plain looks for them without SIMD.
+	Plain bool
+	at    [len(decoders)]position
+	input input
 }
 
 // position is how far one decoder has come.
@@ -93,8 +111,14 @@ type position struct {
 // text is final, or the segment is full. text is all of the text that is still
 // held; positions are in it.
 func (w *Walker) Find(text []byte, final bool, f func(*Segment)) {
+	from := len(text)
 	for i := range w.at {
-		w.at[i].find(&decoders[i], text, final, f)
+		from = min(from, w.at[i].pos)
+	}
+	w.input.text = text
+	w.input.Reset(text, from, w.Plain)
+	for i := range w.at {
+		w.at[i].find(&decoders[i], &w.input, final, f)
 	}
 }
 
@@ -145,32 +169,32 @@ func (p *position) keep() int {
 	return max(p.floor, p.pos-lookBack)
 }
 
-func (p *position) find(d *decoder, text []byte, final bool, f func(*Segment)) {
+func (p *position) find(d *decoder, t *input, final bool, f func(*Segment)) {
 	for {
 		if !p.open {
-			s, resume := d.seek(text, p.pos, max(0, p.floor))
+			s, resume := d.seek(t, p.pos, max(0, p.floor))
 			if s < 0 {
 				p.pos = max(p.pos, resume)
 				return
 			}
 			p.open, p.start, p.next, p.pos = true, s, s, max(p.pos, s)
 		}
-		end, ended := d.extend(text, p.start, p.pos, final)
+		end, ended := d.extend(t, p.start, p.pos, final)
 		p.pos = end
 		for ; p.next+segmentLen < end; p.next += segmentStep {
-			p.give(d, text, p.next+segmentLen, false, f)
+			p.give(d, t.text, p.next+segmentLen, false, f)
 		}
 		if !ended && !final {
 			return
 		}
-		p.give(d, text, end, true, f)
+		p.give(d, t.text, end, true, f)
 		p.open, p.floor, p.pos = false, end, max(end, p.start+1)
 	}
 }
 
 // give decodes the open run from next to end.
 func (p *position) give(d *decoder, text []byte, end int, last bool, f func(*Segment)) {
-	if end-p.next < d.least {
+	if end-p.next < d.least || d.could != nil && !d.could(text[p.next:end]) {
 		return
 	}
 	s, ok := d.decode(text[p.next:end])

@@ -1,0 +1,5 @@
+//go:build !purego
+
+package runs
+
+func setVBMI(on bool) { vbmi = on }

@@ -1,0 +1,300 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// The nibbles of the first two classes: bits 0 to 4 are the parts of Base64 (0-9,
+// A-O a-o, P-Z p-z, + - /, _), bits 0 and 5 those of Hex.
+DATA lonib<>+0(SB)/8, $0x0727272727272705
+DATA lonib<>+8(SB)/8, $0x1a020a020a060707
+GLOBL lonib<>(SB), RODATA|NOPTR, $16
+DATA hinib<>+0(SB)/8, $0x0422142201080000
+DATA hinib<>+8(SB)/8, $0x0000000000000000
+GLOBL hinib<>(SB), RODATA|NOPTR, $16
+
+DATA nib<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
+GLOBL nib<>(SB), RODATA|NOPTR, $8
+DATA ones4<>+0(SB)/8, $0x1111111111111111
+GLOBL ones4<>(SB), RODATA|NOPTR, $8
+DATA base64bits<>+0(SB)/8, $0x1f1f1f1f1f1f1f1f
+GLOBL base64bits<>(SB), RODATA|NOPTR, $8
+DATA hexbits<>+0(SB)/8, $0x2121212121212121
+GLOBL hexbits<>(SB), RODATA|NOPTR, $8
+DATA bit0<>+0(SB)/8, $0x0101010101010101
+GLOBL bit0<>(SB), RODATA|NOPTR, $8
+DATA bit1<>+0(SB)/8, $0x0202020202020202
+GLOBL bit1<>(SB), RODATA|NOPTR, $8
+DATA percent<>+0(SB)/8, $0x2525252525252525
+GLOBL percent<>(SB), RODATA|NOPTR, $8
+DATA backslash<>+0(SB)/8, $0x5c5c5c5c5c5c5c5c
+GLOBL backslash<>(SB), RODATA|NOPTR, $8
+DATA plus<>+0(SB)/8, $0x2b2b2b2b2b2b2b2b
+GLOBL plus<>(SB), RODATA|NOPTR, $8
+
+// func classifyVBMI(table *[128]uint8, p *byte, blocks int, out *uint64, stride int)
+//
+// One look-up of 64 bytes in 128 entries tells the first two classes; bytes from
+// 0x80 on, which it would take for others, are masked out. The classes of one
+// byte are compared.
+TEXT ·classifyVBMI(SB), NOSPLIT, $0-40
+	MOVQ table+0(FP), AX
+	MOVQ p+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	MOVQ out+24(FP), DI
+	MOVQ stride+32(FP), DX
+	SHLQ $3, DX
+	VMOVDQU64 (AX), Z0
+	VMOVDQU64 64(AX), Z1
+	VPBROADCASTQ bit0<>(SB), Z2
+	VPBROADCASTQ bit1<>(SB), Z3
+	VPBROADCASTQ percent<>(SB), Z4
+	VPBROADCASTQ backslash<>(SB), Z5
+	VPBROADCASTQ plus<>(SB), Z6
+	VPXORQ Z7, Z7, Z7
+	MOVQ DI, R8
+	LEAQ (R8)(DX*1), R9
+	LEAQ (R9)(DX*1), R10
+	LEAQ (R10)(DX*1), R11
+	LEAQ (R11)(DX*1), R12
+	LEAQ (R12)(DX*1), R13
+	XORQ BX, BX
+	TESTQ CX, CX
+	JZ done
+loop:
+	VMOVDQU64 (SI), Z8
+	VMOVDQA64 Z8, Z9
+	VPERMI2B Z1, Z0, Z9
+	VPMOVB2M Z8, K1
+	KNOTQ K1, K1
+	VPTESTMB Z2, Z9, K1, K2
+	VPTESTMB Z3, Z9, K1, K3
+	VPCMPEQB Z4, Z8, K4
+	VPCMPEQB Z5, Z8, K5
+	VPCMPEQB Z6, Z8, K6
+	VPCMPEQB Z7, Z8, K7
+	KMOVQ K2, (R8)(BX*8)
+	KMOVQ K3, (R9)(BX*8)
+	KMOVQ K4, (R10)(BX*8)
+	KMOVQ K5, (R11)(BX*8)
+	KMOVQ K6, (R12)(BX*8)
+	KMOVQ K7, (R13)(BX*8)
+	INCQ BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop
+done:
+	VZEROUPPER
+	RET
+
+// func classifyAVX2(p *byte, blocks int, out *uint64, stride int)
+//
+// The same on twice 32 bytes with two look-ups of a nibble each.
+TEXT ·classifyAVX2(SB), NOSPLIT, $0-32
+	MOVQ p+0(FP), SI
+	MOVQ blocks+8(FP), CX
+	MOVQ out+16(FP), DI
+	MOVQ stride+24(FP), DX
+	SHLQ $3, DX
+	VBROADCASTI128 lonib<>(SB), Y0
+	VBROADCASTI128 hinib<>(SB), Y1
+	VPBROADCASTQ base64bits<>(SB), Y2
+	VPBROADCASTQ hexbits<>(SB), Y3
+	VPBROADCASTQ percent<>(SB), Y4
+	VPBROADCASTQ backslash<>(SB), Y5
+	VPBROADCASTQ plus<>(SB), Y6
+	VPXOR Y7, Y7, Y7
+	VPBROADCASTQ nib<>(SB), Y15
+	MOVQ DI, R8
+	LEAQ (R8)(DX*1), R9
+	LEAQ (R9)(DX*1), R10
+	LEAQ (R10)(DX*1), R11
+	LEAQ (R11)(DX*1), R12
+	LEAQ (R12)(DX*1), R13
+	XORQ BX, BX
+	TESTQ CX, CX
+	JZ done2
+loop2:
+	VMOVDQU (SI), Y8
+	VMOVDQU 32(SI), Y9
+	VPAND Y15, Y8, Y10
+	VPAND Y15, Y9, Y11
+	VPSRLW $4, Y8, Y12
+	VPSRLW $4, Y9, Y13
+	VPAND Y15, Y12, Y12
+	VPAND Y15, Y13, Y13
+	VPSHUFB Y10, Y0, Y10
+	VPSHUFB Y11, Y0, Y11
+	VPSHUFB Y12, Y1, Y12
+	VPSHUFB Y13, Y1, Y13
+	VPAND Y10, Y12, Y10
+	VPAND Y11, Y13, Y11
+	VPAND Y2, Y10, Y12
+	VPAND Y2, Y11, Y13
+	VPCMPEQB Y7, Y12, Y12
+	VPCMPEQB Y7, Y13, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	NOTQ AX
+	MOVQ AX, (R8)(BX*8)
+	VPAND Y3, Y10, Y12
+	VPAND Y3, Y11, Y13
+	VPCMPEQB Y7, Y12, Y12
+	VPCMPEQB Y7, Y13, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	NOTQ AX
+	MOVQ AX, (R9)(BX*8)
+	VPCMPEQB Y4, Y8, Y12
+	VPCMPEQB Y4, Y9, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	MOVQ AX, (R10)(BX*8)
+	VPCMPEQB Y5, Y8, Y12
+	VPCMPEQB Y5, Y9, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	MOVQ AX, (R11)(BX*8)
+	VPCMPEQB Y6, Y8, Y12
+	VPCMPEQB Y6, Y9, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	MOVQ AX, (R12)(BX*8)
+	VPCMPEQB Y7, Y8, Y12
+	VPCMPEQB Y7, Y9, Y13
+	VPMOVMSKB Y12, AX
+	VPMOVMSKB Y13, DX
+	SHLQ $32, DX
+	ORQ DX, AX
+	MOVQ AX, (R13)(BX*8)
+	INCQ BX
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop2
+done2:
+	VZEROUPPER
+	RET
+
+// func longRuns512(m *uint64, groups int, hot *uint64)
+//
+// As sixteen does it, on eight words at once: the words before them are the same
+// memory, read eight bytes earlier.
+TEXT ·longRuns512(SB), NOSPLIT, $0-24
+	MOVQ m+0(FP), SI
+	MOVQ groups+8(FP), CX
+	MOVQ hot+16(FP), DI
+	VPBROADCASTQ ones4<>(SB), Z4
+	TESTQ CX, CX
+	JZ done3
+loop3:
+	VMOVDQU64 0(SI), Z0
+	VMOVDQU64 -8(SI), Z1
+	VPSRLQ $1, Z0, Z2
+	VPANDQ Z2, Z0, Z0
+	VPSRLQ $2, Z0, Z2
+	VPANDQ Z2, Z0, Z0
+	VPANDQ Z4, Z0, Z0
+	VPSRLQ $1, Z1, Z2
+	VPANDQ Z2, Z1, Z1
+	VPSRLQ $2, Z1, Z2
+	VPANDQ Z2, Z1, Z1
+	VPANDQ Z4, Z1, Z1
+	VPSLLQ $4, Z0, Z2
+	VPSRLQ $60, Z1, Z3
+	VPORQ Z2, Z3, Z2
+	VPANDQ Z2, Z0, Z0
+	VPSLLQ $4, Z1, Z2
+	VPANDQ Z2, Z1, Z1
+	VPSLLQ $8, Z0, Z2
+	VPSRLQ $56, Z1, Z3
+	VPORQ Z2, Z3, Z2
+	VPTESTMQ Z2, Z0, K1
+	KMOVQ K1, AX
+	MOVB AX, (DI)
+	INCQ DI
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop3
+done3:
+	VZEROUPPER
+	RET
+
+// func longRunsAVX2(m *uint64, groups int, hot *uint64)
+//
+// The same on twice four words.
+TEXT ·longRunsAVX2(SB), NOSPLIT, $0-24
+	MOVQ m+0(FP), SI
+	MOVQ groups+8(FP), CX
+	MOVQ hot+16(FP), DI
+	VPBROADCASTQ ones4<>(SB), Y4
+	VPXOR Y5, Y5, Y5
+	TESTQ CX, CX
+	JZ done4
+loop4:
+	VMOVDQU 0(SI), Y0
+	VMOVDQU -8(SI), Y1
+	VPSRLQ $1, Y0, Y2
+	VPAND Y2, Y0, Y0
+	VPSRLQ $2, Y0, Y2
+	VPAND Y2, Y0, Y0
+	VPAND Y4, Y0, Y0
+	VPSRLQ $1, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPSRLQ $2, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPAND Y4, Y1, Y1
+	VPSLLQ $4, Y0, Y2
+	VPSRLQ $60, Y1, Y3
+	VPOR Y2, Y3, Y2
+	VPAND Y2, Y0, Y0
+	VPSLLQ $4, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPSLLQ $8, Y0, Y2
+	VPSRLQ $56, Y1, Y3
+	VPOR Y2, Y3, Y2
+	VPAND Y2, Y0, Y0
+	VPCMPEQQ Y5, Y0, Y0
+	VMOVMSKPD Y0, AX
+	VMOVDQU 32(SI), Y6
+	VMOVDQU 24(SI), Y1
+	VPSRLQ $1, Y6, Y2
+	VPAND Y2, Y6, Y6
+	VPSRLQ $2, Y6, Y2
+	VPAND Y2, Y6, Y6
+	VPAND Y4, Y6, Y6
+	VPSRLQ $1, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPSRLQ $2, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPAND Y4, Y1, Y1
+	VPSLLQ $4, Y6, Y2
+	VPSRLQ $60, Y1, Y3
+	VPOR Y2, Y3, Y2
+	VPAND Y2, Y6, Y6
+	VPSLLQ $4, Y1, Y2
+	VPAND Y2, Y1, Y1
+	VPSLLQ $8, Y6, Y2
+	VPSRLQ $56, Y1, Y3
+	VPOR Y2, Y3, Y2
+	VPAND Y2, Y6, Y6
+	VPCMPEQQ Y5, Y6, Y6
+	VMOVMSKPD Y6, DX
+	SHLL $4, DX
+	ORL DX, AX
+	XORL $0xff, AX
+	MOVB AX, (DI)
+	INCQ DI
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop4
+done4:
+	VZEROUPPER
+	RET
