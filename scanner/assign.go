@@ -185,14 +185,18 @@ func (a *assignment) named(name []byte) bool {
 				break
 			}
 			i += from
-			end := i + len(k)
-			if end == len(low) || !isLetter(low[end]) || isUpper(name[end]) && !isUpper(name[end-1]) {
+			if end := i + len(k); end == len(low) || wordEnds(name, end) {
 				return true
 			}
 			from = i + 1
 		}
 	}
 	return false
+}
+
+// wordEnds reports whether a word ends before name[end], of which end > 0.
+func wordEnds(name []byte, end int) bool {
+	return !isLetter(name[end]) || isUpper(name[end]) && !isUpper(name[end-1])
 }
 
 // implausible says why v is plainly not a random value: words, references to

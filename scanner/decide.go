@@ -36,6 +36,15 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if err := c.compile(); err != nil {
 		return raw{}, err.Error()
 	}
+	if c.simple != nil && !c.simple.crosses {
+		// Such a match ends at a line feed by itself.
+		hi := min(len(buf), a.start+c.rule.Width+1)
+		s, end, ok := c.simple.match(buf[a.start:hi], c.group)
+		if !ok || s == end {
+			return raw{}, "the pattern does not match here"
+		}
+		return judge(c.rule, buf, a.start+s, a.start+end)
+	}
 	lo, hi := window(buf, a)
 	if c.simple != nil {
 		s, end, ok := c.simple.match(buf[a.start:hi], c.group)

@@ -57,6 +57,7 @@ func (l *literals) compile(e *Engine) *literals {
 type assignAnchor struct {
 	rule *assignment
 	pos  int
+	end  int // of the keyword
 }
 
 // reach is how far behind a keyword's first byte the value of its name can
@@ -64,8 +65,16 @@ type assignAnchor struct {
 // operator, white space, and what may stand before a value.
 const reach = maxName + 3 + maxGap + 3 + maxGap + 5
 
-// tryFrom decides the values that start in buf[lo:hi] and can belong to the
-// keyword at a.pos.
+// names reports whether the keyword ends a word, as named asks for; another
+// occurrence in the same name has an anchor of its own. Text holds "authority"
+// and "tokens" far more often than a name that ends in a keyword.
+func (a assignAnchor) names(buf []byte) bool {
+	return a.end >= len(buf) || wordEnds(buf, a.end)
+}
+
+// tryFrom decides the values that start in buf[lo:hi] and belong to the name
+// that holds the keyword: nothing but quotes, gaps, an operator and the prefix
+// of a string literal stands between the two.
 func (a assignAnchor) tryFrom(buf []byte, lo, hi int, f func(raw)) {
 	j := a.pos
 	for j < len(buf) && j-a.pos < maxName && nameByte[buf[j]] {
@@ -76,11 +85,17 @@ func (a assignAnchor) tryFrom(buf []byte, lo, hi int, f func(raw)) {
 	for q < len(buf) && q-j < maxGap+3 && isGap(buf[q]) {
 		q++
 	}
-	if q == len(buf) || !operatorByte[buf[q]] {
+	if q == len(buf) || !operatorByte[buf[q]] || !a.names(buf) {
 		return
 	}
-	for i := max(lo, j+1); i < min(hi, a.pos+reach); i++ {
-		if valueStart(buf, i) {
+	letters := 0
+	for i := j + 1; i < min(hi, a.pos+reach); i++ {
+		if c := buf[i-1]; isLetter(c) && letters < 2 {
+			letters++
+		} else if !betweenByte[c] {
+			return
+		}
+		if i >= lo && valueStart(buf, i) {
 			if m, refusal := a.rule.decide(buf, i); refusal == "" {
 				f(m)
 			}
@@ -91,6 +106,9 @@ func (a assignAnchor) tryFrom(buf []byte, lo, hi int, f func(raw)) {
 func isGap(c byte) bool {
 	return c == ' ' || c == '\t' || c == '"' || c == '\'' || c == '`' || c == '\\' || c == ']'
 }
+
+// betweenByte are the bytes of gaps and operators.
+var betweenByte = byteSet(" \t\"'`\\]=:|?+<>-!")
 
 // operatorByte are the first bytes of the operators that skipOperator knows.
 var operatorByte = byteSet("=:|?+<")

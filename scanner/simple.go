@@ -14,6 +14,8 @@ type simple struct {
 	// groups[i] are the first and one past the last step of capture group i;
 	// groups[0] is the whole match.
 	groups [][2]int
+	// crosses tells that a step takes line feeds.
+	crosses bool
 }
 
 type step struct {
@@ -21,8 +23,8 @@ type step struct {
 	min, max int
 }
 
-// maxSteps bounds a simple pattern: literals take one step a byte, and the
-// positions of all steps live on the stack.
+// maxSteps bounds a simple pattern: literals take one step a byte, and a step
+// takes 272 bytes.
 const maxSteps = 96
 
 // newSimple compiles a pattern, or says that it is not simple. The pattern was
@@ -37,6 +39,9 @@ func newSimple(pattern string) (*simple, bool) {
 		return nil, false
 	}
 	s.groups[0] = [2]int{0, len(s.steps)}
+	for i := range s.steps {
+		s.crosses = s.crosses || s.steps[i].set['\n']
+	}
 	return s, s.definite()
 }
 
@@ -137,11 +142,16 @@ func (s *simple) definite() bool {
 
 // match matches at the start of b and gives the span of a group.
 func (s *simple) match(b []byte, group int) (start, end int, ok bool) {
-	var at [maxSteps + 1]int
+	g := s.groups[group]
 	p := 0
 	for i := range s.steps {
+		if i == g[0] {
+			start = p
+		}
+		if i == g[1] {
+			end = p
+		}
 		st := &s.steps[i]
-		at[i] = p
 		n := 0
 		for n < st.max && p < len(b) && st.set[b[p]] {
 			p++
@@ -151,7 +161,11 @@ func (s *simple) match(b []byte, group int) (start, end int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	at[len(s.steps)] = p
-	g := s.groups[group]
-	return at[g[0]], at[g[1]], true
+	if g[0] == len(s.steps) {
+		start = p
+	}
+	if g[1] == len(s.steps) {
+		end = p
+	}
+	return start, end, true
 }

@@ -271,7 +271,9 @@ func (s *Stream) find(final bool) {
 		lits.set.Find(s.buf, s.found, hi, func(lit, start int) {
 			switch r := &lits.refs[lit]; {
 			case r.assign != nil:
-				s.assigns = append(s.assigns, assignAnchor{r.assign, start})
+				if a := (assignAnchor{r.assign, start, start + r.length}); a.names(s.buf) {
+					s.assigns = append(s.assigns, a)
+				}
 			case r.rule.rule.Multiline:
 				s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{r.rule, start, start + r.length}})
 			default:
@@ -457,6 +459,7 @@ func (s *Stream) drop() {
 	}
 	for i := range s.assigns {
 		s.assigns[i].pos -= keep
+		s.assigns[i].end -= keep
 	}
 	s.lastNL = max(-1, s.lastNL-keep)
 	s.walker.Shift(keep)

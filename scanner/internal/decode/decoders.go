@@ -12,13 +12,13 @@ import (
 
 // decoders are all encodings looked into.
 var decoders = [...]decoder{
-	{runSeek(runs.Base64, minBase64), runExtend(runs.Base64), minBase64, couldBeBase64, decodeBase64},
-	{runSeek(runs.Hex, minHex), runExtend(runs.Hex), minHex, couldBeHex, decodeHex},
-	{triggerSeek(runs.Percent, percentAt, urlByte), classExtend(urlByte), minEscaped, nil, decodePercent},
-	{triggerSeek(runs.Backslash, escapeAt, wordByte), classExtend(wordByte), minEscaped, nil, decodeEscapes},
-	{triggerSeek(runs.NUL, utf16At, nil), extendUTF16, 2 * minWide, nil, decodeUTF16},
-	{seekLine(runs.Plus, plusJoins), extendLines(plusGoesOn), minEscaped, nil, decodeJoined},
-	{seekLine(runs.Backslash, continues), extendLines(backslashGoesOn), minEscaped, nil, decodeContinued},
+	{runSeek(runs.Base64, minBase64, couldBeBase64), runExtend(runs.Base64), minBase64, decodeBase64},
+	{runSeek(runs.Hex, minHex, couldBeHex), runExtend(runs.Hex), minHex, decodeHex},
+	{triggerSeek(runs.Percent, percentAt, urlByte), classExtend(urlByte), minEscaped, decodePercent},
+	{triggerSeek(runs.Backslash, escapeAt, wordByte), classExtend(wordByte), minEscaped, decodeEscapes},
+	{triggerSeek(runs.NUL, utf16At, nil), extendUTF16, 2 * minWide, decodeUTF16},
+	{seekLine(runs.Plus, plusJoins), extendLines(plusGoesOn), minEscaped, decodeJoined},
+	{seekLine(runs.Backslash, continues), extendLines(backslashGoesOn), minEscaped, decodeContinued},
 }
 
 const (
@@ -69,9 +69,19 @@ func byteSet(s string) *[256]bool {
 	return t
 }
 
-// runSeek finds runs of at least n bytes of class.
-func runSeek(class runs.Class, n int) seeker {
-	return func(t *input, p, _ int) (int, int) { return t.Run(class, p, n) }
+// runSeek finds runs of at least n bytes of class. Most hold no text, which
+// could tells from their first bytes: those are passed over, if their end is
+// known and they are decoded in one piece.
+func runSeek(class runs.Class, n int, could func(run []byte) bool) seeker {
+	return func(t *input, p, _ int) (int, int) {
+		for {
+			start, end := t.Run(class, p, n)
+			if start < 0 || end == len(t.text) || end-start > segmentLen || could(t.text[start:end]) {
+				return start, end
+			}
+			p = end
+		}
+	}
 }
 
 func runExtend(class runs.Class) extender {
@@ -270,14 +280,18 @@ func escape(b []byte) (c rune, size int) {
 	return rune(n), 2 + digits
 }
 
-// couldBeHex asks that the first two bytes be printable, which one digest in
-// seven is.
+// couldBeHex asks that the first four bytes be printable, which one digest in
+// fifty is.
 func couldBeHex(run []byte) bool {
-	return printable[unhex(run[0])<<4|unhex(run[1])] && printable[unhex(run[2])<<4|unhex(run[3])]
+	return printable[unhex(run[0])<<4|unhex(run[1])] && printable[unhex(run[2])<<4|unhex(run[3])] &&
+		printable[unhex(run[4])<<4|unhex(run[5])] && printable[unhex(run[6])<<4|unhex(run[7])]
 }
 
 // decodeHex decodes pairs of hexadecimal digits.
 func decodeHex(run []byte) (Segment, bool) {
+	if !couldBeHex(run) {
+		return Segment{}, false
+	}
 	s := Segment{Via: []string{"hex"}, View: make([]byte, len(run)/2)}
 	if _, err := hex.Decode(s.View, run[:len(run)&^1]); err != nil || !isText(s.View) {
 		return Segment{}, false
@@ -292,6 +306,9 @@ func decodeHex(run []byte) (Segment, bool) {
 // decodes to noise was neither text nor compressed before.
 func decodeBase64(run []byte) (Segment, bool) {
 	packed := packedFirst(run)
+	if !packed && !textFirst(run) {
+		return Segment{}, false
+	}
 	enc := base64.RawStdEncoding
 	if bytes.ContainsAny(run, "-_") {
 		if enc = base64.RawURLEncoding; bytes.ContainsAny(run, "+/") {

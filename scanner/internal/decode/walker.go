@@ -83,9 +83,6 @@ type decoder struct {
 	extend extender
 	// least is the shortest run decoded, in bytes.
 	least int
-	// could tells most runs that hold no text from their first bytes; nil
-	// accepts all.
-	could func(run []byte) bool
 	// decode makes a segment's view, or says that it holds no text.
 	decode func(run []byte) (Segment, bool)
 }
@@ -194,13 +191,14 @@ func (p *position) find(d *decoder, t *input, final bool, f func(*Segment)) {
 
 // give decodes the open run from next to end.
 func (p *position) give(d *decoder, text []byte, end int, last bool, f func(*Segment)) {
-	if end-p.next < d.least || d.could != nil && !d.could(text[p.next:end]) {
+	if end-p.next < d.least {
 		return
 	}
 	s, ok := d.decode(text[p.next:end])
 	if !ok {
 		return
 	}
-	s.Start, s.End, s.first, s.last = p.next, end, p.next == p.start, last
-	f(&s)
+	out := s // only what is given escapes to the heap
+	out.Start, out.End, out.first, out.last = p.next, end, p.next == p.start, last
+	f(&out)
 }

@@ -156,28 +156,29 @@ func (f *Finder) End(c Class, p int) int {
 	return min(f.from+w*64+bits.TrailingZeros64(x), len(f.text))
 }
 
-// Run gives the start of the first run of at least n bytes of class Base64 or
-// Hex in text[p:], n being at least minRun, or -1 and where a run may begin that the
-// end of the text cuts. What stands before p does not count.
-func (f *Finder) Run(c Class, p, n int) (start, resume int) {
+// Run gives the first run of at least n bytes of class Base64 or Hex in
+// text[p:], n being at least minRun. Without one start is -1, and end is where a
+// run may begin that the end of the text cuts. What stands before p does not
+// count.
+func (f *Finder) Run(c Class, p, n int) (start, end int) {
 	if f.masks == nil {
-		start = f.plainRun(c, p, n)
+		start, end = f.plainRun(c, p, n)
 	} else {
-		start = f.maskRun(c, p-f.from, n)
+		start, end = f.maskRun(c, p-f.from, n)
 	}
 	if start >= 0 {
-		return start, 0
+		return start, end
 	}
-	resume = len(f.text)
-	for resume > p && in[c][f.text[resume-1]] {
-		resume--
+	end = len(f.text)
+	for end > p && in[c][f.text[end-1]] {
+		end--
 	}
-	return -1, resume
+	return -1, end
 }
 
 // plainRun looks at every n-th byte only: one outside the class rules out all
 // runs that would hold it.
-func (f *Finder) plainRun(c Class, p, n int) int {
+func (f *Finder) plainRun(c Class, p, n int) (start, end int) {
 	class, text := in[c], f.text
 	for p+n <= len(text) {
 		i := p + n - 1
@@ -185,18 +186,18 @@ func (f *Finder) plainRun(c Class, p, n int) int {
 			i--
 		}
 		if i < p {
-			return p
+			return p, f.End(c, p+n)
 		}
 		p = i + 1
 	}
-	return -1
+	return -1, 0
 }
 
 // maskRun measures the runs around the 16 bytes that hot words tell of. p counts
 // from the first word.
-func (f *Finder) maskRun(c Class, p, n int) int {
+func (f *Finder) maskRun(c Class, p, n int) (start, end int) {
 	if p >= f.words*64 {
-		return -1
+		return -1, 0
 	}
 	m, hot := f.class(c), f.hot[c]
 	w := p / 64
@@ -205,7 +206,7 @@ func (f *Finder) maskRun(c Class, p, n int) int {
 		for h == 0 {
 			w = w/64*64 + 64
 			if w >= f.words {
-				return -1
+				return -1, 0
 			}
 			h = hot[w/64]
 		}
@@ -220,7 +221,7 @@ func (f *Finder) maskRun(c Class, p, n int) int {
 			start := max(p, end-ones(m, end))
 			end = f.End(c, f.from+end) - f.from
 			if end-start >= n {
-				return f.from + start
+				return f.from + start, f.from + end
 			}
 			if end >= w*64+64 {
 				break
