@@ -36,6 +36,9 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if err := c.compile(); err != nil {
 		return raw{}, err.Error()
 	}
+	if c.simple != nil && c.simple.groups[c.group][0] == 0 && !c.rule.BoundaryOK(before(buf, a.start), -1) {
+		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
+	}
 	if c.simple != nil && !c.simple.crosses {
 		// Such a match ends at a line feed by itself.
 		hi := min(len(buf), a.start+c.rule.Width+1)
@@ -113,16 +116,13 @@ func (c *compiled) search(buf []byte, lo, hi int, a anchor) (loc []int, base int
 
 // judge applies what a rule asks of the secret itself.
 func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
-	before, after := -1, -1
-	if s > 0 && !endsEscape(buf[:s]) {
-		before = int(buf[s-1])
-	}
+	after := -1
 	if end < len(buf) {
 		after = int(buf[end])
 	}
 	sec := buf[s:end]
-	if !r.BoundaryOK(before, after) {
-		return raw{}, "more characters of a token stand right beside it"
+	if !r.BoundaryOK(before(buf, s), after) {
+		return raw{}, besideToken
 	}
 	m = raw{rule: r, start: s, end: end, entropy: Entropy(sec), confidence: r.Confidence}
 	if refusal = random(m, sec); refusal != "" {
@@ -137,6 +137,16 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 		}
 	}
 	return m, ""
+}
+
+const besideToken = "more characters of a token stand right beside it"
+
+// before is the byte that a token at s must not be the continuation of, or -1.
+func before(buf []byte, s int) int {
+	if s == 0 || endsEscape(buf[:s]) {
+		return -1
+	}
+	return int(buf[s-1])
 }
 
 // endsEscape reports whether b ends with \n, \r or \t written out, as JSON and

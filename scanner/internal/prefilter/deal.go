@@ -29,6 +29,28 @@ func (s *Set) deal() {
 	}
 }
 
+// dealPairs chooses windows for the portable search, one literal after the
+// other: the one whose pairs of bytes add least to those entered already.
+func (s *Set) dealPairs() {
+	for i := range s.lits {
+		c := &s.lits[i]
+		best, at := math.Inf(1), 0
+		for off := 0; off+c.n <= len(c.low); off++ {
+			share := 0.0
+			for p := range c.pairs(off) {
+				if s.pairs[p>>6]>>(p&63)&1 == 0 {
+					share += frequency[byte(p)] * frequency[byte(p>>8)]
+				}
+			}
+			if share < best {
+				best, at = share, off
+			}
+		}
+		c.off = at
+		s.pair(c)
+	}
+}
+
 // bucket counts which bytes its windows hold at each position.
 type bucket struct {
 	windows int

@@ -12,7 +12,7 @@ package prefilter
 
 import (
 	"encoding/binary"
-	"math/bits"
+	"iter"
 )
 
 // Literal is a string to find.
@@ -47,9 +47,22 @@ type Set struct {
 	// seen[n] holds a bit for each hash of a window of n bytes, without case.
 	seen [window + 1][1 << 16 / 64]uint64
 	has  [window + 1]bool
-	// slots lead from the hash of a window to 1 + the first literal of a chain.
-	slots  [slotCount]int32
-	kernel Kernel
+	// pairs holds a bit for the first two bytes of each window and, unless it has
+	// but two, for the next two that overlap them; the portable search begins
+	// with it.
+	pairs [1 << 16 / 64]uint64
+	// slots lead from the hash of a key to 1 + the first entry of a chain.
+	slots   [slotCount]int32
+	entries []entry // one for each literal
+	kernel  Kernel
+}
+
+// entry is what the chains hold of a literal, apart so that all of them stay in
+// the first-level cache.
+type entry struct {
+	key  uint32
+	next int32 // 1 + the next entry of the chain
+	n    int32
 }
 
 // slotCount keeps the table of slots within half of the first-level cache;
@@ -61,7 +74,6 @@ type compiled struct {
 	low    string // Text in lower case
 	off, n int    // its window
 	bucket int
-	next   int32 // 1 + the next literal with a window of the same hash
 }
 
 // Kernel names an implementation of the first stage.
@@ -83,7 +95,11 @@ func NewFor(k Kernel, lits []Literal) *Set {
 	for _, l := range lits {
 		s.lits = append(s.lits, compiled{Literal: l, low: lowerASCII(l.Text), n: min(window, len(l.Text))})
 	}
-	s.deal()
+	if k == Portable {
+		s.dealPairs()
+	} else {
+		s.deal()
+	}
 	for i := range s.lits {
 		s.maxOff = max(s.maxOff, s.lits[i].off)
 		s.enter(int32(i))
@@ -96,12 +112,14 @@ func (s *Set) enter(i int32) {
 	c := &s.lits[i]
 	var w [window]byte
 	copy(w[:], c.low[c.off:c.off+c.n])
-	h := hash(key(binary.LittleEndian.Uint32(w[:]), c.n))
+	k := key(binary.LittleEndian.Uint32(w[:]), c.n)
+	h := hash(k)
 	s.has[c.n] = true
 	s.seen[c.n][h>>6] |= 1 << (h & 63)
 	slot := &s.slots[h%slotCount]
-	c.next = *slot
+	s.entries = append(s.entries, entry{k, *slot, int32(c.n)})
 	*slot = i + 1
+	s.pair(c)
 	g, bit := c.bucket/8, uint8(1)<<(c.bucket%8)
 	for p := range window {
 		for b := range 256 {
@@ -114,6 +132,42 @@ func (s *Set) enter(i int32) {
 		}
 	}
 }
+
+// pair enters the pairs of c's window.
+func (s *Set) pair(c *compiled) {
+	for p := range c.pairs(c.off) {
+		s.pairs[p>>6] |= 1 << (p & 63)
+	}
+}
+
+// pairs are the two pairs of bytes that a window at off begins with. One of two
+// bytes may have any byte after it.
+func (c *compiled) pairs(off int) iter.Seq[uint16] {
+	at := func(i int) []byte {
+		if i < c.n {
+			return c.bytesAt(off + i)
+		}
+		return anyByte[:]
+	}
+	return func(yield func(uint16) bool) {
+		for o := range 2 {
+			for _, a := range at(o) {
+				for _, b := range at(o + 1) {
+					if !yield(uint16(a) | uint16(b)<<8) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+var anyByte = func() (b [256]byte) {
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}()
 
 // accepts reports whether b can be the i-th byte of the literal.
 func (c *compiled) accepts(i int, b byte) bool {
@@ -154,23 +208,35 @@ type search struct {
 	f      func(lit, start int)
 }
 
-// portable is the second stage at every position, four at a time so that most
-// fours take one branch.
+// portable runs the second stage where a pair of bytes at every other position
+// lies in a window, which is one more stage in place of the kernel's.
 func (t *search) portable(from, to int) {
+	pairs := &t.s.pairs
 	i := from
-	for ; i+4 <= to && i+8 <= len(t.buf); i += 4 {
+	for ; i+2 <= to && i+8 <= len(t.buf); i += 2 {
+		// A window at i or i+1 has its first or second pair of bytes at i+1.
+		p := binary.LittleEndian.Uint16(t.buf[i+1:])
+		if pairs[p>>6]>>(p&63)&1 == 0 {
+			continue
+		}
 		x := binary.LittleEndian.Uint64(t.buf[i:])
-		m := t.s.maybe(uint32(x)) | t.s.maybe(uint32(x>>8))<<1 | t.s.maybe(uint32(x>>16))<<2 | t.s.maybe(uint32(x>>24))<<3
-		for ; m != 0; m &= m - 1 {
-			t.verify(i + bits.TrailingZeros64(m))
+		for j := range 2 {
+			if y := uint32(x >> (8 * j)); t.s.maybe(y) != 0 {
+				t.verify(i+j, y)
+			}
 		}
 	}
 	for ; i < to; i++ {
-		t.verify(i)
+		var w [window]byte
+		n := copy(w[:], t.buf[i:])
+		x := binary.LittleEndian.Uint32(w[:])
+		for ; n >= 2; n-- {
+			t.chain(i, x, n)
+		}
 	}
 }
 
-// maybe is 1 when a window may begin with the four bytes in x.
+// maybe is not 0 when a window may begin with the four bytes in x.
 func (s *Set) maybe(x uint32) uint64 {
 	h := hash(key(x, window))
 	m := s.seen[window][h>>6&1023] >> (h & 63)
@@ -185,19 +251,27 @@ func (s *Set) maybe(x uint32) uint64 {
 	return m & 1
 }
 
-// verify compares the literals whose window may begin at pos.
-func (t *search) verify(pos int) {
-	var w [window]byte
-	for n := copy(w[:], t.buf[pos:]); n >= 2; n-- {
-		if !t.s.has[n] {
-			continue
+// verify compares the literals whose window may begin at pos with the four
+// bytes in x.
+func (t *search) verify(pos int, x uint32) {
+	t.chain(pos, x, window)
+	if t.s.has[3] {
+		t.chain(pos, x, 3)
+	}
+	if t.s.has[2] {
+		t.chain(pos, x, 2)
+	}
+}
+
+// chain compares the literals with a window of n bytes, those in x.
+func (t *search) chain(pos int, x uint32, n int) {
+	k := key(x, n)
+	for i := t.s.slots[hash(k)%slotCount]; i != 0; {
+		e := &t.s.entries[i-1]
+		if e.key == k && int(e.n) == n {
+			t.compare(i-1, pos)
 		}
-		x := key(binary.LittleEndian.Uint32(w[:]), n)
-		for i := t.s.slots[hash(x)%slotCount]; i != 0; i = t.s.lits[i-1].next {
-			if t.s.lits[i-1].n == n {
-				t.compare(i-1, pos)
-			}
-		}
+		i = e.next
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build !purego
+
 package prefilter
 
 import (
@@ -72,8 +74,8 @@ func (t *search) simd(from, to int) int {
 func (t *search) candidates(at int, mask uint64) {
 	for ; mask != 0; mask &= mask - 1 {
 		pos := at + bits.TrailingZeros64(mask)
-		if t.s.maybe(binary.LittleEndian.Uint32(t.buf[pos:])) != 0 {
-			t.verify(pos)
+		if x := binary.LittleEndian.Uint32(t.buf[pos:]); t.s.maybe(x) != 0 {
+			t.verify(pos, x)
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build !purego
+
 #include "textflag.h"
 
 DATA nib<>+0(SB)/8, $0x0f0f0f0f0f0f0f0f
