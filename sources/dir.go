@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 )
@@ -70,13 +71,12 @@ func (s *fileSource) Items(ctx context.Context, yield func(Item) error) error {
 		}
 		return targetError(s.root, err)
 	}
-	defer root.Close()
-	w := &walk{fileSource: s, ctx: ctx, root: root, yield: yield}
+	w := &walk{fileSource: s, ctx: ctx, yield: yield}
 	g := ignores{}
 	if s.opts.Gitignore {
 		g = s.outerIgnores()
 	}
-	return w.dir(".", g, false)
+	return w.dir(newFolder(root), ".", g, false)
 }
 
 // outerIgnores are the ignore rules of the folders above root in the same
@@ -100,9 +100,9 @@ func (s *fileSource) outerIgnores() ignores {
 	}
 	defer top.Close()
 	parts := split(s.opts.Prefix)
-	g = g.enter(top, ".", true)
+	g = g.enter(top, ".", nil, true)
 	for i := 1; i < n; i++ {
-		g = g.enter(top, path.Join(parts[:i]...), false)
+		g = g.enter(top, path.Join(parts[:i]...), parts[:i:i], false)
 	}
 	return g
 }
@@ -123,7 +123,11 @@ func (s *fileSource) single(info fs.FileInfo) Item {
 			}
 			// The root may be a link and is followed: the user named it.
 			f, err := os.OpenFile(s.root, os.O_RDONLY|gitrepo.OpenFlags, 0)
-			return regular(f, nil, err)
+			rc, err := plain(f, nil, err)
+			if err != nil {
+				return nil, err
+			}
+			return sniffed(rc)
 		}
 	}
 	return it
@@ -160,39 +164,63 @@ func (s *fileSource) skip(name string, r Reason, err error) Item {
 	return Item{Origin: s.origin(name), Size: -1, Skip: &Skip{Reason: r, Err: err}}
 }
 
+// folder is an open folder. What lies in it is opened through it, one step from
+// there, and no link that takes the place of a parent leads elsewhere. It is
+// closed when the walk and all items that were not opened yet let it go.
+type folder struct {
+	root *os.Root
+	refs atomic.Int32
+}
+
+func newFolder(root *os.Root) *folder {
+	f := &folder{root: root}
+	f.refs.Store(1)
+	return f
+}
+
+func (f *folder) release() {
+	if f.refs.Add(-1) == 0 {
+		f.root.Close()
+	}
+}
+
 // walk is the state of one Items call over a folder.
 type walk struct {
 	*fileSource
 	ctx   context.Context
-	root  *os.Root
 	yield func(Item) error
 }
 
-// dir walks one folder. In a folder that is ignored only .env* files are
-// looked for.
-func (w *walk) dir(name string, g ignores, ignored bool) error {
+// dir walks one folder and lets it go. In a folder that is ignored only .env*
+// files are looked for.
+func (w *walk) dir(f *folder, name string, g ignores, ignored bool) error {
+	defer f.release()
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	names, err := w.list(name)
+	entries, err := list(f.root)
 	if err != nil {
 		return w.yield(w.skip(name, reasonOf(err), err))
 	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
 	isRepo := slices.Contains(names, ".git")
-	if name != "." && w.opts.StopAtRepositories && (isRepo || gitrepo.BareNames(names)) && gitrepo.IsRepository(filepath.Join(w.root.Name(), filepath.FromSlash(name))) {
+	if name != "." && w.opts.StopAtRepositories && (isRepo || gitrepo.BareNames(names)) && gitrepo.IsRepository(filepath.Join(w.fileSource.root, filepath.FromSlash(name))) {
 		return nil
 	}
-	if w.opts.Gitignore && !ignored {
-		g = w.enter(g, name, isRepo)
+	if w.opts.Gitignore && !ignored && (isRepo || slices.Contains(names, ".gitignore")) {
+		g = w.enter(g, f.root, name, isRepo)
 	}
-	for _, n := range names {
-		if n == ".git" {
+	for _, e := range entries {
+		if e.Name() == ".git" {
 			continue
 		}
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.entry(path.Join(name, n), g, ignored); err != nil {
+		if err := w.entry(f, e, path.Join(name, e.Name()), g, ignored); err != nil {
 			return err
 		}
 	}
@@ -200,27 +228,26 @@ func (w *walk) dir(name string, g ignores, ignored bool) error {
 }
 
 // enter adds the rules of one folder. With a prefix the patterns are relative
-// to the repository's root, which lies above w.root.
-func (w *walk) enter(g ignores, name string, isRepo bool) ignores {
+// to the repository's root, which lies above the walk's.
+func (w *walk) enter(g ignores, root *os.Root, name string, isRepo bool) ignores {
 	if w.opts.Prefix == "" || g.base != nil || (isRepo && name != ".") {
-		return g.enter(w.root, name, isRepo)
+		return g.enter(root, ".", split(name), isRepo)
 	}
 	g.patterns = g.patterns[:len(g.patterns):len(g.patterns)]
-	g.add(w.root, path.Join(name, ".gitignore"), split(path.Join(w.opts.Prefix, name)))
+	g.add(root, ".gitignore", split(path.Join(w.opts.Prefix, name)))
 	return g
 }
 
-// list gives the names in a folder in bytewise order. It opens through the
-// root, so no link that takes the folder's place leads out of it.
-func (w *walk) list(name string) ([]string, error) {
-	f, err := w.root.OpenFile(name, os.O_RDONLY|gitrepo.OpenFlags, 0)
+// list gives the entries of a folder in bytewise order of their names.
+func list(root *os.Root) ([]fs.DirEntry, error) {
+	f, err := root.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
+	entries, err := f.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
 }
 
 func reasonOf(err error) Reason {
@@ -230,36 +257,44 @@ func reasonOf(err error) Reason {
 	return SkipUnreadable
 }
 
-func (w *walk) entry(name string, g ignores, ignored bool) error {
-	info, err := w.root.Lstat(name)
-	if err != nil {
-		return w.yield(w.skip(name, reasonOf(err), err))
-	}
-	if info.IsDir() {
+func (w *walk) entry(f *folder, e fs.DirEntry, name string, g ignores, ignored bool) error {
+	if e.IsDir() {
 		if !ignored && w.opts.Gitignore && w.match(g, name, true) {
 			if err := w.yield(w.skip(name, SkipIgnored, nil)); err != nil || w.opts.ExcludeEnv {
 				return err
 			}
 			ignored = true
 		}
-		return w.dir(name, g, ignored)
+		sub, err := f.root.OpenRoot(e.Name())
+		if err != nil {
+			return w.yield(w.skip(name, reasonOf(err), err))
+		}
+		return w.dir(newFolder(sub), name, g, ignored)
 	}
-	isEnv := !w.opts.ExcludeEnv && strings.HasPrefix(path.Base(name), ".env")
+	isEnv := !w.opts.ExcludeEnv && strings.HasPrefix(e.Name(), ".env")
 	switch {
 	case ignored && !isEnv:
 		return nil // told once, with its folder
 	case w.opts.Gitignore && !ignored && !isEnv && w.match(g, name, false):
 		return w.yield(w.skip(name, SkipIgnored, nil))
-	case info.Mode()&fs.ModeSymlink != 0:
+	case e.Type()&fs.ModeSymlink != 0:
 		return w.yield(w.skip(name, SkipSymlink, nil))
-	case !info.Mode().IsRegular():
+	case !e.Type().IsRegular():
 		return w.yield(w.skip(name, SkipSpecial, nil))
-	case w.opts.MaxFileSize > 0 && info.Size() > w.opts.MaxFileSize:
-		it := w.skip(name, SkipTooLarge, nil)
-		it.Size, it.Skip = info.Size(), tooLarge(info.Size(), w.opts.MaxFileSize)
-		return w.yield(it)
 	}
-	return w.yield(Item{Origin: w.origin(name), Size: info.Size(), Open: w.opener(name)})
+	it := Item{Origin: w.origin(name), Size: -1}
+	if w.opts.MaxFileSize > 0 {
+		info, err := f.root.Lstat(e.Name())
+		if err != nil {
+			return w.yield(w.skip(name, reasonOf(err), err))
+		}
+		if it.Size = info.Size(); it.Size > w.opts.MaxFileSize {
+			it.Skip = tooLarge(it.Size, w.opts.MaxFileSize)
+			return w.yield(it)
+		}
+	}
+	it.Open = w.opener(f, e.Name(), name)
+	return w.yield(it)
 }
 
 // match asks the rules about a path. Rules of the repository that w.root is a
@@ -271,24 +306,37 @@ func (w *walk) match(g ignores, name string, isDir bool) bool {
 	return g.match(name, isDir)
 }
 
-// opener opens a file in a root of its own, since items outlive the walk.
-func (w *walk) opener(name string) func(context.Context) (io.ReadCloser, error) {
-	dir := w.root.Name()
+// opener opens a file through its folder, base being its name there, and a
+// second time through a root of its own, since items outlive the walk.
+func (w *walk) opener(f *folder, base, name string) func(context.Context) (io.ReadCloser, error) {
+	f.refs.Add(1)
+	var opened atomic.Bool
 	return func(ctx context.Context) (io.ReadCloser, error) {
+		if !opened.Swap(true) {
+			defer f.release()
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			return openText(f.root, base)
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		root, err := os.OpenRoot(dir)
+		root, err := os.OpenRoot(w.fileSource.root)
 		if err != nil {
 			return nil, &SkipError{Reason: reasonOf(err), Err: cause(err)}
 		}
 		defer root.Close()
-		f, err := openRegular(root, name)
-		if err != nil {
-			return nil, err
-		}
-		return sniffed(f)
+		return openText(root, name)
 	}
+}
+
+func openText(root *os.Root, name string) (io.ReadCloser, error) {
+	f, err := openRegular(root, name)
+	if err != nil {
+		return nil, err
+	}
+	return sniffed(f)
 }
 
 // openRegular opens a file that is regular before it is opened and the same
@@ -323,13 +371,4 @@ func plain(f *os.File, before fs.FileInfo, err error) (io.ReadCloser, error) {
 		return nil, &SkipError{Reason: SkipUnreadable, Err: errors.New("it was replaced while it was opened; scan again")}
 	}
 	return f, nil
-}
-
-// regular is plain, then the look at its content.
-func regular(f *os.File, before fs.FileInfo, err error) (io.ReadCloser, error) {
-	rc, err := plain(f, before, err)
-	if err != nil {
-		return nil, err
-	}
-	return sniffed(rc)
 }

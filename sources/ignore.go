@@ -22,10 +22,10 @@ type ignores struct {
 	base     []string // the repository's root, in path elements below the scan's root
 }
 
-// enter gives the patterns in force in the folder dir, whose parent's are g.
-// isRepo says that dir holds a repository of its own: ignore rules stop there.
-func (g ignores) enter(root *os.Root, dir string, isRepo bool) ignores {
-	domain := split(dir)
+// enter gives the patterns in force in the folder dir of root, whose parent's are
+// g; domain is its path from where patterns begin. isRepo says that it holds a
+// repository of its own: ignore rules stop there.
+func (g ignores) enter(root *os.Root, dir string, domain []string, isRepo bool) ignores {
 	if isRepo {
 		g = ignores{base: domain}
 		g.add(root, path.Join(dir, ".git/info/exclude"), domain)
