@@ -34,6 +34,17 @@ type RunOptions struct {
 // enough that the buffers of all workers stay in the second-level cache.
 const readSize = 256 << 10
 
+// queued is how many items wait for each worker: enough that workers seldom
+// sleep and wake between small files, few enough that their folders may stay
+// open.
+const queued = 16
+
+// job is an item and its place among all.
+type job struct {
+	seq int
+	sources.Item
+}
+
 // maxUnread bounds the list of unread things shown; all are counted.
 const maxUnread = 20
 
@@ -60,21 +71,31 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		return r.cov, fmt.Errorf("starting %d workers: %w", workers, err)
 	}
 	var wg sync.WaitGroup
+	queue := make(chan job, workers*queued)
+	for range workers {
+		wg.Add(1)
+		if err := pool.Submit(func() {
+			defer wg.Done()
+			s := e.NewStream(nil)
+			for j := range queue {
+				r.item(ctx, j, s)
+			}
+		}); err != nil {
+			wg.Done()
+			return r.cov, fmt.Errorf("starting a worker: %w", err)
+		}
+	}
 	seq := 0
 	err = src.Items(ctx, func(it sources.Item) error {
 		if it.Skip != nil {
 			r.skip(it.Origin, it.Skip)
 			return nil
 		}
-		n := seq
+		queue <- job{seq, it}
 		seq++
-		wg.Add(1)
-		if err := pool.Submit(func() { defer wg.Done(); r.item(ctx, n, it) }); err != nil {
-			wg.Done()
-			return fmt.Errorf("handing %q to a worker: %w", it.Origin.Path, err)
-		}
 		return nil
 	})
+	close(queue)
 	wg.Wait()
 	pool.Release()
 	r.flush()
@@ -144,15 +165,15 @@ func what(o sources.Origin) string {
 	return o.Source
 }
 
-// item reads one item to its end.
-func (r *run) item(ctx context.Context, seq int, it sources.Item) {
+// item reads one item to its end, by a stream that it may use again.
+func (r *run) item(ctx context.Context, it job, s *Stream) {
 	defer func() {
 		if p := recover(); p != nil {
 			// The value of a panic may quote content; its type may not.
 			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
 		}
 	}()
-	n, err := r.read(ctx, seq, it)
+	n, err := r.read(ctx, it, s)
 	r.mu.Lock()
 	r.cov.Bytes += n
 	if err == nil {
@@ -168,42 +189,35 @@ func (r *run) item(ctx context.Context, seq int, it sources.Item) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	var s *sources.SkipError
-	if errors.As(err, &s) {
-		r.skip(it.Origin, &sources.Skip{Reason: s.Reason, Err: s.Err})
+	var skip *sources.SkipError
+	if errors.As(err, &skip) {
+		r.skip(it.Origin, &sources.Skip{Reason: skip.Reason, Err: skip.Err})
 		return
 	}
 	r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: err})
 }
 
-func (r *run) read(ctx context.Context, seq int, it sources.Item) (int64, error) {
+func (r *run) read(ctx context.Context, it job, s *Stream) (int64, error) {
 	rc, err := it.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer rc.Close()
-	s := r.engine.NewStream(func(m Match) { r.match(seq, it.Origin, m) })
-	size := readSize
-	if it.Size >= 0 && it.Size < readSize {
-		size = int(it.Size) + 1 // one more, so that the last read sees the end
-	}
-	buf := make([]byte, size)
+	s.reset(func(m Match) { r.match(it.seq, it.Origin, m) })
 	var total int64
 	for {
-		n, err := rc.Read(buf)
+		n, err := s.readFrom(rc)
 		total += int64(n)
-		if n > 0 {
-			s.Write(buf[:n])
-		}
-		if err == io.EOF {
-			s.Close()
-			return total, nil
-		}
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
 			s.Close() // what was read is decided: nothing found is lost
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
 			return total, err
 		}
 	}

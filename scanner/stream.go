@@ -3,6 +3,7 @@ package scanner
 import (
 	"bytes"
 	"cmp"
+	"io"
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -74,6 +75,28 @@ func (e *Engine) NewStream(emit func(Match)) *Stream {
 	s := &Stream{e: e, emit: emit}
 	s.walker.Plain = e.plain
 	return s
+}
+
+// reset starts another text in the memory of the last one.
+func (s *Stream) reset(emit func(Match)) {
+	clear(s.sent)
+	clear(s.pending[:cap(s.pending)])
+	clear(s.views[:cap(s.views)])
+	s.walker.Reset()
+	*s = Stream{e: s.e, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
+		waiting: s.waiting[:0], walker: s.walker, views: s.views[:0], sent: s.sent}
+}
+
+// readFrom reads once from r and emits what that decides.
+func (s *Stream) readFrom(r io.Reader) (int, error) {
+	s.buf = slices.Grow(s.buf, readSize)
+	n, err := r.Read(s.buf[len(s.buf) : len(s.buf)+readSize])
+	s.buf = s.buf[:len(s.buf)+n]
+	if n > 0 && err == nil {
+		s.process(false)
+		s.drop()
+	}
+	return n, err
 }
 
 // ScanBytes decides all matches in b as one whole text, sorted by position.

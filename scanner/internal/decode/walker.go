@@ -119,6 +119,9 @@ func (w *Walker) Find(text []byte, final bool, f func(*Segment)) {
 	}
 }
 
+// Reset makes w start on another text.
+func (w *Walker) Reset() { w.at = [len(decoders)]position{} }
+
 // Skip marks all of text as looked at, for a walk that is not wanted.
 func (w *Walker) Skip(text []byte) {
 	for i := range w.at {
