@@ -40,6 +40,7 @@ type Stream struct {
 	assigns []assignAnchor
 	waiting []waitingAnchor // of Multiline rules
 	walker  decode.Walker
+	inner   *Stream          // scans decoded text
 	views   []Match          // of decoded text, not emitted yet
 	sent    map[sentKey]bool // spans emitted, so that a decoded view adds none twice
 }
@@ -84,7 +85,7 @@ func (s *Stream) reset(emit func(Match)) {
 	clear(s.views[:cap(s.views)])
 	s.walker.Reset()
 	*s = Stream{e: s.e, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
-		waiting: s.waiting[:0], walker: s.walker, views: s.views[:0], sent: s.sent}
+		waiting: s.waiting[:0], walker: s.walker, inner: s.inner, views: s.views[:0], sent: s.sent}
 }
 
 // readFrom reads once from r and emits what that decides.
@@ -101,14 +102,17 @@ func (s *Stream) readFrom(r io.Reader) (int, error) {
 
 // ScanBytes decides all matches in b as one whole text, sorted by position.
 func (e *Engine) ScanBytes(b []byte) []Match {
-	return e.scanView(b, 0, nil)
+	return e.NewStream(nil).whole(b, 0, nil)
 }
 
-func (e *Engine) scanView(b []byte, depth int, via []string) []Match {
+// whole decides all matches in b, which was decoded depth times, in a stream
+// that is used for nothing else.
+func (s *Stream) whole(b []byte, depth int, via []string) []Match {
 	var out []Match
-	s := e.NewStream(func(m Match) { out = append(out, m) })
+	s.reset(func(m Match) { out = append(out, m) })
 	s.depth, s.via, s.buf = depth, via, b
 	s.process(true)
+	s.buf = nil // it belongs to the caller
 	slices.SortStableFunc(out, func(a, b Match) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Rule.ID, b.Rule.ID))
 	})
@@ -353,7 +357,10 @@ func (s *Stream) decodeViews(hi int, final bool) {
 		return
 	}
 	s.walker.Find(text, final, func(g *decode.Segment) {
-		for _, m := range s.e.scanView(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
+		if s.inner == nil {
+			s.inner = s.e.NewStream(nil)
+		}
+		for _, m := range s.inner.whole(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
 			start, end := g.Span(m.Start, m.End)
 			if !g.Owns(start) {
 				continue

@@ -164,13 +164,18 @@ func extendUTF16(t *input, start, at int, _ bool) (int, bool) {
 
 // decodeUTF16 leaves the NULs out, which is right for either byte order.
 func decodeUTF16(run []byte) (Segment, bool) {
-	s := Segment{Via: []string{"utf-16"}}
+	s := newSegment("utf-16", len(run)/2+1)
 	for i, c := range run {
 		if c != 0 {
 			s.put(c, i)
 		}
 	}
 	return s.done(run), len(s.View) >= minWide
+}
+
+// newSegment has room for all of a run of n bytes, of which decoding leaves most.
+func newSegment(via string, n int) Segment {
+	return Segment{Via: []string{via}, View: make([]byte, 0, n), source: make([]int32, 0, n+1)}
 }
 
 func (s *Segment) put(c byte, from int) {
@@ -185,7 +190,7 @@ func (s *Segment) done(run []byte) Segment {
 
 // decodePercent decodes %XX (RFC 3986, section 2.1).
 func decodePercent(run []byte) (Segment, bool) {
-	s, n := Segment{Via: []string{"percent"}}, 0
+	s, n := newSegment("percent", len(run)), 0
 	for i := 0; i < len(run); {
 		if run[i] == '%' && i+2 < len(run) && hexByte[run[i+1]] && hexByte[run[i+2]] {
 			s.put(unhex(run[i+1])<<4|unhex(run[i+2]), i)
@@ -211,7 +216,7 @@ func unhex(c byte) byte {
 // decodeEscapes decodes \uXXXX, \u{X}, \UXXXXXXXX and \xXX, and the escaped
 // quotes, slashes and backslashes that come with them.
 func decodeEscapes(run []byte) (Segment, bool) {
-	s, n := Segment{Via: []string{"escapes"}}, 0
+	s, n := newSegment("escapes", len(run)), 0
 	for i := 0; i < len(run); {
 		c, size := escape(run[i:])
 		if size == 0 {

@@ -164,7 +164,7 @@ func decodeContinued(run []byte) (Segment, bool) {
 // without copies run but for the joints: joint gives the end of one that begins
 // at i, or i.
 func without(run []byte, via string, joint func(i int) int) (Segment, bool) {
-	s, n := Segment{Via: []string{via}}, 0
+	s, n := newSegment(via, len(run)), 0
 	for i := 0; i < len(run); {
 		if to := joint(i); to > i {
 			i, n = to, n+1
