@@ -105,7 +105,7 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 
 func checkKeywords(r *Rule, re *syntax.Regexp) []fault {
 	if len(r.Keywords) == 0 {
-		return []fault{{"", errors.New("keywords are missing: name texts of which every match holds one, such as its prefix; a pattern without any needs a word that stands before it")}}
+		return checkSlow(r, re)
 	}
 	var out []fault
 	add := func(format string, args ...any) { out = append(out, fault{"keywords", fmt.Errorf(format, args...)}) }
@@ -124,6 +124,25 @@ func checkKeywords(r *Rule, re *syntax.Regexp) []fault {
 		seen[k] = true
 	}
 	return out
+}
+
+// checkSlow checks a rule without keywords. Its pattern is tried on every line,
+// which is for patterns that give no choice.
+func checkSlow(r *Rule, re *syntax.Regexp) []fault {
+	fail := func(format string, args ...any) []fault { return []fault{{"", fmt.Errorf(format, args...)}} }
+	if r.Kind == KindAssignment {
+		return fail("keywords are missing: name the words that end the names of such values, as in %q", "password")
+	}
+	if re == nil {
+		return nil
+	}
+	if lit := required(re); len(lit) >= minKeyword {
+		return fail("keywords are missing: every match of the pattern holds %q, so write keywords = [%q]", lit, lit)
+	}
+	if multiline(re) {
+		return fail("keywords are missing: a pattern that can span lines needs texts of which every match holds one; or leave line feeds out of its classes (\\s is [\\t\\n\\f\\r ])")
+	}
+	return nil
 }
 
 func checkLists(r *Rule) []fault {

@@ -122,6 +122,30 @@ func folds(re *syntax.Regexp) bool {
 	return false
 }
 
+// required is the longest text that every match of re holds, as far as it is
+// written in one piece; "" when there is none.
+func required(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return string(re.Rune)
+	case syntax.OpCapture, syntax.OpPlus:
+		return required(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return required(re.Sub[0])
+		}
+	case syntax.OpConcat:
+		best := ""
+		for _, s := range re.Sub {
+			if lit := required(s); len(lit) > len(best) {
+				best = lit
+			}
+		}
+		return best
+	}
+	return ""
+}
+
 // prefixed reports whether every match of re begins with one of keywords. It
 // may say no where the truth is yes (a repeat before the keyword is complete),
 // never the other way round: a rule that is not Prefixed is searched for, which

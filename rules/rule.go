@@ -63,6 +63,7 @@ type Rule struct {
 	Group int `toml:"secret_group"`
 	// Keywords anchor the pattern: a match is decided once per occurrence of a
 	// keyword and contains it. Compared in ASCII without case when Fold is set.
+	// A pattern of which no text is part of every match has none: it is Slow.
 	Keywords []string `toml:"keywords"`
 	// Entropy is the least Shannon entropy of the secret in bits per
 	// character; 0 asks for none.
@@ -121,6 +122,10 @@ type Rule struct {
 
 	after, before *byteClass
 }
+
+// Slow says that the rule has a pattern and no keywords: each line is searched
+// with the pattern, which costs more than all other rules together.
+func (r *Rule) Slow() bool { return r.Kind == KindPattern && len(r.Keywords) == 0 }
 
 // The boundaries of rules that state none. After: a token that goes on with a
 // word character is another thing. Before: a letter or digit, but not '_' or

@@ -45,14 +45,15 @@ type Engine struct {
 	depth   int
 	line    []*compiled // rules decided within a line, KindPattern
 	multi   []*compiled // rules whose match may hold a line feed
+	slow    []*compiled // rules without keywords
 	assign  []*assignment
 	lineKw  *anchorTable
 	multiKw *anchorTable
 	plain   bool
 	lits    literals
-	// lineWidth and multiWidth are the longest windows of their class in
-	// bytes: what a Stream must see after an anchor to decide it.
-	lineWidth, multiWidth int
+	// lineWidth and slowWidth are the longest windows in bytes of rules decided
+	// within a line and of slow ones: what a Stream must see to decide them.
+	lineWidth, slowWidth int
 }
 
 // compiled is a pattern rule and its expressions, made when first needed.
@@ -95,10 +96,16 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 			return nil, fmt.Errorf("rule %q: its pattern has no bounded width; set maxlen", r.ID)
 		}
 		c := &compiled{rule: r, plain: o.Plain}
-		if r.Multiline {
+		switch {
+		case r.Slow() && r.Multiline:
+			return nil, fmt.Errorf("rule %q: a pattern that can span lines needs keywords", r.ID)
+		case r.Slow():
+			e.slow = append(e.slow, c)
+			e.slowWidth = max(e.slowWidth, r.Width)
+			e.lineWidth = max(e.lineWidth, r.Width)
+		case r.Multiline:
 			e.multi = append(e.multi, c)
-			e.multiWidth = max(e.multiWidth, r.Width)
-		} else {
+		default:
 			e.line = append(e.line, c)
 			e.lineWidth = max(e.lineWidth, r.Width)
 		}
@@ -161,7 +168,7 @@ func (c *compiled) compile() error {
 // Their matches are missing, so a scan with such an error is not complete.
 func (e *Engine) Err() error {
 	var errs []error
-	for _, cs := range [][]*compiled{e.line, e.multi} {
+	for _, cs := range [][]*compiled{e.line, e.multi, e.slow} {
 		for _, c := range cs {
 			if c.failed.Load() {
 				errs = append(errs, c.err)

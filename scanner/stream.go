@@ -39,6 +39,9 @@ type Stream struct {
 	anchors []anchor     // of line rules, found and not yet decided
 	assigns []assignAnchor
 	waiting []waitingAnchor // of Multiline rules
+	slow    int             // lines, or pieces of one, before this position were searched with Slow rules
+	slowMid bool            // slow lies within a line
+	work    int             // bytes that matchers and decoders were given, and pairs compared: what tests bound
 	walker  decode.Walker
 	inner   *Stream          // scans decoded text
 	views   []Match          // of decoded text, not emitted yet
@@ -85,7 +88,7 @@ func (s *Stream) reset(emit func(Match)) {
 	clear(s.views[:cap(s.views)])
 	s.walker.Reset()
 	*s = Stream{e: s.e, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
-		waiting: s.waiting[:0], walker: s.walker, inner: s.inner, views: s.views[:0], sent: s.sent}
+		waiting: s.waiting[:0], walker: s.walker, inner: s.inner, work: s.work, views: s.views[:0], sent: s.sent}
 }
 
 // readFrom reads once from r and emits what that decides.
@@ -156,7 +159,7 @@ func (s *Stream) SettledAt() (offset int64, lines int) {
 }
 
 func (s *Stream) settledPos() int {
-	at := min(s.line, s.found, s.walker.Settled())
+	at := min(s.line, s.found, s.slow, s.walker.Settled())
 	for _, w := range s.waiting {
 		at = min(at, w.start)
 	}
@@ -190,6 +193,8 @@ func (s *Stream) process(final bool) {
 		s.decideLine(hi)
 		s.line = hi
 	}
+	s.decideSlow(final, func(m raw) { s.pending = append(s.pending, pendingRaw{raw: m}) })
+	settled = min(settled, s.slow)
 	s.settle(settled)
 	s.decideMulti(final)
 	s.decodeViews(settled, final)
@@ -203,7 +208,10 @@ func (s *Stream) decideLine(hi int) {
 	for _, a := range s.anchors {
 		if a.start >= hi {
 			left = append(left, a)
-		} else if m, refusal := s.e.decide(s.buf, a); refusal == "" {
+			continue
+		}
+		s.work += a.rule.rule.Width
+		if m, refusal := s.e.decide(s.buf, a); refusal == "" {
 			add(m)
 		}
 	}
@@ -215,15 +223,15 @@ func (s *Stream) decideLine(hi int) {
 				confidence: rules.High, why: []string{"issued by this registry"}})
 		})
 	}
-	slices.SortStableFunc(s.pending, func(a, b pendingRaw) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end), cmp.Compare(a.rule.ID, b.rule.ID))
-	})
 }
 
 // settle emits what nothing undecided can overlap any more: all that ends by
 // upTo. Which of several overlapping matches stays is told pair by pair, so it
 // does not depend on the pieces the text came in.
 func (s *Stream) settle(upTo int) {
+	slices.SortStableFunc(s.pending, func(a, b pendingRaw) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.end, b.end), cmp.Compare(a.rule.ID, b.rule.ID))
+	})
 	for i := range s.pending {
 		p := &s.pending[i]
 		if p.emitted || p.end > upTo {
@@ -243,6 +251,7 @@ func (s *Stream) settle(upTo int) {
 // over what a weaker match of the same span knew.
 func (s *Stream) overruled(i int, m *raw) bool {
 	for j := range s.pending {
+		s.work++
 		o := &s.pending[j].raw
 		if o.start >= m.end {
 			break
@@ -321,6 +330,7 @@ func (s *Stream) decideAssignments(hi int, add func(raw)) {
 	}
 	left := s.assigns[:0]
 	for _, a := range s.assigns {
+		s.work += reach + a.rule.maxLen
 		a.tryFrom(s.buf, s.line, hi, add)
 		if a.pos+reach > hi {
 			left = append(left, a)
@@ -337,6 +347,7 @@ func (s *Stream) decideMulti(final bool) {
 			left = append(left, w)
 			continue
 		}
+		s.work += w.rule.rule.Width
 		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) {
 			s.send(m)
 		}
@@ -357,6 +368,7 @@ func (s *Stream) decodeViews(hi int, final bool) {
 		return
 	}
 	s.walker.Find(text, final, func(g *decode.Segment) {
+		s.work += g.End - g.Start + len(g.View)
 		if s.inner == nil {
 			s.inner = s.e.NewStream(nil)
 		}
@@ -368,6 +380,8 @@ func (s *Stream) decodeViews(hi int, final bool) {
 			s.place(&m, start, end)
 			s.views = append(s.views, m)
 		}
+		s.work += s.inner.work
+		s.inner.work = 0
 	})
 	upTo := s.base + int64(s.walker.Settled())
 	if final {
@@ -451,7 +465,7 @@ var newline = []byte{'\n'}
 // drop forgets what no undecided anchor can look at.
 func (s *Stream) drop() {
 	back := 2 * (s.e.lineWidth + margin)
-	keep := min(s.line-back, s.found-margin, s.walker.Keep()-margin)
+	keep := min(s.line-back, s.found-margin, s.slow-1-margin, s.walker.Keep()-margin)
 	for _, w := range s.waiting {
 		keep = min(keep, w.start-w.rule.rule.Width-margin)
 	}
@@ -480,9 +494,11 @@ func (s *Stream) drop() {
 		s.lineStart = s.base + int64(i) + 1
 	}
 	s.buf = s.buf[:copy(s.buf, s.buf[keep:])]
+	s.work += len(s.buf)
 	s.base += int64(keep)
 	s.line -= keep
 	s.found -= keep
+	s.slow -= keep
 	for i := range s.anchors {
 		s.anchors[i].start -= keep
 		s.anchors[i].end -= keep

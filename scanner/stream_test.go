@@ -60,6 +60,14 @@ examples = ["x"]
 negatives = ["y"]
 
 [[rule]]
+id = "test-slow"
+description = "no text that every match holds"
+pattern = '\b[A-Z]{3}-[0-9]{4}-(?:[A-Z]{3}-[0-9]{4}|[q-z]+)'
+maxlen = 40
+examples = ["x"]
+negatives = ["y"]
+
+[[rule]]
 id = "test-assignment"
 description = "assignment"
 kind = "assignment"
@@ -289,7 +297,9 @@ func fragments() []string {
 		base64.StdEncoding.EncodeToString([]byte("key " + tst(3) + " end")), base64.StdEncoding.EncodeToString([]byte("password = q7Xk2mB9vR4tLw8Z\n")),
 		base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("some text, ", 4000) + tst(4) + strings.Repeat(" more text", 4000))), long,
 		"%20tst%5F" + tst(1)[4:], "%", "%3D%22", `\u0074st_` + tst(1)[4:], `\`, `\x`, "\\\n", "' + '", "'\n   + '", "' +\n '", "'", "+",
-		hexed("key " + tst(1) + " end"), wide("key "+tst(2)+" ", 0), wide("key "+tst(2)+" ", 1), base64.StdEncoding.EncodeToString(gzipped("key " + tst(1))),
+		hexed("key " + tst(1) + " end"), wide("key "+tst(2)+" ", 0), wide("key "+tst(2)+" ", 1), wide(strings.Repeat("some text ", 9000)+tst(4), 0), base64.StdEncoding.EncodeToString(gzipped("key " + tst(1))),
+		"ABC-1234-DEF-5678", "XABC-1234-DEF-5678-9", "QRS-0123-" + strings.Repeat("wq", 14), "QRS-0123-" + strings.Repeat("wq", 30), "ABC-1234-", strings.Repeat(" ab", 21000),
+		base64.StdEncoding.EncodeToString([]byte("key = ABC-1234-DEF-5678, ABC-1234-DEF-5679\nABC-1234-DEF-5678")),
 		tst(1)[:9], tst(1)[9:], strings.Repeat("%41bcdefg", 10000), strings.Repeat("0a", 40000),
 		"known-" + hex[:12], "KnOwN/Tok+" + hex[:10],
 	}
@@ -361,6 +371,7 @@ func TestKnownInContext(t *testing.T) {
 
 // One line of any length is scanned in constant memory.
 func TestLongLine(t *testing.T) {
+	const lines = 64
 	e := testEngine(t, scanner.Options{})
 	n := 0
 	s := e.NewStream(func(m scanner.Match) {
@@ -370,13 +381,13 @@ func TestLongLine(t *testing.T) {
 		}
 	})
 	filler := []byte(strings.Repeat(" lorem ipsum dolo", 1<<20/17+1)[:1<<20-1] + " ")
-	for i := range 200 {
+	for i := range lines {
 		s.Write(filler)
 		s.Write([]byte(tst(i)))
 	}
 	s.Close()
-	if n != 200 {
-		t.Errorf("found %d of 200", n)
+	if n != lines {
+		t.Errorf("found %d of %d", n, lines)
 	}
 	if c := s.Buffered(); c > 4<<20 {
 		t.Errorf("the stream holds %d bytes", c)

@@ -212,13 +212,5 @@ func (f *detectFlags) rules() (*rules.Set, error) {
 	default:
 		return nil, fmt.Errorf("--min-confidence %q: want low, medium or high", f.minConfidence)
 	}
-	set, err := rules.Builtin()
-	if err != nil || len(f.files) == 0 {
-		return set, err
-	}
-	own, err := rules.LoadFiles(f.files...)
-	if err != nil {
-		return nil, err
-	}
-	return rules.Merge(set, own)
+	return withFiles(f.files)
 }

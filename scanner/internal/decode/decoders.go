@@ -147,17 +147,22 @@ func utf16At(t []byte, i int) bool {
 	return printable[t[i+1]] && t[i+2] == 0
 }
 
-// extendUTF16 goes on while NULs and printable bytes alternate.
+// extendUTF16 goes on while NULs and printable bytes alternate. The start of a
+// long run may have been dropped, the byte before at never is.
 func extendUTF16(t *input, start, at int, _ bool) (int, bool) {
 	text := t.text
-	odd := 0
-	if text[start] == 0 {
-		odd = 1
+	if at == len(text) {
+		return at, false
+	}
+	nul := text[at] == 0
+	if at > start {
+		nul = text[at-1] != 0
 	}
 	for ; at < len(text); at++ {
-		if nul := (at-start+odd)%2 == 1; nul != (text[at] == 0) || !nul && !printable[text[at]] {
+		if nul != (text[at] == 0) || !nul && !printable[text[at]] {
 			return at, true
 		}
+		nul = !nul
 	}
 	return at, false
 }
