@@ -58,6 +58,9 @@ func hostileRules(t *testing.T) *rules.Set {
 // Twice as much hostile text is twice as much work: of anchors only, of matches
 // only, of encodings in encodings.
 func TestWorkIsLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 30 s of CPU, and minutes under the race detector")
+	}
 	set := hostileRules(t)
 	var keywords []string
 	for _, r := range set.Rules() {
