@@ -1,0 +1,120 @@
+package inflate
+
+import "unsafe"
+
+// maxIn is how many source bytes one turn of the fast loop may look at: three
+// refills of eight bytes, of which each moves on by at most seven.
+const maxIn = 32
+
+func load64(p unsafe.Pointer, off int) uint64 { return *(*uint64)(unsafe.Add(p, off)) }
+func store64(p unsafe.Pointer, off int, v uint64) {
+	*(*uint64)(unsafe.Add(p, off)) = v
+}
+
+func entryAt(table unsafe.Pointer, i uint64) uint32 {
+	return *(*uint32)(unsafe.Add(table, i*4))
+}
+
+// fast decompresses symbols while maxIn bytes of source and Slack bytes of
+// destination are left, and says whether the block has ended. It uses no bounds
+// checks: the loop's condition covers all that one turn can read and write, an
+// index into a table's first level is masked to its size, and build makes
+// second levels that lie within the table.
+func (d *Decoder) fast(lit *[litTable]uint32, dist *[distTable]uint32) (end bool, err error) {
+	var (
+		src, dst    = unsafe.Pointer(unsafe.SliceData(d.src)), unsafe.Pointer(unsafe.SliceData(d.dst))
+		litT, distT = unsafe.Pointer(lit), unsafe.Pointer(dist)
+		in, out     = d.in, d.out
+		inEnd       = len(d.src) - maxIn
+		outEnd      = min(cap(d.dst)-Slack, len(d.dst))
+		bits, n     = d.bits, d.n
+	)
+	for in <= inEnd && out <= outEnd {
+		bits |= load64(src, in) << (n & 63)
+		in += int((63 - n) >> 3)
+		n |= 56
+		e := entryAt(litT, bits&(1<<litBits-1))
+		// Two literals of at most 11 bits each leave 34 bits: enough for a
+		// third code and the extra bits of a length, 20 together.
+		if int32(e) < 0 {
+			bits >>= e & 63
+			n -= uint(e & 63)
+			*(*byte)(unsafe.Add(dst, out)) = byte(e >> 16)
+			out++
+			if e = entryAt(litT, bits&(1<<litBits-1)); int32(e) < 0 {
+				bits >>= e & 63
+				n -= uint(e & 63)
+				*(*byte)(unsafe.Add(dst, out)) = byte(e >> 16)
+				out++
+				e = entryAt(litT, bits&(1<<litBits-1))
+			}
+		}
+		if e&isSub != 0 {
+			bits >>= litBits
+			n -= litBits
+			e = entryAt(litT, uint64(e>>16)+bits&(1<<(e>>8&15)-1))
+		}
+		saved := bits
+		bits >>= e & 63
+		n -= uint(e & 63)
+		if int32(e) < 0 {
+			*(*byte)(unsafe.Add(dst, out)) = byte(e >> 16)
+			out++
+			continue
+		}
+		if e&isSpecial != 0 {
+			if end = e&isEnd != 0; !end {
+				err = ErrCorrupt
+			}
+			break
+		}
+		length := int(e>>16) + int(saved&(1<<(e&63)-1)>>(e>>8&15))
+		bits |= load64(src, in) << (n & 63)
+		in += int((63 - n) >> 3)
+		n |= 56
+		e = entryAt(distT, bits&(1<<distBits-1))
+		if e&isSub != 0 {
+			bits >>= distBits
+			n -= distBits
+			e = entryAt(distT, uint64(e>>16)+bits&(1<<(e>>8&15)-1))
+		}
+		off := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
+		bits >>= e & 63
+		n -= uint(e & 63)
+		if e&isBad != 0 || off > out {
+			err = ErrCorrupt
+			break
+		}
+		copyMatch(dst, out, off, length)
+		out += length
+	}
+	d.in, d.out, d.n, d.bits = in, out, n, bits&(1<<n-1)
+	if err == nil && out > len(d.dst) {
+		err = ErrSize
+	}
+	return end, err
+}
+
+// copyMatch copies length bytes from off bytes back, and writes up to 15 more.
+func copyMatch(dst unsafe.Pointer, out, off, length int) {
+	from, end := out-off, out+length
+	switch {
+	case off >= 8:
+		for out < end {
+			store64(dst, out, load64(dst, from))
+			store64(dst, out+8, load64(dst, from+8))
+			out += 16
+			from += 16
+		}
+	case off == 1:
+		v := uint64(*(*byte)(unsafe.Add(dst, from))) * 0x0101010101010101
+		for ; out < end; out += 8 {
+			store64(dst, out, v)
+		}
+	default:
+		for ; out < end; out++ {
+			*(*byte)(unsafe.Add(dst, out)) = *(*byte)(unsafe.Add(dst, from))
+			from++
+		}
+	}
+}
