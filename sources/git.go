@@ -485,6 +485,8 @@ func objectSkip(err error) *Skip {
 	switch {
 	case errors.Is(err, gitrepo.ErrMissing):
 		return &Skip{Reason: SkipMissing, Err: err}
+	case errors.Is(err, gitrepo.ErrTooLarge):
+		return &Skip{Reason: SkipTooLarge, Err: err}
 	case errors.Is(err, fs.ErrPermission):
 		return &Skip{Reason: SkipUnreadable, Err: err}
 	}
