@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/keywords"
 )
 
 // raw is a decided match inside a buffer, before spans, lines and secrets are
@@ -36,13 +37,13 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if err := c.compile(); err != nil {
 		return raw{}, err.Error()
 	}
-	if c.simple != nil && c.simple.groups[c.group][0] == 0 && !c.rule.BoundaryOK(before(buf, a.start), -1) {
+	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(before(buf, a.start), -1) {
 		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
 	}
-	if c.simple != nil && !c.simple.crosses {
+	if c.simple != nil && !c.simple.Crosses {
 		// Such a match ends at a line feed by itself.
 		hi := min(len(buf), a.start+c.rule.Width+1)
-		s, end, ok := c.simple.match(buf[a.start:hi], c.group)
+		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
 		if !ok || s == end {
 			return raw{}, "the pattern does not match here"
 		}
@@ -50,7 +51,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	}
 	lo, hi := window(buf, a)
 	if c.simple != nil {
-		s, end, ok := c.simple.match(buf[a.start:hi], c.group)
+		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
 		if !ok || s == end {
 			return raw{}, "the pattern does not match here"
 		}
@@ -166,6 +167,8 @@ func random(m raw, sec []byte) (refusal string) {
 	}
 	return ""
 }
+
+func lowerASCII(b []byte) []byte { return keywords.Lower(b) }
 
 func stopWord(sec []byte, stop []string) string {
 	if len(stop) == 0 {

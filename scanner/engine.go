@@ -11,6 +11,8 @@ import (
 	"github.com/wasilibs/go-re2/experimental"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/simple"
 )
 
 // Options choose how an Engine works. The zero value is right for most.
@@ -47,8 +49,8 @@ type Engine struct {
 	multi   []*compiled // rules whose match may hold a line feed
 	slow    []*compiled // rules without keywords
 	assign  []*assignment
-	lineKw  *anchorTable
-	multiKw *anchorTable
+	lineKw  *keywords.Table[*compiled]
+	multiKw *keywords.Table[*compiled]
 	plain   bool
 	lits    literals
 	// lineWidth and slowWidth are the longest windows in bytes of rules decided
@@ -62,7 +64,7 @@ type compiled struct {
 	once sync.Once
 	// simple serves Prefixed rules whose pattern is, without the others; the
 	// plain engine does without it.
-	simple *simple
+	simple *simple.Pattern
 	plain  bool
 	// at matches at the first byte of its input, after at the second; they
 	// serve Prefixed rules. find searches, for all others. All hold the
@@ -111,8 +113,25 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 		}
 	}
 	e.lineWidth = max(e.lineWidth, maxKnown)
-	e.lineKw, e.multiKw = newAnchorTable(e.line), newAnchorTable(e.multi)
+	e.lineKw, e.multiKw = keywordTable(e.line), keywordTable(e.multi)
 	return e, nil
+}
+
+// anchor is one occurrence of a keyword of a rule.
+type anchor struct {
+	rule       *compiled
+	start, end int // in the buffer
+}
+
+// keywordTable finds the keywords of some rules the plainest way.
+func keywordTable(cs []*compiled) *keywords.Table[*compiled] {
+	t := &keywords.Table[*compiled]{}
+	for _, c := range cs {
+		for _, w := range c.rule.Keywords {
+			t.Add(w, c.rule.Fold, c.rule.ID, c)
+		}
+	}
+	return t
 }
 
 // compile makes the expressions. The loader has tried the pattern with Go's
@@ -122,12 +141,12 @@ func (c *compiled) compile() error {
 	c.once.Do(func() {
 		r := c.rule
 		if r.Prefixed && !c.plain {
-			if m, ok := newSimple(r.Pattern); ok {
+			if m, ok := simple.New(r.Pattern); ok {
 				c.group, c.simple = r.Group, m
-				if c.group == 0 && len(m.groups) == 2 {
+				if c.group == 0 && len(m.Groups) == 2 {
 					c.group = 1
 				}
-				if c.group < len(m.groups) {
+				if c.group < len(m.Groups) {
 					return
 				}
 				c.simple = nil // let the common path say what is wrong

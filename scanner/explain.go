@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/keywords"
 )
 
 // Verdict is what one rule said at one place, for quench explain.
@@ -26,10 +27,10 @@ func (e *Engine) Explain(b []byte, line int) []Verdict {
 	add := func(r *rules.Rule, at int, m raw, refusal string) {
 		out = append(out, Verdict{Rule: r, Line: line, Column: at - lo + 1, Found: refusal == "", Refusal: refusal, Entropy: m.entropy, Why: m.why})
 	}
-	for _, t := range []*anchorTable{e.lineKw, e.multiKw} {
-		t.find(b, lo, hi, func(a anchor) {
-			m, refusal := e.decide(b, a)
-			add(a.rule.rule, a.start, m, refusal)
+	for _, t := range []*keywords.Table[*compiled]{e.lineKw, e.multiKw} {
+		t.Find(b, lo, hi, func(c *compiled, start, end int) {
+			m, refusal := e.decide(b, anchor{c, start, end})
+			add(c.rule, start, m, refusal)
 		})
 	}
 	for _, a := range e.assign {

@@ -39,6 +39,7 @@ type Stream struct {
 	anchors []anchor     // of line rules, found and not yet decided
 	assigns []assignAnchor
 	waiting []waitingAnchor // of Multiline rules
+	multi   func(anchor)    // gets these, undecided, where it is not nil
 	slow    int             // lines, or pieces of one, before this position were searched with Slow rules
 	slowMid bool            // slow lies within a line
 	work    int             // bytes that matchers and decoders were given, and pairs compared: what tests bound
@@ -196,6 +197,12 @@ func (s *Stream) process(final bool) {
 	s.decideSlow(final, func(m raw) { s.pending = append(s.pending, pendingRaw{raw: m}) })
 	settled = min(settled, s.slow)
 	s.settle(settled)
+	if s.multi != nil {
+		for _, w := range s.waiting {
+			s.multi(w.anchor)
+		}
+		s.waiting = s.waiting[:0]
+	}
 	s.decideMulti(final)
 	s.decodeViews(settled, final)
 }
@@ -289,7 +296,7 @@ func (s *Stream) overruled(i int, m *raw) bool {
 // find looks for keywords, once at every position. The last bytes of the buffer
 // wait, since its end may cut a keyword; a line feed is never part of one.
 func (s *Stream) find(final bool) {
-	longest := max(s.e.lineKw.longest, s.e.multiKw.longest)
+	longest := max(s.e.lineKw.Longest, s.e.multiKw.Longest)
 	var lits *literals
 	if !s.e.plain {
 		lits = s.e.lits.compile(s.e)
@@ -301,8 +308,10 @@ func (s *Stream) find(final bool) {
 		hi = n
 	}
 	if s.e.plain {
-		s.e.lineKw.find(s.buf, s.found, hi, func(a anchor) { s.anchors = append(s.anchors, a) })
-		s.e.multiKw.find(s.buf, s.found, hi, func(a anchor) { s.waiting = append(s.waiting, waitingAnchor{anchor: a}) })
+		s.e.lineKw.Find(s.buf, s.found, hi, func(c *compiled, at, end int) { s.anchors = append(s.anchors, anchor{c, at, end}) })
+		s.e.multiKw.Find(s.buf, s.found, hi, func(c *compiled, at, end int) {
+			s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{c, at, end}})
+		})
 	} else {
 		lits.set.Find(s.buf, s.found, hi, func(lit, start int) {
 			switch r := &lits.refs[lit]; {

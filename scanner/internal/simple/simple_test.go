@@ -1,4 +1,4 @@
-package scanner
+package simple
 
 import (
 	"regexp"
@@ -17,7 +17,7 @@ func TestSimpleOrNot(t *testing.T) {
 		`ab?c`: true, `ab?b`: false, `a[0-9]{2,4}5`: false, `a[0-9]{2,4}x?5`: false, `(?:a|b)c{3}`: true, `(?:ab|cd)e`: false, `a[0-9]+`: false, `a[0-9]*`: false, `\bab`: false,
 		`a[0-9]{2,4}?x`: false, `a(?:bc){2}`: false, `a{3}(b)`: true,
 	} {
-		if _, got := newSimple(p); got != want {
+		if _, got := New(p); got != want {
 			t.Errorf("%s: simple %v, want %v", p, got, want)
 		}
 	}
@@ -31,13 +31,13 @@ func TestSimpleIsRegexp(t *testing.T) {
 		t.Fatal(err)
 	}
 	type pair struct {
-		s  *simple
+		s  *Pattern
 		re *regexp.Regexp
 	}
 	var pairs []pair
 	var texts []string
 	for _, r := range set.Rules() {
-		if s, ok := newSimple(r.Pattern); ok && r.Pattern != "" {
+		if s, ok := New(r.Pattern); ok && r.Pattern != "" {
 			pairs = append(pairs, pair{s, regexp.MustCompile(`^(?:` + r.Pattern + `)`)})
 			good, bad, err := r.ExpandExamples()
 			if err != nil {
@@ -57,8 +57,8 @@ func TestSimpleIsRegexp(t *testing.T) {
 		}
 		for _, p := range pairs {
 			loc := p.re.FindSubmatchIndex(b)
-			for g := range p.s.groups {
-				start, end, ok := p.s.match(b, g)
+			for g := range p.s.Groups {
+				start, end, ok := p.s.Match(b, g)
 				if ok != (loc != nil) || ok && (loc[2*g] != start || loc[2*g+1] != end) {
 					t.Fatalf("%s on %q, group %d: %v [%d,%d], the expression says %v", p.re, b, g, ok, start, end, loc)
 				}

@@ -1,21 +1,21 @@
-package scanner
+// Package simple matches patterns that need no regular expression engine. It knows
+// the syntax of patterns and nothing of rules. Start reading at Pattern.
+package simple
 
-import (
-	"regexp/syntax"
-)
+import "regexp/syntax"
 
-// A simple pattern is a row of byte classes, each repeated, in which a class
+// A Pattern is simple when it is a row of byte classes, each repeated, in which a class
 // that may repeat more or less often is never followed by a byte of its own: taking
 // as many as there are is then what a regular expression would do, and no other
 // way of matching has to be tried. "ghp_[0-9A-Za-z]{36}" is one; most provider
 // rules are. It is matched byte by byte, without calling RE2.
-type simple struct {
+type Pattern struct {
 	steps []step
-	// groups[i] are the first and one past the last step of capture group i;
-	// groups[0] is the whole match.
-	groups [][2]int
-	// crosses tells that a step takes line feeds.
-	crosses bool
+	// Groups[i] are the first and one past the last step of capture group i;
+	// Groups[0] is the whole match.
+	Groups [][2]int
+	// Crosses tells that a step takes line feeds.
+	Crosses bool
 }
 
 type step struct {
@@ -27,25 +27,25 @@ type step struct {
 // takes 272 bytes.
 const maxSteps = 96
 
-// newSimple compiles a pattern, or says that it is not simple. The pattern was
+// New compiles a pattern, or says that it is not simple. The pattern was
 // parsed by the loader before.
-func newSimple(pattern string) (*simple, bool) {
+func New(pattern string) (*Pattern, bool) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, false
 	}
-	s := &simple{groups: make([][2]int, re.MaxCap()+1)}
+	s := &Pattern{Groups: make([][2]int, re.MaxCap()+1)}
 	if !s.add(re) || len(s.steps) == 0 || len(s.steps) > maxSteps {
 		return nil, false
 	}
-	s.groups[0] = [2]int{0, len(s.steps)}
+	s.Groups[0] = [2]int{0, len(s.steps)}
 	for i := range s.steps {
-		s.crosses = s.crosses || s.steps[i].set['\n']
+		s.Crosses = s.Crosses || s.steps[i].set['\n']
 	}
 	return s, s.definite()
 }
 
-func (s *simple) add(re *syntax.Regexp) bool {
+func (s *Pattern) add(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpEmptyMatch:
 		return true
@@ -61,7 +61,7 @@ func (s *simple) add(re *syntax.Regexp) bool {
 		if !s.add(re.Sub[0]) {
 			return false
 		}
-		s.groups[re.Cap] = [2]int{from, len(s.steps)}
+		s.Groups[re.Cap] = [2]int{from, len(s.steps)}
 		return true
 	case syntax.OpLiteral:
 		for _, r := range re.Rune {
@@ -102,7 +102,7 @@ func (st *step) literal(r rune, fold bool) bool {
 		return false // the loader refuses these
 	}
 	st.set[r] = true
-	if c := byte(r); fold && isLetter(c) {
+	if c := byte(r); fold && 'a' <= c|0x20 && c|0x20 <= 'z' {
 		st.set[c|0x20], st.set[c&^0x20] = true, true
 	}
 	return true
@@ -121,7 +121,7 @@ func classStep(re *syntax.Regexp, lo, hi int) step {
 
 // definite reports whether no step of varying length can be followed by a byte
 // of its own.
-func (s *simple) definite() bool {
+func (s *Pattern) definite() bool {
 	for i, st := range s.steps {
 		if st.min == st.max {
 			continue
@@ -140,9 +140,9 @@ func (s *simple) definite() bool {
 	return true
 }
 
-// match matches at the start of b and gives the span of a group.
-func (s *simple) match(b []byte, group int) (start, end int, ok bool) {
-	g := s.groups[group]
+// Match matches at the start of b and gives the span of a group.
+func (s *Pattern) Match(b []byte, group int) (start, end int, ok bool) {
+	g := s.Groups[group]
 	p := 0
 	for i := range s.steps {
 		if i == g[0] {
