@@ -18,3 +18,15 @@ func sortHeld(list []*heldFinding) {
 		)
 	})
 }
+
+// compareMatches orders the matches of one text by place, then by how they were
+// found, so that the order does not depend on when each was decided.
+func compareMatches(a, b Match) int {
+	return cmp.Or(
+		cmp.Compare(a.Start, b.Start),
+		cmp.Compare(a.End, b.End),
+		cmp.Compare(a.Rule.ID, b.Rule.ID),
+		cmp.Compare(len(a.DecodedVia), len(b.DecodedVia)),
+		slices.Compare(a.DecodedVia, b.DecodedVia),
+	)
+}

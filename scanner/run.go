@@ -27,6 +27,8 @@ type RunOptions struct {
 	Finding func(Finding)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Full scans every item whole, also what a source stores as differences.
+	Full bool
 }
 
 // readSize is how much of an item is read at a time. It is much longer than
@@ -85,16 +87,21 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 			return r.cov, fmt.Errorf("starting a worker: %w", err)
 		}
 	}
+	open := func(j job) { queue <- j }
+	visits := r.newBatch(src, workers, open)
 	seq := 0
 	err = src.Items(ctx, func(it sources.Item) error {
 		if it.Skip != nil {
 			r.skip(it.Origin, it.Skip)
 			return nil
 		}
-		queue <- job{seq, it}
+		if j := (job{seq, it}); !visits.add(ctx, j) {
+			open(j)
+		}
 		seq++
 		return nil
 	})
+	visits.flush(ctx)
 	close(queue)
 	wg.Wait()
 	pool.Release()
@@ -272,7 +279,7 @@ func (r *run) hold(seq int, f Finding) {
 		h.blobs[b] = struct{}{}
 	}
 	inHead := mergeInHead(h.Origin.InHead, f.Origin.InHead)
-	if seq < h.seq || seq == h.seq && f.Start < h.Start {
+	if seq < h.seq || seq == h.seq && compareMatches(f.Match, h.Match) < 0 {
 		h.Finding, h.seq = f, seq
 	}
 	h.Origin.InHead = inHead

@@ -48,6 +48,7 @@ type scanFlags struct {
 	exitZero          bool
 	rng               string
 	workers           int
+	compareFull       bool
 }
 
 func newScanCmd() *cobra.Command {
@@ -72,6 +73,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
+	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 	return cmd
 }
@@ -91,7 +93,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
-	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.rng != ""})
+	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.rng != "", compareFull: f.compareFull})
 	if err != nil {
 		return err
 	}
@@ -103,8 +105,9 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 
 // scanOptions are those of pipeline.Options that flags of some commands set.
 type scanOptions struct {
-	workers    int
-	mayBeEmpty bool
+	workers     int
+	mayBeEmpty  bool
+	compareFull bool
 }
 
 // runScan scans the sources into the report that the flags ask for.
@@ -133,7 +136,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 		return res, err
 	}
 	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
-		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty,
+		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
 	})
 	res.Failed = errors.Join(res.Failed, c.check())
 	return res, err

@@ -35,6 +35,9 @@ type Options struct {
 	// MayBeEmpty says that the sources are a range of commits: when its ends
 	// resolve and nothing lies between, that is a complete answer.
 	MayBeEmpty bool
+	// CompareFull scans what is stored as differences both ways and fails where
+	// they do not agree.
+	CompareFull bool
 }
 
 // Result is what a Run came to.
@@ -60,6 +63,8 @@ const (
 // ExitCode is the exit code a scan with this result ends with.
 func (r Result) ExitCode() int {
 	switch {
+	case errors.Is(r.Failed, ErrDiffers):
+		return exitError // what was found is not to be trusted
 	case r.Findings > 0:
 		return exitFindings
 	case r.Failed != nil:
@@ -87,6 +92,9 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 			Finding: p.finding,
 		})
 		p.res.Coverage.Add(cov)
+		if o.CompareFull && err == nil {
+			err = compareFull(ctx, o.Engine, src, o.Workers)
+		}
 		if c, ok := src.(io.Closer); ok {
 			err = errors.Join(err, c.Close())
 		}

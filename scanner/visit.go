@@ -1,0 +1,90 @@
+package scanner
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/quench-dev/quench/sources"
+)
+
+// maxBatch bounds the items that are collected to be visited together. Packs are
+// read once per batch, and an item waits in some 400 bytes: 100 MB at most, and
+// histories of fewer blobs, which nearly all are, are one batch.
+const maxBatch = 1 << 18
+
+// batch collects the items of a Visitor.
+type batch struct {
+	r       *run
+	src     sources.Visitor
+	workers int
+	open    func(job) // for items that are not visited
+	jobs    []job
+	scans   sync.Pool // of *deltaScan
+}
+
+// newBatch gives nil for sources that are read item by item.
+func (r *run) newBatch(src sources.Source, workers int, open func(job)) *batch {
+	v, ok := src.(sources.Visitor)
+	if !ok || r.engine.plain || r.o.Full {
+		return nil
+	}
+	b := &batch{r: r, src: v, workers: workers, open: open}
+	b.scans.New = func() any { return newDeltaScan(r.engine) }
+	return b
+}
+
+// add takes an item, or says that it is none to be visited.
+func (b *batch) add(ctx context.Context, j job) bool {
+	if b == nil || j.Origin.Blob == "" {
+		return false
+	}
+	b.jobs = append(b.jobs, j)
+	if len(b.jobs) == maxBatch {
+		b.flush(ctx)
+	}
+	return true
+}
+
+// flush visits what was collected. An end of ctx is for the caller to see.
+func (b *batch) flush(ctx context.Context) {
+	if b == nil || len(b.jobs) == 0 {
+		return
+	}
+	items := make([]sources.Item, len(b.jobs))
+	for i, j := range b.jobs {
+		items[i] = j.Item
+	}
+	left, err := b.src.Visit(ctx, items, b.workers, func(c *sources.Content) any { return b.visit(b.jobs[c.Index], c) })
+	if err == nil {
+		for _, i := range left {
+			b.open(b.jobs[i])
+		}
+	}
+	clear(b.jobs)
+	b.jobs = b.jobs[:0]
+}
+
+// visit scans one content and gives what was carried.
+func (b *batch) visit(j job, c *sources.Content) (state any) {
+	if c.Skip != nil {
+		b.r.skip(j.Origin, c.Skip)
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			// The value of a panic may quote content; its type may not.
+			b.r.skip(j.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
+			state = nil
+		}
+	}()
+	d := b.scans.Get().(*deltaScan)
+	state = d.scan(c, func(m Match) { b.r.match(j.seq, j.Origin, m) })
+	b.scans.Put(d) // not after a panic
+	b.r.mu.Lock()
+	b.r.cov.Bytes += int64(len(c.Data))
+	b.r.cov.Items++
+	b.r.cov.Blobs++
+	b.r.mu.Unlock()
+	return state
+}
