@@ -19,7 +19,8 @@ type batch struct {
 	src     sources.Visitor
 	workers int
 	open    func(job) // for items that are not visited
-	jobs    []job
+	items   []sources.Item
+	seqs    []int
 	scans   sync.Pool // of *deltaScan
 }
 
@@ -39,8 +40,8 @@ func (b *batch) add(ctx context.Context, j job) bool {
 	if b == nil || j.Origin.Blob == "" {
 		return false
 	}
-	b.jobs = append(b.jobs, j)
-	if len(b.jobs) == maxBatch {
+	b.items, b.seqs = append(b.items, j.Item), append(b.seqs, j.seq)
+	if len(b.items) == maxBatch {
 		b.flush(ctx)
 	}
 	return true
@@ -48,21 +49,18 @@ func (b *batch) add(ctx context.Context, j job) bool {
 
 // flush visits what was collected. An end of ctx is for the caller to see.
 func (b *batch) flush(ctx context.Context) {
-	if b == nil || len(b.jobs) == 0 {
+	if b == nil || len(b.items) == 0 {
 		return
 	}
-	items := make([]sources.Item, len(b.jobs))
-	for i, j := range b.jobs {
-		items[i] = j.Item
-	}
-	left, err := b.src.Visit(ctx, items, b.workers, func(c *sources.Content) any { return b.visit(b.jobs[c.Index], c) })
+	at := func(i int) job { return job{b.seqs[i], b.items[i]} }
+	left, err := b.src.Visit(ctx, b.items, b.workers, func(c *sources.Content) any { return b.visit(at(c.Index), c) })
 	if err == nil {
 		for _, i := range left {
-			b.open(b.jobs[i])
+			b.open(at(i))
 		}
 	}
-	clear(b.jobs)
-	b.jobs = b.jobs[:0]
+	clear(b.items)
+	b.items, b.seqs = b.items[:0], b.seqs[:0]
 }
 
 // visit scans one content and gives what was carried.

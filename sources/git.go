@@ -134,7 +134,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	}
 	h := &history{
 		s: s, repo: repo, ctx: ctx, yield: yield,
-		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{},
+		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{}, last: map[string][]byte{},
 	}
 	include, exclude, err := s.ends(repo)
 	if err != nil {
@@ -209,6 +209,7 @@ type history struct {
 	blobs  map[plumbing.Hash]struct{}
 	tags   map[plumbing.Hash]struct{}
 	links  map[string]struct{} // paths of submodules told
+	last   map[string][]byte   // of each folder, the tree visited last
 }
 
 func (h *history) run(include, exclude []plumbing.Hash) error {
@@ -369,7 +370,8 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
-	for e, err := range gitrepo.TreeEntries(data) {
+	// What stood in the folder's version before was visited then.
+	for e, err := range gitrepo.NewEntries(data, h.last[dir]) {
 		if err != nil {
 			return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("tree %s: %w", id, err)))
 		}
@@ -377,6 +379,7 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 			return err
 		}
 	}
+	h.last[dir] = data
 	return nil
 }
 

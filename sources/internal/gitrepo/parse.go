@@ -65,6 +65,49 @@ func TreeEntries(data []byte) iter.Seq2[TreeEntry, error] {
 	}
 }
 
+// NewEntries is TreeEntries without the entries that stand in prev too, another
+// version of the tree, as far as they are met in order. Most of a tree is as it
+// was in the version before, and comparing its bytes is all that this costs.
+func NewEntries(data, prev []byte) iter.Seq2[TreeEntry, error] {
+	return func(yield func(TreeEntry, error) bool) {
+		for len(data) > 0 {
+			n := entryLen(data)
+			if n == 0 {
+				yield(TreeEntry{}, errTree)
+				return
+			}
+			// One entry may have been taken out before this one.
+			skip := entryLen(prev)
+			switch {
+			case skip > 0 && bytes.HasPrefix(prev, data[:n]):
+				data, prev = data[n:], prev[n:]
+				continue
+			case skip > 0 && bytes.HasPrefix(prev[skip:], data[:n]):
+				data, prev = data[n:], prev[skip+n:]
+				continue
+			case skip == n && bytes.Equal(data[:n-20], prev[:n-20]):
+				prev = prev[n:] // the same name, changed
+			}
+			for e, err := range TreeEntries(data[:n]) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+			data = data[n:]
+		}
+	}
+}
+
+// entryLen is the length of the first entry of a tree; 0 when there is none, or
+// none that is well-formed.
+func entryLen(data []byte) int {
+	nul := bytes.IndexByte(data, 0)
+	if nul < 0 || nul+21 > len(data) {
+		return 0
+	}
+	return nul + 21
+}
+
 // Commit is what a walk needs of a commit.
 type Commit struct {
 	Tree      plumbing.Hash

@@ -1,6 +1,7 @@
 package inflate
 
 import (
+	"math/bits"
 	"sync"
 )
 
@@ -205,44 +206,53 @@ func build(table []uint32, lens []uint8, symbols []uint32, mainBits uint, sorted
 }
 
 // fill enters the codes, in the order of their lengths. A code's bits come in
-// reverse, so that it is counted up from its highest bit.
+// reverse, so that it is counted up from its highest bit. As long as codes have l
+// bits, only the first 2^l entries are written; going on to longer ones doubles
+// them, which is cheaper than writing each entry where it repeats.
 func fill(table []uint32, symbols []uint32, mainBits uint, count *[maxCode + 2]uint32, sorted *[maxLit]uint16) {
-	sub, subBits, prefix := uint32(1)<<mainBits, uint(0), ^uint32(0)
-	free, at, code := sub, 0, uint32(0)
-	for l := uint(1); l <= maxCode; l++ {
-		for left := count[l]; left > 0; left-- {
-			sym := symbols[sorted[at]]
+	at, code := 0, uint32(0)
+	for l := uint(1); l <= mainBits; l++ {
+		if l > 1 {
+			half := 1 << (l - 1)
+			copy(table[half:2*half], table[:half])
+		}
+		len32 := uint32(l)<<8 + uint32(l)
+		for range count[l] {
+			table[code] = symbols[sorted[at]] + len32
 			at++
-			if l <= mainBits {
-				e := sym + uint32(l)<<8 + uint32(l)
-				for i := code; i < 1<<mainBits; i += 1 << l {
-					table[i] = e
-				}
-			} else {
-				if p := code & (1<<mainBits - 1); p != prefix {
-					// A new second level, wide enough for all codes that
-					// begin so.
-					prefix, sub, subBits = p, free, l-mainBits
-					for room := left; room < 1<<subBits && mainBits+subBits < maxCode; {
-						subBits++
-						room = room<<1 + count[mainBits+subBits]
-					}
-					free = sub + 1<<subBits
-					table[prefix] = sub<<16 | isSpecial | isSub | uint32(subBits)<<8 | uint32(mainBits)
-				}
-				own := uint32(l - mainBits)
-				e := sym + own<<8 + own
-				for i := sub + code>>mainBits; i < sub+1<<subBits; i += 1 << own {
-					table[i] = e
-				}
-			}
-			// The next code in reversed counting.
-			bit := uint32(1) << (l - 1)
-			for code&bit != 0 {
-				code ^= bit
-				bit >>= 1
-			}
-			code |= bit
+			code = next(code, l)
 		}
 	}
+	sub, subBits, prefix, free := uint32(0), uint(0), ^uint32(0), uint32(1)<<mainBits
+	for l := mainBits + 1; l <= maxCode; l++ {
+		own := uint32(l - mainBits)
+		for left := count[l]; left > 0; left-- {
+			if p := code & (1<<mainBits - 1); p != prefix {
+				// A new second level, wide enough for all codes that begin so.
+				prefix, sub, subBits = p, free, l-mainBits
+				for room := left; room < 1<<subBits && mainBits+subBits < maxCode; {
+					subBits++
+					room = room<<1 + count[mainBits+subBits]
+				}
+				free = sub + 1<<subBits
+				table[prefix] = sub<<16 | isSpecial | isSub | uint32(subBits)<<8 | uint32(mainBits)
+			}
+			e := symbols[sorted[at]] + own<<8 + own
+			at++
+			for i := sub + code>>mainBits; i < sub+1<<subBits; i += 1 << own {
+				table[i] = e
+			}
+			code = next(code, l)
+		}
+	}
+}
+
+// next counts a reversed code of l bits up.
+func next(code uint32, l uint) uint32 {
+	free := ^code & (1<<l - 1)
+	if free == 0 {
+		return 0 // it was the last one
+	}
+	bit := uint32(1) << (31 - uint(bits.LeadingZeros32(free)))
+	return code&(bit-1) | bit
 }

@@ -37,9 +37,11 @@ type entry struct {
 	ref  ID    // of a refDelta
 }
 
+var errEntry = fmt.Errorf("%w: malformed entry in a pack", ErrCorrupt)
+
 // parseEntry reads the entry header at the start of b, which begins at off.
 func parseEntry(b []byte, off int64) (e entry, err error) {
-	bad := fmt.Errorf("%w: malformed entry at %d", ErrCorrupt, off)
+	bad := errEntry
 	if len(b) == 0 {
 		return e, bad
 	}

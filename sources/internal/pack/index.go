@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"encoding/binary"
 	"errors"
@@ -108,20 +109,25 @@ func (x *index) find(id ID) (int, bool) {
 	if id[0] > 0 {
 		lo = int(binary.BigEndian.Uint32(x.fanout[4*int(id[0])-4:]))
 	}
-	want := binary.BigEndian.Uint64(id[:])
+	if lo >= hi {
+		return 0, false
+	}
+	// Hashes are spread evenly: an id lies near the place that its second to fifth
+	// byte tell. One that does is searched for among its neighbours only.
+	const near = 24 // covers nine of ten in a part of 600, what 150,000 objects have
+	g := lo + int(uint64(hi-lo)*uint64(binary.BigEndian.Uint32(id[1:]))>>32)
+	if x.compare(g, &id) <= 0 {
+		if lo = g; g+near < hi && x.compare(g+near, &id) > 0 {
+			hi = g + near
+		}
+	} else {
+		if hi = g; g-near >= lo && x.compare(g-near, &id) <= 0 {
+			lo = g - near
+		}
+	}
 	for lo < hi {
 		m := int(uint(lo+hi) >> 1)
-		e := x.ids[m*x.stride:][:len(id)]
-		got := binary.BigEndian.Uint64(e)
-		c := 0
-		if got == want {
-			c = bytes.Compare(e[8:], id[8:])
-		} else if got < want {
-			c = -1
-		} else {
-			c = 1
-		}
-		switch {
+		switch c := x.compare(m, &id); {
 		case c == 0:
 			return m, true
 		case c < 0:
@@ -131,6 +137,15 @@ func (x *index) find(id ID) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// compare orders the i-th id and another one.
+func (x *index) compare(i int, id *ID) int {
+	e := x.ids[i*x.stride:][:len(id)]
+	if c := cmp.Compare(binary.BigEndian.Uint64(e), binary.BigEndian.Uint64(id[:])); c != 0 {
+		return c
+	}
+	return bytes.Compare(e[8:], id[8:])
 }
 
 // makeIndex makes the index of a pack from ids in ascending order and their

@@ -359,14 +359,13 @@ func TestWalkEndsWithContext(t *testing.T) {
 // A repack moves objects into a new pack and takes the old ones away.
 func TestRepackedMeanwhile(t *testing.T) {
 	objects := gitRepo(t)
-	all := every(t, objects)
 	for _, noMap = range []bool{false, true} {
 		s, bad := Open([]string{objects}, Options{Memory: 1}) // nothing is cached
 		if len(bad) > 0 {
 			t.Fatal(bad)
 		}
 		git(t, objects+"/..", "new object "+fmt.Sprint(noMap), "hash-object", "-w", "--stdin")
-		all = every(t, objects)
+		all := every(t, objects)
 		git(t, objects+"/..", "", "repack", "-q", "-a", "-d", "-f", "-k")
 		git(t, objects+"/..", "", "prune-packed")
 		for id, want := range all {

@@ -276,6 +276,7 @@ func (w *worker) read(t task) (kind Kind, data []byte, err error) {
 	if e.kind == Blob && e.size >= bigObject && l.first[t.k] == none {
 		return 0, nil, ErrTooLarge // Open streams it
 	}
+	w.sc.dec.Trusted = p.proof
 	if p.proof {
 		if err := p.checkCRC(&w.sc, int(l.at[t.k]), off, end); err != nil {
 			return 0, nil, err
