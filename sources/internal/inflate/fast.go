@@ -2,8 +2,9 @@ package inflate
 
 import "unsafe"
 
-// maxIn is how many source bytes one turn of the fast loop may look at: three
-// refills of eight bytes, of which each moves on by at most seven.
+// maxIn is how many source bytes the fast loop may look at before it asks again
+// whether so many are left: three refills of eight bytes, of which each moves on
+// by at most seven.
 const maxIn = 32
 
 func load64(p unsafe.Pointer, off int) uint64 { return *(*uint64)(unsafe.Add(p, off)) }
@@ -29,13 +30,17 @@ func (d *Decoder) fast(lit *[litTable]uint32, dist *[distTable]uint32) (end bool
 		outEnd      = min(cap(d.dst)-Slack, len(d.dst))
 		bits, n     = d.bits, d.n
 	)
+	if in > inEnd || out > outEnd {
+		return false, nil
+	}
+	bits |= load64(src, in) << (n & 63)
+	in += int((63 - n) >> 3)
+	n |= 56
+	e := entryAt(litT, bits&(1<<litBits-1))
 	for in <= inEnd && out <= outEnd {
-		bits |= load64(src, in) << (n & 63)
-		in += int((63 - n) >> 3)
-		n |= 56
-		e := entryAt(litT, bits&(1<<litBits-1))
-		// Two literals of at most 11 bits each leave 34 bits: enough for a
-		// third code and the extra bits of a length, 20 together.
+		// Here e is the entry of the next bits, of which at least 56 are valid. Two
+		// literals of at most 11 bits each leave 34: enough for a third code and
+		// the extra bits of a length, 20 together.
 		if int32(e) < 0 {
 			bits >>= e & 63
 			n -= uint(e & 63)
@@ -60,6 +65,10 @@ func (d *Decoder) fast(lit *[litTable]uint32, dist *[distTable]uint32) (end bool
 		if int32(e) < 0 {
 			*(*byte)(unsafe.Add(dst, out)) = byte(e >> 16)
 			out++
+			bits |= load64(src, in) << (n & 63)
+			in += int((63 - n) >> 3)
+			n |= 56
+			e = entryAt(litT, bits&(1<<litBits-1))
 			continue
 		}
 		if e&isSpecial != 0 {
@@ -85,8 +94,25 @@ func (d *Decoder) fast(lit *[litTable]uint32, dist *[distTable]uint32) (end bool
 			err = ErrCorrupt
 			break
 		}
-		copyMatch(dst, out, off, length)
-		out += length
+		// The next entry is loaded while the match is copied.
+		bits |= load64(src, in) << (n & 63)
+		in += int((63 - n) >> 3)
+		n |= 56
+		e = entryAt(litT, bits&(1<<litBits-1))
+		if off < 8 {
+			copyNear(dst, out, off, length)
+			out += length
+			continue
+		}
+		from, to := out-off, out+length
+		store64(dst, out, load64(dst, from))
+		store64(dst, out+8, load64(dst, from+8))
+		for out += 16; out < to; out += 16 {
+			from += 16
+			store64(dst, out, load64(dst, from))
+			store64(dst, out+8, load64(dst, from+8))
+		}
+		out = to
 	}
 	d.in, d.out, d.n, d.bits = in, out, n, bits&(1<<n-1)
 	if err == nil && out > len(d.dst) {
@@ -95,26 +121,19 @@ func (d *Decoder) fast(lit *[litTable]uint32, dist *[distTable]uint32) (end bool
 	return end, err
 }
 
-// copyMatch copies length bytes from off bytes back, and writes up to 15 more.
-func copyMatch(dst unsafe.Pointer, out, off, length int) {
+// copyNear copies length bytes from off bytes back, fewer than 8, and writes up to
+// 7 more.
+func copyNear(dst unsafe.Pointer, out, off, length int) {
 	from, end := out-off, out+length
-	switch {
-	case off >= 8:
-		for out < end {
-			store64(dst, out, load64(dst, from))
-			store64(dst, out+8, load64(dst, from+8))
-			out += 16
-			from += 16
-		}
-	case off == 1:
+	if off == 1 {
 		v := uint64(*(*byte)(unsafe.Add(dst, from))) * 0x0101010101010101
 		for ; out < end; out += 8 {
 			store64(dst, out, v)
 		}
-	default:
-		for ; out < end; out++ {
-			*(*byte)(unsafe.Add(dst, out)) = *(*byte)(unsafe.Add(dst, from))
-			from++
-		}
+		return
+	}
+	for ; out < end; out++ {
+		*(*byte)(unsafe.Add(dst, out)) = *(*byte)(unsafe.Add(dst, from))
+		from++
 	}
 }
