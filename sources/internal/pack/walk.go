@@ -39,6 +39,7 @@ type Visit struct {
 // otherwise.
 func (s *Store) Walk(ctx context.Context, want []ID, workers int, visit func(*Visit) any) (left []int, err error) {
 	defer runtime.KeepAlive(s)
+	s.cache.clear() // what was read one by one before is of no use here
 	w := &walk{s: s, ctx: ctx, want: want, visit: visit, done: make([]atomic.Bool, len(want))}
 	for _, p := range s.all() {
 		var roots []int32
