@@ -66,7 +66,7 @@ func TreeEntries(data []byte) iter.Seq2[TreeEntry, error] {
 }
 
 // NewEntries is TreeEntries without the entries that stand in prev too, another
-// version of the tree, as far as they are met in order. Most of a tree is as it
+// and well-formed version of the tree, as far as they are met in order. Most of a tree is as it
 // was in the version before, and comparing its bytes is all that this costs.
 func NewEntries(data, prev []byte) iter.Seq2[TreeEntry, error] {
 	return func(yield func(TreeEntry, error) bool) {
