@@ -1,15 +1,22 @@
 package inflate
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // maxIn is how many source bytes the fast loop may look at before it asks again
 // whether so many are left: three refills of eight bytes, of which each moves on
 // by at most seven.
 const maxIn = 32
 
-func load64(p unsafe.Pointer, off int) uint64 { return *(*uint64)(unsafe.Add(p, off)) }
+// load64 and store64 are one instruction each where bytes come lowest first.
+func load64(p unsafe.Pointer, off int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, off))[:])
+}
+
 func store64(p unsafe.Pointer, off int, v uint64) {
-	*(*uint64)(unsafe.Add(p, off)) = v
+	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(p, off))[:], v)
 }
 
 func entryAt(table unsafe.Pointer, i uint64) uint32 {
