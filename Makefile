@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet staticcheck tidy-check race fuzz cross bench bench-doc
+.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross bench bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: build ## leak two tokens in a throw-away repository and log, watch them di
 test: ## run the tests
 	go test ./...
 
-check: fmt-check vet staticcheck tidy-check test race fuzz cross ## all that CI runs
+check: fmt-check vet staticcheck tidy-check test portable race fuzz cross ## all that CI runs
 
 fmt-check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -31,6 +31,10 @@ staticcheck:
 
 tidy-check:
 	go mod tidy -diff
+
+portable: ## run the engine's tests without its assembly
+	go vet -tags purego ./scanner/... ./sources/...
+	go test -short -tags purego ./scanner/... ./fuzz
 
 race: ## run the tests under the race detector, where there is a C compiler
 	@if command -v $${CC:-cc} >/dev/null; then CGO_ENABLED=1 go test -race -short ./...; else echo "race: skipped, there is no C compiler"; fi
