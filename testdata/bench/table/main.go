@@ -1,7 +1,8 @@
 // Command table measures whole processes and prints the comparison as Markdown.
 //
-//	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-doc FILE]
+//	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-repo NAME=DIR ...] [-doc FILE]
 //
+// -repo adds a table of a repository's history, against git cat-file.
 // Everything is measured in one run on one machine: CPU is user plus system
 // seconds of the process, the median of -runs runs after one that warms the page
 // cache. Peers are measured when they are installed: rg, gitleaks.
@@ -9,6 +10,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,10 +44,19 @@ var (
 	mb   = flag.Int("mb", 1000, "size of the log in MB")
 	runs = flag.Int("runs", 3, "counted runs of each command")
 	doc  = flag.String("doc", "", "write the table to this file")
+
+	repos []string
 )
 
 func main() {
 	log.SetFlags(0)
+	flag.Func("repo", "NAME=DIR of a repository to measure (repeatable)", func(v string) error {
+		if name, dir, ok := strings.Cut(v, "="); !ok || name == "" || dir == "" {
+			return fmt.Errorf("%q: want NAME=DIR", v)
+		}
+		repos = append(repos, v)
+		return nil
+	})
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "quench-bench-")
 	if err != nil {
@@ -66,6 +79,10 @@ func main() {
 func bench(w io.Writer, dir string) error {
 	quench := filepath.Join(dir, "quench")
 	if err := build(quench, "./cmd/quench"); err != nil {
+		return err
+	}
+	portable := filepath.Join(dir, "quench-portable")
+	if err := build(portable, "./cmd/quench", "-tags", "purego"); err != nil {
 		return err
 	}
 	logFile := filepath.Join(dir, "app.log")
@@ -92,6 +109,7 @@ func bench(w io.Writer, dir string) error {
 			{name: "cat", args: []string{"sh", "-c", "find \"$0\" -type f -exec cat {} + >/dev/null", tree}},
 			{name: "rg -iF with our literals", args: []string{"rg", "-uuu", "-iF", "-c", "-f", literals, tree}},
 			{name: "quench scan", args: []string{quench, "scan", "--history=false", "-f", "jsonl", "dir:" + tree}},
+			{name: "quench scan, built without assembly", args: []string{portable, "scan", "--history=false", "-f", "jsonl", "dir:" + tree}},
 			{name: "quench scan --engine=plain", args: []string{quench, "scan", "--history=false", "--engine=plain", "-f", "jsonl", "dir:" + tree}},
 			{name: "gitleaks dir", args: []string{"gitleaks", "dir", "--no-banner", "-l", "error", tree}, once: true},
 		})
@@ -100,7 +118,19 @@ func bench(w io.Writer, dir string) error {
 		{name: "cat", args: []string{"sh", "-c", "cat | cat >/dev/null"}, stdin: logFile},
 		{name: "rg -iF with our literals", args: []string{"rg", "-iF", "-c", "-f", literals, "-"}, stdin: logFile},
 		{name: "quench scan -", args: []string{quench, "scan", "-f", "jsonl", "-"}, stdin: logFile},
+		{name: "quench scan -, built without assembly", args: []string{portable, "scan", "-f", "jsonl", "-"}, stdin: logFile},
 	})
+	if err := planted(w, quench, logFile); err != nil {
+		return err
+	}
+	for _, r := range repos {
+		name, repo, _ := strings.Cut(r, "=")
+		table(w, "The history of "+name, []command{
+			{name: "git cat-file --batch-all-objects --batch", args: []string{"sh", "-c", "git -C \"$0\" cat-file --batch-all-objects --batch --unordered --buffer >/dev/null", repo}},
+			{name: "quench scan --worktree=false", args: []string{quench, "scan", "--worktree=false", "-f", "jsonl", repo}},
+			{name: "gitleaks git", args: []string{"gitleaks", "git", "--no-banner", "-l", "error", repo}, once: true},
+		})
+	}
 	table(w, "Start-up", []command{
 		{name: "true", args: []string{"true"}},
 		{name: "quench version", args: []string{quench, "version"}},
@@ -109,8 +139,53 @@ func bench(w io.Writer, dir string) error {
 	return nil
 }
 
-func build(out, pkg string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
+// planted compares what a scan of the log finds with what was planted in it.
+func planted(w io.Writer, quench, logFile string) error {
+	tsv, err := os.ReadFile(logFile + ".planted.tsv")
+	if err != nil {
+		return err
+	}
+	lines := map[string]bool{}
+	for row := range strings.Lines(string(tsv)) {
+		line, _, _ := strings.Cut(row, "\t")
+		if _, err := strconv.Atoi(line); err == nil {
+			lines[line] = false
+		}
+	}
+	out, err := exec.Command(quench, "scan", "-f", "jsonl", logFile).Output()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+		return fmt.Errorf("scanning the log: %w", err)
+	}
+	others := 0
+	for row := range strings.Lines(string(out)) {
+		var f struct {
+			Line int `json:"start_line"`
+		}
+		if err := json.Unmarshal([]byte(row), &f); err != nil {
+			return fmt.Errorf("reading a finding: %w", err)
+		}
+		if f.Line == 0 {
+			continue // the summary
+		}
+		if _, ok := lines[strconv.Itoa(f.Line)]; ok {
+			lines[strconv.Itoa(f.Line)] = true
+		} else {
+			others++
+		}
+	}
+	found := 0
+	for _, ok := range lines {
+		if ok {
+			found++
+		}
+	}
+	fmt.Fprintf(w, "\nOf %d lines with a planted token %d have a finding; %d findings are on other lines.\n", len(lines), found, others)
+	return nil
+}
+
+func build(out, pkg string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", out}, flags...), pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
