@@ -191,20 +191,33 @@ type detectFlags struct {
 	files         []string
 	minConfidence string
 	engine        string
+	decodeDepth   int
 }
+
+// maxDecodeDepth bounds --decode-depth: each further one doubles, at worst, what
+// is looked at, and nobody encodes by accident more than a few times over.
+const maxDecodeDepth = 10
 
 func (f *detectFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.files, "rules", nil, "rule file to use beside the built-in rules (repeatable)")
 	fl.StringVar(&f.engine, "engine", "fast", "fast, or plain: the same answers, found byte by byte, for those who doubt them")
+	fl.IntVar(&f.decodeDepth, "decode-depth", 3, "how many encodings deep to look into base64, hex, escapes and the like; 0 for none")
 	fl.StringVar(&f.minConfidence, "min-confidence", string(rules.Medium), "least confidence reported: low, medium, high")
 }
 
 // newEngine makes the engine that the flags ask for.
 func (f *detectFlags) newEngine(set *rules.Set, known scanner.Known) (*scanner.Engine, error) {
+	if f.decodeDepth < 0 || f.decodeDepth > maxDecodeDepth {
+		return nil, fmt.Errorf("--decode-depth %d: want 0 to %d", f.decodeDepth, maxDecodeDepth)
+	}
+	depth := f.decodeDepth
+	if depth == 0 {
+		depth = -1
+	}
 	switch f.engine {
-	case "fast", "plain", "":
-		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain"})
+	case "fast", "plain":
+		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain", DecodeDepth: depth})
 	}
 	return nil, fmt.Errorf("--engine %q: want fast or plain", f.engine)
 }
