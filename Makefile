@@ -55,8 +55,8 @@ cross: ## build for the other platforms
 	GOOS=darwin GOARCH=arm64 go build ./...
 	GOOS=windows GOARCH=amd64 go build ./...
 
-bench: ## measure against cat, rg and gitleaks where they are installed
-	go run ./testdata/bench/table
+bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
+	go run ./testdata/bench/table $(BENCHFLAGS)
 
 bench-doc: ## measure, and write docs/benchmarks.md
-	go run ./testdata/bench/table -doc docs/benchmarks.md
+	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md
