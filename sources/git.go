@@ -8,12 +8,15 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/pack"
 )
 
 // GitOptions say what of a repository is wanted. At least one of History,
@@ -36,6 +39,8 @@ type GitOptions struct {
 	Files FileOptions
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
+
+	oneByOne bool // read no commits and trees ahead: the oracle of those that are
 }
 
 // Git is the source of the repository that path is, or lies in. A path inside
@@ -203,6 +208,8 @@ type history struct {
 	yield    func(Item) error
 	narrowed bool
 
+	forest *forest.Forest // of a walk of all; nil reads commits and trees one by one
+
 	inHead map[plumbing.Hash]struct{} // HEAD's blobs
 	trees  map[plumbing.Hash]struct{} // visited whole
 	roots  map[plumbing.Hash]struct{} // descended to the prefix
@@ -212,7 +219,12 @@ type history struct {
 	last   map[string][]byte   // of each folder, the tree visited last
 }
 
-func (h *history) run(include, exclude []plumbing.Hash) error {
+func (h *history) run(include, exclude []plumbing.Hash) (err error) {
+	if !h.narrowed && h.repo.Prefix == "" && !h.s.opts.oneByOne {
+		if h.forest, err = h.repo.Objects.Forest(h.ctx, runtime.GOMAXPROCS(0)); err != nil {
+			return err
+		}
+	}
 	h.collectHead()
 	commits, others, err := h.peelTips(include)
 	if err != nil {
@@ -318,9 +330,7 @@ func (h *history) commit(id plumbing.Hash, n *node) error {
 	}
 	o := h.s.origin()
 	o.Commit = id.String()
-	// Read again rather than kept: author and message of a million commits are
-	// what would fill the memory.
-	data, err := h.repo.Objects.Read(plumbing.CommitObject, id)
+	data, err := h.readCommit(id)
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}
@@ -333,6 +343,17 @@ func (h *history) commit(id plumbing.Hash, n *node) error {
 		return err
 	}
 	return h.root(n.tree, o)
+}
+
+// readCommit gives a commit's bytes. They are read again where the forest does not
+// have them: authors and messages of a million commits would fill the memory.
+func (h *history) readCommit(id plumbing.Hash) ([]byte, error) {
+	if h.forest != nil {
+		if data, ok := h.forest.Commit(pack.ID(id)); ok {
+			return data, nil
+		}
+	}
+	return h.repo.Objects.Read(plumbing.CommitObject, id)
 }
 
 // root descends from a root tree to the prefix, then visits what is there.
@@ -362,11 +383,23 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	if err := h.ctx.Err(); err != nil {
 		return err
 	}
-	data, err := h.repo.Objects.Read(plumbing.TreeObject, id)
-	if err == nil && strings.Count(dir, "/") >= gitrepo.MaxTreeDepth {
-		err = fmt.Errorf("%w: %s: folders nested deeper than %d", gitrepo.ErrCorrupt, id, gitrepo.MaxTreeDepth)
-	}
 	o.Path = dir
+	if strings.Count(dir, "/") >= gitrepo.MaxTreeDepth {
+		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("%w: %s: folders nested deeper than %d", gitrepo.ErrCorrupt, id, gitrepo.MaxTreeDepth)))
+	}
+	if h.forest != nil {
+		if entries, ok := h.forest.NewEntries(pack.ID(id), gitrepo.IsLink); ok {
+			for raw := range entries {
+				for e := range gitrepo.TreeEntries(raw) {
+					if err := h.entry(e, o, dir); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+	}
+	data, err := h.repo.Objects.Read(plumbing.TreeObject, id)
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
 )
 
 // node is a commit of the graph.
@@ -86,7 +88,11 @@ func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
 	if _, told := b.failed[id]; told {
 		return nil
 	}
-	c, err := b.repo.Commit(id)
+	var c gitrepo.Commit
+	data, err := b.readCommit(id)
+	if err == nil {
+		c, err = gitrepo.ParseLinks(data)
+	}
 	if err != nil {
 		b.failed[id] = struct{}{}
 		if excluded {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/pack"
 )
 
@@ -74,4 +75,11 @@ func guard(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w (%T)", ErrCorrupt, p)
 	}
+}
+
+// Forest reads the commits and trees that lie in packs, all at once.
+func (s *Store) Forest(ctx context.Context, workers int) (*forest.Forest, error) {
+	f, ids := forest.New(), s.objects.IDs(pack.Commit, pack.Tree)
+	_, err := s.objects.Walk(ctx, ids, workers, func(v *pack.Visit) any { return f.Visit(ids[v.Index], v) })
+	return f, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -63,6 +62,14 @@ func TreeEntries(data []byte) iter.Seq2[TreeEntry, error] {
 			}
 		}
 	}
+}
+
+// IsLink reports whether a tree's entry is a submodule.
+func IsLink(entry []byte) bool {
+	for e, err := range TreeEntries(entry) {
+		return err == nil && e.Mode&ModeType == ModeGitlink
+	}
+	return false
 }
 
 // NewEntries is TreeEntries without the entries that stand in prev too, another
@@ -125,7 +132,16 @@ var (
 
 // ParseCommit reads a commit's headers and gives its message.
 func ParseCommit(data []byte) (c Commit, message []byte, err error) {
-	head, message := cutMessage(data)
+	_, message = cutMessage(data)
+	c, err = parseCommit(data, true)
+	return c, message, err
+}
+
+// ParseLinks is ParseCommit without author and message.
+func ParseLinks(data []byte) (Commit, error) { return parseCommit(data, false) }
+
+func parseCommit(data []byte, author bool) (c Commit, err error) {
+	head, _ := cutMessage(data)
 	for line := range bytes.SplitSeq(head, []byte{'\n'}) {
 		key, value, _ := bytes.Cut(line, []byte{' '})
 		switch string(key) {
@@ -137,19 +153,21 @@ func ParseCommit(data []byte) (c Commit, message []byte, err error) {
 				c.Parents = append(c.Parents, h)
 			}
 		case "author":
-			c.Author, c.Email, c.Date = parseIdent(value)
+			if author {
+				c.Author, c.Email, c.Date = parseIdent(value)
+			}
 		case "committer":
-			_, _, when := parseIdent(value)
-			c.Committed = when.Unix()
+			_, _, when := cutIdent(value)
+			c.Committed, _, _ = parseSeconds(when)
 		}
 		if err != nil {
-			return c, nil, fmt.Errorf("%w: %w", errCommit, err)
+			return c, fmt.Errorf("%w: %w", errCommit, err)
 		}
 	}
 	if c.Tree.IsZero() {
-		return c, nil, fmt.Errorf("%w: no tree", errCommit)
+		return c, fmt.Errorf("%w: no tree", errCommit)
 	}
-	return c, message, nil
+	return c, nil
 }
 
 // Tag is what a walk needs of an annotated tag.
@@ -204,25 +222,37 @@ func ParseHash(b []byte) (plumbing.Hash, error) {
 // parseIdent reads "NAME <EMAIL> SECONDS ZONE". What does not parse is zero:
 // histories hold broken lines, and they are no reason not to read a commit.
 func parseIdent(b []byte) (name, email string, when time.Time) {
+	n, e, rest := cutIdent(b)
+	name, email = string(n), string(e)
+	sec, zone, ok := parseSeconds(rest)
+	if !ok {
+		return name, email, time.Time{}
+	}
+	return name, email, time.Unix(sec, 0).In(parseZone(string(zone)))
+}
+
+// cutIdent splits off what comes after the address.
+func cutIdent(b []byte) (name, email, rest []byte) {
 	lt, gt := bytes.IndexByte(b, '<'), bytes.LastIndexByte(b, '>')
 	if lt < 0 || gt < lt {
-		return strings.TrimSpace(string(b)), "", time.Time{}
+		return bytes.TrimSpace(b), nil, nil
 	}
-	name, email = strings.TrimSpace(string(b[:lt])), string(b[lt+1:gt])
-	fields := strings.Fields(string(b[gt+1:]))
-	if len(fields) == 0 {
-		return name, email, time.Time{}
-	}
-	sec, err := strconv.ParseInt(fields[0], 10, 64)
-	if err != nil || sec < 0 || sec > maxSeconds {
-		return name, email, time.Time{}
-	}
-	loc := time.UTC
-	if len(fields) > 1 {
-		loc = parseZone(fields[1])
-	}
-	return name, email, time.Unix(sec, 0).In(loc)
+	return bytes.TrimSpace(b[:lt]), b[lt+1 : gt], b[gt+1:]
 }
+
+// parseSeconds reads "SECONDS ZONE".
+func parseSeconds(b []byte) (sec int64, zone []byte, ok bool) {
+	when, zone, _ := bytes.Cut(bytes.TrimSpace(b), []byte{' '})
+	sec, err := strconv.ParseInt(string(when), 10, 64)
+	if err != nil || sec < 0 || sec > maxSeconds {
+		return noTime, nil, false
+	}
+	zone, _, _ = bytes.Cut(bytes.TrimSpace(zone), []byte{' '})
+	return sec, zone, true
+}
+
+// noTime is time.Time{} in seconds since 1970.
+const noTime = -62135596800
 
 // maxSeconds is the end of the year 9999, the last that RFC 3339 can write, less
 // the day that a zone may add.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"sync"
 
 	"github.com/quench-dev/quench/sources/internal/inflate"
 )
@@ -18,6 +19,9 @@ type packFile struct {
 	f     *file
 	idx   *file // what x lies in, or nil
 	proof bool  // CRCs of the index vouch for the entries
+
+	mu     sync.Mutex
+	layout *layout // once it was asked for
 }
 
 const (

@@ -12,11 +12,30 @@ type layout struct {
 	p     *packFile
 	offs  []int64 // where entries begin, ascending, and at last where they end
 	at    []int32 // their places in the index
+	in    []int32 // of each place in the index, the entry
 	base  []int32 // the entry each is a delta of; none, outside, or broken
+	kind  []Kind  // of the object each makes; 0 when its base is not in the pack
 	first []int32 // the first of the entries made of it, and
 	next  []int32 // of two made of the same one, the next
-	want  []int32 // what the walk calls the entry, or none
-	size  []int64 // of what is needed: bytes below it and its own, as stored
+
+	// Of one walk:
+	want []int32 // what the walk calls the entry, or none
+	size []int64 // of what is needed: bytes below it and its own, as stored
+}
+
+// layoutOf gives a pack's layout, read once, without what is one walk's.
+func (s *Store) layoutOf(p *packFile) (*layout, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.layout == nil {
+		l, err := newLayout(p)
+		if err != nil {
+			return nil, err
+		}
+		p.layout = l
+	}
+	l := *p.layout
+	return &l, nil
 }
 
 const (
@@ -28,19 +47,18 @@ const (
 // newLayout reads where all entries lie and what they are made of.
 func newLayout(p *packFile) (*layout, error) {
 	n := p.x.n
-	l := &layout{p: p, offs: make([]int64, n, n+1), at: make([]int32, n), base: make([]int32, n),
-		first: make([]int32, n), next: make([]int32, n), want: make([]int32, n), size: make([]int64, n)}
+	l := &layout{p: p, offs: make([]int64, n, n+1), at: make([]int32, n), in: make([]int32, n), base: make([]int32, n),
+		kind: make([]Kind, n), first: make([]int32, n), next: make([]int32, n)}
 	for i := range l.at {
 		l.at[i] = int32(i)
 		l.offs[i] = p.x.offset(i)
 	}
 	byIndex := slices.Clone(l.offs)
 	slices.SortFunc(l.at, func(a, b int32) int { return cmp.Compare(byIndex[a], byIndex[b]) })
-	inOrder := make([]int32, n) // of the index, to places here
 	for k, i := range l.at {
 		l.offs[k] = byIndex[i]
-		inOrder[i] = int32(k)
-		l.first[k], l.next[k], l.want[k] = none, none, none
+		l.in[i] = int32(k)
+		l.first[k], l.next[k] = none, none
 	}
 	l.offs = append(l.offs, p.f.size-packTrailer)
 	for k := range n {
@@ -49,35 +67,56 @@ func newLayout(p *packFile) (*layout, error) {
 		}
 	}
 	for k := range n {
-		l.base[k] = l.baseOf(k, inOrder)
+		l.base[k], l.kind[k] = l.baseOf(k)
 		if b := l.base[k]; b >= 0 {
 			l.next[k] = l.first[b]
 			l.first[b] = int32(k)
 		}
 	}
+	l.kinds()
 	return l, nil
 }
 
-func (l *layout) baseOf(k int, inOrder []int32) int32 {
+// baseOf gives the entry that one is a delta of, and the kind of one that is none.
+func (l *layout) baseOf(k int) (int32, Kind) {
 	e, err := l.p.entryAt(l.offs[k])
 	if err != nil {
-		return broken
+		return broken, 0
 	}
 	switch e.kind {
 	case ofsDelta:
 		if b, ok := slices.BinarySearch(l.offs[:k], e.base); ok {
-			return int32(b)
+			return int32(b), 0
 		}
 		// An entry that the index does not list, as an object in several packs
 		// of a multi-pack-index is listed in one.
-		return outside
+		return outside, 0
 	case refDelta:
 		if i, ok := l.p.x.find(e.ref); ok {
-			return inOrder[i]
+			return l.in[i], 0
 		}
-		return outside
+		return outside, 0
 	}
-	return none
+	return none, e.kind
+}
+
+// kinds gives deltas the kind of what they are made of, in the end. Those on a
+// circle get none.
+func (l *layout) kinds() {
+	var chain []int32
+	seen := make([]bool, len(l.kind))
+	for k := range l.kind {
+		chain = chain[:0]
+		b := int32(k)
+		for l.base[b] >= 0 && !seen[b] {
+			seen[b] = true
+			chain = append(chain, b)
+			b = l.base[b]
+		}
+		for _, c := range chain {
+			l.kind[c] = l.kind[b]
+		}
+	}
 }
 
 // need marks what must be read to get the wanted entries, by a size above zero,

@@ -24,6 +24,8 @@ type Visit struct {
 	Base    any
 	BaseLen int
 	Copies  []Copy
+	// Leaf says that no object to be read is a delta of this one.
+	Leaf bool
 }
 
 // Walk reads the wanted objects, each at most once, bases before what is made of
@@ -98,31 +100,58 @@ type frame struct {
 	data []byte // nil once it was let go for want of memory
 }
 
+// IDs are the objects of the given kinds that lie in packs, each once, in the
+// order they are stored in. Those whose kind a base in no pack decides are not
+// among them, nor is what lies in a pack that cannot be read.
+func (s *Store) IDs(kinds ...Kind) (ids []ID) {
+	defer runtime.KeepAlive(s)
+	packs := s.all()
+	for n, p := range packs {
+		guarded(func() error {
+			l, err := s.layoutOf(p)
+			if err != nil {
+				return err
+			}
+			for k, at := range l.at {
+				if !slices.Contains(kinds, l.kind[k]) {
+					continue
+				}
+				id := p.x.id(int(at))
+				if !slices.ContainsFunc(packs[:n], func(p *packFile) bool { _, ok := p.x.find(id); return ok }) {
+					ids = append(ids, id)
+				}
+			}
+			return nil
+		})
+	}
+	return ids
+}
+
 // plan marks the wanted entries of a pack that were not visited in another.
 func (w *walk) plan(p *packFile) (l *layout, roots []int32, err error) {
-	var hits [][2]int32
+	if l, err = w.s.layoutOf(p); err != nil {
+		return nil, nil, err
+	}
+	found := false
 	for i, id := range w.want {
 		if w.done[i].Load() {
 			continue
 		}
-		if at, ok := p.x.find(id); ok {
-			hits = append(hits, [2]int32{int32(at), int32(i)})
+		at, ok := p.x.find(id)
+		if !ok {
+			continue
 		}
+		if !found {
+			found = true
+			l.want, l.size = make([]int32, len(l.at)), make([]int64, len(l.at))
+			for k := range l.want {
+				l.want[k] = none
+			}
+		}
+		l.want[l.in[at]] = int32(i)
 	}
-	if len(hits) == 0 {
+	if !found {
 		return nil, nil, nil
-	}
-	if l, err = newLayout(p); err != nil {
-		return nil, nil, err
-	}
-	wanted := make(map[int32]int32, len(hits))
-	for _, h := range hits {
-		wanted[h[0]] = h[1]
-	}
-	for k, at := range l.at {
-		if i, ok := wanted[at]; ok {
-			l.want[k] = i
-		}
 	}
 	return l, l.need(), nil
 }
@@ -242,7 +271,7 @@ func (w *worker) entry(t task) {
 	f := &frame{k: t.k, kind: kind, len: len(data), data: data}
 	w.kids = w.l.children(t.k, w.kids)
 	if i := w.l.want[t.k]; i >= 0 && !w.done[i].Swap(true) {
-		v := Visit{Index: int(i), Kind: kind, Data: data}
+		v := Visit{Index: int(i), Kind: kind, Data: data, Leaf: len(w.kids) == 0}
 		if base != nil && base.visited {
 			v.Base, v.BaseLen, v.Copies = base.state, base.len, w.copies
 		}
