@@ -270,7 +270,10 @@ func TestBuiltinWidth(t *testing.T) {
 func TestBuiltinGenerated(t *testing.T) {
 	for id, ref := range references() {
 		r := ref.rule
-		gen := rapid.StringMatching(r.Pattern)
+		gen, needs := rapid.StringMatching(r.Pattern), r.Needs()
+		if id == "https-credentials" && string(needs) != "@" {
+			t.Errorf("%s needs %q, want an @", id, needs)
+		}
 		rapid.Check(t, func(rt *rapid.T) {
 			// Folding in Go reaches two characters that Latin-1 has not.
 			s := strings.NewReplacer("\u017f", "s", "\u212a", "k").Replace(gen.Draw(rt, "match"))
@@ -279,6 +282,11 @@ func TestBuiltinGenerated(t *testing.T) {
 			}
 			if !ref.hasKeyword(s) {
 				rt.Fatalf("%s: no keyword in the match %q", id, s)
+			}
+			for _, b := range needs {
+				if strings.IndexByte(s, b) < 0 {
+					rt.Fatalf("%s: needs %q, which the match %q does not hold", id, b, s)
+				}
 			}
 			low := strings.ToLower(s)
 			if r.Prefixed && !slices.ContainsFunc(r.Keywords, func(k string) bool {

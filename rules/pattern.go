@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -144,6 +145,38 @@ func required(re *syntax.Regexp) string {
 		return best
 	}
 	return ""
+}
+
+// Needs gives bytes that every match of the rule's pattern holds and none of its
+// keywords does: where one is missing around a keyword, the pattern need not be
+// tried. Letters, which may be matched in either case, are left out.
+func (r *Rule) Needs() (out []byte) {
+	re, err := parsePattern(r.Pattern)
+	if err != nil {
+		return nil
+	}
+	keywords := strings.Join(r.Keywords, "")
+	var walk func(re *syntax.Regexp)
+	walk = func(re *syntax.Regexp) {
+		switch re.Op {
+		case syntax.OpLiteral:
+			for _, c := range re.Rune {
+				if c < 0x80 && !(c|0x20 >= 'a' && c|0x20 <= 'z') && !strings.ContainsRune(keywords, c) && bytes.IndexByte(out, byte(c)) < 0 {
+					out = append(out, byte(c))
+				}
+			}
+		case syntax.OpCapture, syntax.OpPlus, syntax.OpConcat:
+			for _, sub := range re.Sub {
+				walk(sub)
+			}
+		case syntax.OpRepeat:
+			if re.Min > 0 {
+				walk(re.Sub[0])
+			}
+		}
+	}
+	walk(re)
+	return out
 }
 
 // prefixed reports whether every match of re begins with one of keywords. It

@@ -45,7 +45,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		hi := min(len(buf), a.start+c.rule.Width+1)
 		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
 		if !ok || s == end {
-			return raw{}, "the pattern does not match here"
+			return raw{}, noMatch
 		}
 		return judge(c.rule, buf, a.start+s, a.start+end)
 	}
@@ -53,9 +53,14 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if c.simple != nil {
 		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
 		if !ok || s == end {
-			return raw{}, "the pattern does not match here"
+			return raw{}, noMatch
 		}
 		return judge(c.rule, buf, a.start+s, a.start+end)
+	}
+	for _, b := range c.needs {
+		if bytes.IndexByte(buf[lo:hi], b) < 0 {
+			return raw{}, noMatch
+		}
 	}
 	var loc []int
 	var base int
@@ -65,7 +70,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		loc, base = c.search(buf, lo, hi, a)
 	}
 	if loc == nil {
-		return raw{}, "the pattern does not match here"
+		return raw{}, noMatch
 	}
 	s, end := loc[2*c.group]+base, loc[2*c.group+1]+base
 	if loc[2*c.group] < 0 || s == end {
@@ -139,6 +144,8 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	}
 	return m, ""
 }
+
+const noMatch = "the pattern does not match here"
 
 const besideToken = "more characters of a token stand right beside it"
 

@@ -66,6 +66,7 @@ type compiled struct {
 	// plain engine does without it.
 	simple *simple.Pattern
 	plain  bool
+	needs  []byte // every match holds them; the plain engine tries without
 	// at matches at the first byte of its input, after at the second; they
 	// serve Prefixed rules. find searches, for all others. All hold the
 	// pattern as their first group, so that of the rule's groups is one more.
@@ -151,6 +152,9 @@ func (c *compiled) compile() error {
 				}
 				c.simple = nil // let the common path say what is wrong
 			}
+		}
+		if !c.plain {
+			c.needs = r.Needs()
 		}
 		build := func(format string) *re2.Regexp {
 			re, err := experimental.CompileLatin1(fmt.Sprintf(format, r.Pattern))
