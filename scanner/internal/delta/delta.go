@@ -148,9 +148,16 @@ func (d *Scanner[M, A]) emit(c *Carried[M, A], emit func(m M, start, end int, sp
 	}
 }
 
+// leastCopy is the shortest copy looked into, in bytes: two lines. Most copies are
+// shorter, the words that a changed line has left, and hold no part.
+const leastCopy = 64
+
 // findZones finds the stretches of whole parts in each copy.
 func (d *Scanner[M, A]) findZones(text []byte, copies []sources.Copy, baseLen int) {
 	for _, c := range copies {
+		if c.Len < leastCopy && c.Dst > 0 {
+			continue
+		}
 		z := zone{copyFrom: c.Dst, copyTo: c.Dst + c.Len}
 		end := z.copyTo
 		if c.Dst == 0 && c.Src == 0 {

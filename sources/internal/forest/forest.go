@@ -28,6 +28,9 @@ import (
 // beyond are read again when they are needed.
 const maxCommits = 64 << 20
 
+// blockSize is what is allocated for commits at a time, in bytes.
+const blockSize = 1 << 20
+
 // maxTrees bounds what trees take, in bytes: 40,000 commits to a project of 1,000
 // files take 20 MB. Trees beyond are read again when they are needed.
 const maxTrees = 256 << 20
@@ -38,8 +41,9 @@ type Forest struct {
 	scratch sync.Pool // of *tree
 
 	commitMu sync.Mutex
-	commits  map[pack.ID]span
-	raw      []byte
+	commits  map[pack.ID][]byte
+	block    []byte // what the next ones are put into
+	taken    int
 
 	entryMu sync.Mutex
 	entries table[byte] // "MODE NAME\0" and the object's id
@@ -54,12 +58,12 @@ type Forest struct {
 	doneEntry, doneChunk []bool
 }
 
-// span is a stretch of raw or lists.
+// span is a stretch of lists.
 type span struct{ at, n uint32 }
 
 // New gives an empty forest.
 func New() *Forest {
-	f := &Forest{commits: map[pack.ID]span{}, trees: map[pack.ID]span{}}
+	f := &Forest{commits: map[pack.ID][]byte{}, trees: map[pack.ID]span{}}
 	f.scratch.New = func() any { return new(tree) }
 	return f
 }
@@ -71,10 +75,15 @@ func (f *Forest) Visit(id pack.ID, v *pack.Visit) any {
 	case pack.Commit:
 		f.commitMu.Lock()
 		defer f.commitMu.Unlock()
-		if len(f.raw)+len(v.Data) <= maxCommits {
-			f.commits[id] = span{uint32(len(f.raw)), uint32(len(v.Data))}
-			f.raw = append(f.raw, v.Data...)
+		n := len(v.Data)
+		if f.taken += n; f.taken > maxCommits {
+			return nil
 		}
+		if n > cap(f.block)-len(f.block) {
+			f.block = make([]byte, 0, max(n, blockSize))
+		}
+		f.block = append(f.block, v.Data...)
+		f.commits[id] = f.block[len(f.block)-n : len(f.block) : len(f.block)]
 	case pack.Tree:
 		if s := f.tree(id, v); s != nil {
 			return s
@@ -221,8 +230,8 @@ func (t *tree) cut() {
 
 // Commit gives a commit's bytes.
 func (f *Forest) Commit(id pack.ID) ([]byte, bool) {
-	s, ok := f.commits[id]
-	return f.raw[s.at : s.at+s.n : s.at+s.n], ok
+	data, ok := f.commits[id]
+	return data, ok
 }
 
 // NewEntries gives the entries of a tree that no earlier call gave to its end, each
