@@ -29,6 +29,8 @@ type RunOptions struct {
 	Now func() time.Time
 	// Full scans every item whole, also what a source stores as differences.
 	Full bool
+	// Progress is added to on the way; nil counts nothing.
+	Progress *Progress
 }
 
 // readSize is how much of an item is read at a time. It is much longer than
@@ -60,6 +62,11 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	if r.o.Now == nil {
 		r.o.Now = time.Now
 	}
+	if r.o.Progress == nil {
+		r.o.Progress = new(Progress)
+	}
+	r.o.Progress.listing.Store(true)
+	defer r.o.Progress.listing.Store(false)
 	if _, err := rand.Read(r.key[:]); err != nil {
 		return r.cov, fmt.Errorf("making a key for this scan: %w", err)
 	}
@@ -95,12 +102,14 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 			r.skip(it.Origin, it.Skip)
 			return nil
 		}
+		r.o.Progress.Listed.Add(1)
 		if j := (job{seq, it}); !visits.add(ctx, j) {
 			open(j)
 		}
 		seq++
 		return nil
 	})
+	r.o.Progress.listing.Store(false)
 	visits.flush(ctx)
 	close(queue)
 	wg.Wait()
@@ -181,6 +190,8 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 		}
 	}()
 	n, err := r.read(ctx, it, s)
+	r.o.Progress.Done.Add(1)
+	r.o.Progress.Bytes.Add(n)
 	r.mu.Lock()
 	r.cov.Bytes += n
 	if err == nil {
@@ -242,6 +253,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 	if m.Token == nil && !inPath(m.Rule, o.Path) {
 		return // path filters never keep a token of ours from being matched
 	}
+	r.o.Progress.Hits.Add(1)
 	if r.o.Hit != nil {
 		r.o.Hit(h)
 	}

@@ -65,6 +65,10 @@ func (b *batch) flush(ctx context.Context) {
 
 // visit scans one content and gives what was carried.
 func (b *batch) visit(j job, c *sources.Content) (state any) {
+	p := b.r.o.Progress
+	p.Done.Add(1)
+	p.Bytes.Add(int64(len(c.Data)))
+	p.Packed.Add(c.Stored)
 	if c.Skip != nil {
 		b.r.skip(j.Origin, c.Skip)
 		return nil

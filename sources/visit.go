@@ -42,6 +42,8 @@ type Content struct {
 	Base    any
 	BaseLen int
 	Copies  []Copy
+	// Stored is how many bytes the source holds it in.
+	Stored int64
 }
 
 // Copy is a stretch of Len bytes at Dst that the base has at Src.
@@ -78,9 +80,9 @@ func (s *gitSource) Visit(ctx context.Context, items []Item, workers int, f func
 			mu.Unlock()
 			return nil
 		case isBinary(v.Data):
-			return f(&Content{Index: i, Skip: &Skip{Reason: SkipBinary, Err: ErrBinary}})
+			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipBinary, Err: ErrBinary}})
 		}
-		return f(&Content{Index: i, Data: v.Data, Base: v.Base, BaseLen: v.BaseLen, Copies: v.Copies})
+		return f(&Content{Index: i, Data: v.Data, Base: v.Base, BaseLen: v.BaseLen, Copies: v.Copies, Stored: v.Stored})
 	})
 	for _, k := range rest {
 		left = append(left, at[k])

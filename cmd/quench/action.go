@@ -54,20 +54,20 @@ func runAction(cmd *cobra.Command, df detectFlags, cf containFlags, sarif string
 	}
 	var of outputFlags
 	of.format = "human"
-	human, _, err := of.open(cmd, set, []string{dir})
+	human, _, err := of.open(cmd, set, []string{dir}, nil)
 	if err != nil {
 		return err
 	}
 	more, finish := []report.Writer{human}, func(bool) error { return nil }
 	if sarif != "" {
-		w, done, err := (&outputFlags{format: "sarif", file: sarif}).open(cmd, set, []string{dir})
+		w, done, err := (&outputFlags{format: "sarif", file: sarif}).open(cmd, set, []string{dir}, nil)
 		if err != nil {
 			return err
 		}
 		more, finish = append(more, w), done
 	}
 	w := action.NewWriter(cmd.OutOrStdout(), scope.What, os.Getenv, more...)
-	res, err := runScanWith(cmd, srcs, set, w, df, cf, scanOptions{mayBeEmpty: scope.Range != ""})
+	res, err := runScanWith(cmd, srcs, set, w, df, cf, scanOptions{mayBeEmpty: scope.Range != ""}, nil)
 	err = errors.Join(err, finish(err == nil), w.Trouble)
 	if err != nil {
 		return err

@@ -116,16 +116,18 @@ func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of out
 	if err != nil {
 		return res, err
 	}
-	w, done, err := of.open(cmd, set, targets)
-	if err != nil {
-		return res, err
+	meter := of.meter(cmd)
+	w, done, err := of.open(cmd, set, targets, meter)
+	if err == nil {
+		res, err = runScanWith(cmd, srcs, set, w, df, cf, o, meter)
+		err = errors.Join(err, done(err == nil))
 	}
-	res, err = runScanWith(cmd, srcs, set, w, df, cf, o)
-	return res, errors.Join(err, done(err == nil))
+	meter.stop()
+	return res, err
 }
 
 // runScanWith joins rules, registry, revoker and a report around the sources.
-func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, o scanOptions) (res pipeline.Result, err error) {
+func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, o scanOptions, m *meter) (res pipeline.Result, err error) {
 	c, err := cf.open(cmd)
 	if err != nil {
 		return res, err
@@ -137,6 +139,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 	}
 	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
+		Progress: m.counters(), Read: m.stop,
 	})
 	res.Failed = errors.Join(res.Failed, c.check())
 	return res, err
@@ -146,6 +149,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 type outputFlags struct {
 	format, file string
 	showSecrets  bool
+	noProgress   bool
 }
 
 func (f *outputFlags) add(cmd *cobra.Command) {
@@ -153,11 +157,12 @@ func (f *outputFlags) add(cmd *cobra.Command) {
 	fl.StringVarP(&f.format, "format", "f", "human", "report format: "+strings.Join(report.Formats(), ", "))
 	fl.StringVarP(&f.file, "output", "o", "", "write the report to this file, whole or not at all")
 	fl.BoolVar(&f.showSecrets, "show-secrets", false, "print secrets in plaintext")
+	fl.BoolVar(&f.noProgress, "no-progress", false, "show no progress, which is shown on a terminal only")
 }
 
 // open makes the report writer. done must be called once with whether all went
 // well; only then does --output replace its file.
-func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string) (w report.Writer, done func(ok bool) error, err error) {
+func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string, m *meter) (w report.Writer, done func(ok bool) error, err error) {
 	var out io.Writer = cmd.OutOrStdout()
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
@@ -178,6 +183,7 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string)
 		if width, _, err := term.GetSize(int(tty.Fd())); err == nil && width > 20 {
 			o.Width = width
 		}
+		out = m.over(out)
 	}
 	w, err = report.New(f.format, out, o)
 	if err != nil {

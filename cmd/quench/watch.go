@@ -66,7 +66,7 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if err != nil {
 		return err
 	}
-	w, _, err := of.open(cmd, set, args)
+	w, _, err := of.open(cmd, set, args, nil)
 	if err != nil {
 		return err
 	}

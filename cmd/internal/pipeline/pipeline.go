@@ -38,6 +38,10 @@ type Options struct {
 	// CompareFull scans what is stored as differences both ways and fails where
 	// they do not agree.
 	CompareFull bool
+	// Progress is added to on the way, and Read is called when all is read,
+	// before the report's last word. Both may be nil.
+	Progress *scanner.Progress
+	Read     func()
 }
 
 // Result is what a Run came to.
@@ -89,7 +93,7 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 		cov, err := o.Engine.Run(ctx, src, scanner.RunOptions{
 			Workers: o.Workers,
 			Hit:     func(h scanner.Hit) { p.hit(ctx, h) },
-			Finding: p.finding,
+			Finding: p.finding, Progress: o.Progress,
 		})
 		p.res.Coverage.Add(cov)
 		if o.CompareFull && err == nil {
@@ -105,6 +109,9 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 			p.res.Coverage.Interrupted = true
 			break
 		}
+	}
+	if o.Read != nil {
+		o.Read()
 	}
 	if err := o.Engine.Err(); err != nil {
 		p.res.Failed = errors.Join(p.res.Failed, err)

@@ -24,6 +24,8 @@ type Visit struct {
 	Base    any
 	BaseLen int
 	Copies  []Copy
+	// Stored is how many bytes of the pack it takes.
+	Stored int64
 	// Leaf says that no object to be read is a delta of this one.
 	Leaf bool
 }
@@ -271,7 +273,7 @@ func (w *worker) entry(t task) {
 	f := &frame{k: t.k, kind: kind, len: len(data), data: data}
 	w.kids = w.l.children(t.k, w.kids)
 	if i := w.l.want[t.k]; i >= 0 && !w.done[i].Swap(true) {
-		v := Visit{Index: int(i), Kind: kind, Data: data, Leaf: len(w.kids) == 0}
+		v := Visit{Index: int(i), Kind: kind, Data: data, Leaf: len(w.kids) == 0, Stored: w.l.offs[t.k+1] - w.l.offs[t.k]}
 		if base != nil && base.visited {
 			v.Base, v.BaseLen, v.Copies = base.state, base.len, w.copies
 		}
