@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross bench bench-doc
+.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy bench bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ cross: ## build for the other platforms
 	GOOS=linux GOARCH=arm64 go build ./...
 	GOOS=darwin GOARCH=arm64 go build ./...
 	GOOS=windows GOARCH=amd64 go build ./...
+
+accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
+	go run ./testdata/accuracy "$(DATA)"
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
