@@ -6,6 +6,7 @@ import (
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/score"
 )
 
 // raw is a decided match inside a buffer, before spans, lines and secrets are
@@ -18,6 +19,7 @@ type raw struct {
 	token      *KnownToken
 	why        []string
 	confidence rules.Confidence
+	score      *score.Result // of assignments
 }
 
 // maxTrials bounds the searches at one anchor of a rule that is not Prefixed.
@@ -207,4 +209,16 @@ func Entropy(b []byte) float64 {
 		}
 	}
 	return h
+}
+
+const alnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func byteSet(s string) (t [256]bool) {
+	for i := range len(s) {
+		t[s[i]] = true
+	}
+	return t
 }

@@ -33,7 +33,7 @@ type versions []version
 
 func (vs versions) Items(_ context.Context, yield func(sources.Item) error) error {
 	for i, v := range vs {
-		o := sources.Origin{Source: "git", Path: fmt.Sprint(i), Blob: fmt.Sprint(i)}
+		o := sources.Origin{Source: "git", Blob: fmt.Sprint(i)} // no path: ScanBytes knows none
 		if err := yield(text(o, string(v.text))); err != nil {
 			return err
 		}

@@ -42,17 +42,18 @@ var RegistryRule = &rules.Rule{
 // Engine decides matches. It is immutable and safe for concurrent use; its
 // patterns are compiled when a keyword first asks for them.
 type Engine struct {
-	set     *rules.Set
-	known   Known
-	depth   int
-	line    []*compiled // rules decided within a line, KindPattern
-	multi   []*compiled // rules whose match may hold a line feed
-	slow    []*compiled // rules without keywords
-	assign  []*assignment
-	lineKw  *keywords.Table[*compiled]
-	multiKw *keywords.Table[*compiled]
-	plain   bool
-	lits    literals
+	set      *rules.Set
+	known    Known
+	depth    int
+	line     []*compiled // rules decided within a line, KindPattern
+	multi    []*compiled // rules whose match may hold a line feed
+	slow     []*compiled // rules without keywords
+	assign   []*assignment
+	lineKw   *keywords.Table[*compiled]
+	multiKw  *keywords.Table[*compiled]
+	assignKw *keywords.Table[*assignment]
+	plain    bool
+	lits     literals
 	// lineWidth and slowWidth are the longest windows in bytes of rules decided
 	// within a line and of slow ones: what a Stream must see to decide them.
 	lineWidth, slowWidth int
@@ -114,7 +115,7 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 		}
 	}
 	e.lineWidth = max(e.lineWidth, maxKnown)
-	e.lineKw, e.multiKw = keywordTable(e.line), keywordTable(e.multi)
+	e.lineKw, e.multiKw, e.assignKw = keywordTable(e.line), keywordTable(e.multi), assignTable(e.assign)
 	return e, nil
 }
 

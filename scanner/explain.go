@@ -3,6 +3,7 @@ package scanner
 import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/score"
 )
 
 // Verdict is what one rule said at one place, for quench explain.
@@ -17,15 +18,30 @@ type Verdict struct {
 	Refusal string
 	Entropy float64
 	Why     []string
+	// Points are the sum of Terms, what speaks for and against an assigned value;
+	// Start and End span it in the text.
+	Points     int
+	Confidence rules.Confidence
+	Terms      []Term
+	Start, End int
+}
+
+// Term is one thing that holds of a value, its name, its line or its path, and the
+// points it adds: ten make the odds e times as good.
+type Term struct {
+	Name   string
+	Points int
 }
 
 // Explain lists what every rule with an anchor on the given line of b says
-// about it. It decides as a scan does, from the same windows.
-func (e *Engine) Explain(b []byte, line int) []Verdict {
+// about it, where b was found at path, or with no path. It decides as a scan does,
+// from the same windows.
+func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 	lo, hi := lineSpan(b, line)
 	var out []Verdict
-	add := func(r *rules.Rule, at int, m raw, refusal string) {
+	add := func(r *rules.Rule, at int, m raw, refusal string) *Verdict {
 		out = append(out, Verdict{Rule: r, Line: line, Column: at - lo + 1, Found: refusal == "", Refusal: refusal, Entropy: m.entropy, Why: m.why})
+		return &out[len(out)-1]
 	}
 	for _, t := range []*keywords.Table[*compiled]{e.lineKw, e.multiKw} {
 		t.Find(b, lo, hi, func(c *compiled, start, end int) {
@@ -33,16 +49,25 @@ func (e *Engine) Explain(b []byte, line int) []Verdict {
 			add(c.rule, start, m, refusal)
 		})
 	}
-	for _, a := range e.assign {
-		for i := lo; i < hi; i++ {
-			if !valueStart(b, i) {
-				continue
-			}
-			if m, refusal := a.decide(b, i); refusal == "" || m.key != "" {
-				add(a.rule, i, m, refusal)
-			}
+	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {
+		m, refusal := a.decide(b, start, end)
+		if m.key == "" {
+			return // names nothing
 		}
-	}
+		v := add(a.rule, m.start, m, refusal)
+		v.Start, v.End = m.start, m.end
+		if m.score.Refusal != "" {
+			return
+		}
+		all := m.score.Plus(score.OfPath(path, *m.score))
+		v.Points, v.Confidence = all.Points, confidenceOf(all.Points)
+		for _, t := range all.Terms {
+			v.Terms = append(v.Terms, Term(t))
+		}
+		if refusal == "" {
+			_, v.Why = scored(m.key, all)
+		}
+	})
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/score"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
 )
@@ -43,6 +44,9 @@ type Match struct {
 	Why []string
 	// Confidence is the rule's, raised or lowered by what Why lists.
 	Confidence rules.Confidence
+
+	// Score is what the confidence of an assigned value rests on but for its path.
+	Score *score.Result
 }
 
 // Hit is the first event of a secret: what match and containment need, sent

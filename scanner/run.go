@@ -249,6 +249,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		m.Line += o.Line - 1
 		m.EndLine += o.Line - 1
 	}
+	m.inFile(o.Path)
 	h := Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
 	if m.Token == nil && !inPath(m.Rule, o.Path) {
 		return // path filters never keep a token of ours from being matched

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/assign"
 	"github.com/quench-dev/quench/scanner/internal/decode"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -274,7 +275,7 @@ func (s *Stream) overruled(i int, m *raw) bool {
 			}
 		case m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment:
 			return true
-		case m.confidence == rules.Medium && o.confidence == rules.High && o.rule != RegistryRule && o.start <= m.start && m.end <= o.end:
+		case m.confidence == rules.Medium && o.confidence == rules.High && o.rule != RegistryRule && o.rule.Kind != rules.KindAssignment && o.start <= m.start && m.end <= o.end:
 			return true // a header or an address around a provider's token
 		case o.rule.Kind == rules.KindAssignment && m.key == "":
 			if o.start <= m.start && m.end <= o.end {
@@ -296,7 +297,7 @@ func (s *Stream) overruled(i int, m *raw) bool {
 // find looks for keywords, once at every position. The last bytes of the buffer
 // wait, since its end may cut a keyword; a line feed is never part of one.
 func (s *Stream) find(final bool) {
-	longest := max(s.e.lineKw.Longest, s.e.multiKw.Longest)
+	longest := max(s.e.lineKw.Longest, s.e.multiKw.Longest, s.e.assignKw.Longest)
 	var lits *literals
 	if !s.e.plain {
 		lits = s.e.lits.compile(s.e)
@@ -312,12 +313,13 @@ func (s *Stream) find(final bool) {
 		s.e.multiKw.Find(s.buf, s.found, hi, func(c *compiled, at, end int) {
 			s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{c, at, end}})
 		})
+		s.e.assignKw.Find(s.buf, s.found, hi, func(a *assignment, at, end int) { s.assigns = append(s.assigns, assignAnchor{a, at, end}) })
 	} else {
 		lits.set.Find(s.buf, s.found, hi, func(lit, start int) {
 			switch r := &lits.refs[lit]; {
 			case r.assign != nil:
-				if a := (assignAnchor{r.assign, start, start + r.length}); a.names(s.buf) {
-					s.assigns = append(s.assigns, a)
+				if end := start + r.length; assign.WordEnds(s.buf, end) {
+					s.assigns = append(s.assigns, assignAnchor{r.assign, start, end})
 				}
 			case r.rule.rule.Multiline:
 				s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{r.rule, start, start + r.length}})
@@ -329,20 +331,17 @@ func (s *Stream) find(final bool) {
 	s.found = hi
 }
 
-// decideAssignments decides the assigned values that start in s.line:hi.
+// decideAssignments decides the values given to names that hold a keyword before hi.
 func (s *Stream) decideAssignments(hi int, add func(raw)) {
-	if s.e.plain {
-		for _, a := range s.e.assign {
-			a.find(s.buf, s.line, hi, add)
-		}
-		return
-	}
 	left := s.assigns[:0]
 	for _, a := range s.assigns {
-		s.work += reach + a.rule.maxLen
-		a.tryFrom(s.buf, s.line, hi, add)
-		if a.pos+reach > hi {
+		if a.pos >= hi {
 			left = append(left, a)
+			continue
+		}
+		s.work += assign.Reach + a.rule.maxLen
+		if m, refusal := a.rule.decide(s.buf, a.pos, a.end); refusal == "" {
+			add(m)
 		}
 	}
 	s.assigns = left
@@ -430,7 +429,7 @@ func (s *Stream) told(m Match) {
 
 // send makes a Match of a decided raw one.
 func (s *Stream) send(r raw) {
-	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence,
+	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence, Score: r.score,
 		Secret: secret.New(s.buf[r.start:r.end]), DecodedVia: s.via}
 	s.place(&m, r.start, r.end)
 	s.told(m)

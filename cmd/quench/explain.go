@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +26,8 @@ func newExplainCmd() *cobra.Command {
 		Use:   "explain FILE:LINE",
 		Short: "Say what every rule thinks of one line, and why",
 		Long: `Explain shows each rule that has an anchor (a keyword, or an assigned value) on
-the line, and whether it matches or what speaks against it. It shows no secret.`,
+the line, and whether it matches or what speaks against it, with the points of each
+term that an assigned value is judged by. It shows no secret.`,
 		Example: "  quench explain config/app.env:12",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +50,7 @@ the line, and whether it matches or what speaks against it. It shows no secret.`
 			if err != nil {
 				return err
 			}
-			return writeVerdicts(cmd.OutOrStdout(), args[0], eng.Explain(text, line), eng.Err())
+			return writeVerdicts(cmd.OutOrStdout(), args[0], eng.Explain(filepath.ToSlash(file), text, line), eng.Err())
 		},
 	}
 	df.add(cmd)
@@ -59,18 +62,29 @@ func writeVerdicts(w io.Writer, place string, vs []scanner.Verdict, broken error
 		fmt.Fprintf(w, "%s: no rule has an anchor on this line\n", place)
 		return broken
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range vs {
 		verdict, why := "no ", v.Refusal
 		if v.Found {
 			verdict, why = "YES", strings.Join(append(v.Why, fmt.Sprintf("entropy %.2f", v.Entropy)), ", ")
 		}
-		fmt.Fprintf(tw, "%s\t%s\tcolumn %d\t%s\n", verdict, v.Rule.ID, v.Column, why)
-	}
-	if err := tw.Flush(); err != nil {
-		return err
+		if _, err := fmt.Fprintf(w, "%s  %-28s  column %d  %s\n", verdict, v.Rule.ID, v.Column, why); err != nil {
+			return err
+		}
+		writeTerms(w, v)
 	}
 	return broken
+}
+
+// writeTerms shows what the sum of points is made of, what weighs most first.
+func writeTerms(w io.Writer, v scanner.Verdict) {
+	terms := slices.DeleteFunc(slices.Clone(v.Terms), func(t scanner.Term) bool { return t.Points == 0 })
+	slices.SortStableFunc(terms, func(a, b scanner.Term) int { return cmp.Compare(max(b.Points, -b.Points), max(a.Points, -a.Points)) })
+	for _, t := range terms {
+		fmt.Fprintf(w, "     %+4d  %s\n", t.Points, t.Name)
+	}
+	if len(terms) > 0 {
+		fmt.Fprintf(w, "     %+4d  is the sum: %s\n", v.Points, v.Confidence)
+	}
 }
 
 func splitFileLine(arg string) (file string, line int, err error) {

@@ -349,7 +349,7 @@ func testRule(w io.Writer, eng *scanner.Engine, all *rules.Set, r *rules.Rule) (
 // refusal says why r finds nothing in text.
 func refusal(eng *scanner.Engine, r *rules.Rule, text string) string {
 	for line := range bytes.Count([]byte(text), []byte{'\n'}) + 1 {
-		for _, v := range eng.Explain([]byte(text), line+1) {
+		for _, v := range eng.Explain("", []byte(text), line+1) {
 			if v.Rule == r && v.Refusal != "" {
 				return v.Refusal
 			}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"path/filepath"
@@ -50,6 +51,13 @@ func (l *label) UnmarshalJSON(b []byte) error {
 func (f *file) repository() string {
 	repo, _, _ := strings.Cut(f.Path, "/")
 	return repo
+}
+
+// fold is which fifth of the repositories the file belongs to, 0 to 4.
+func (f *file) fold() int {
+	h := fnv.New32a()
+	h.Write([]byte(f.repository()))
+	return int(h.Sum32() % 5)
 }
 
 // load reads every *.jsonl and *.jsonl.gz in dir that holds excerpts.

@@ -35,6 +35,8 @@ var (
 	show     = flag.String("show", "", "list the misses (rows T that no finding touches) or the alarms (findings that touch none), with their lines")
 	category = flag.String("category", "", "list only rows of this category")
 	ruleID   = flag.String("rule", "", "count only findings of this rule")
+	learnTo  = flag.String("learn", "", "learn the points of the generic rule's terms, and write them to this file")
+	fold     = flag.Int("fold", -1, "a fifth of the repositories, 0 to 4: left out when learning, the only ones measured otherwise")
 	least    = flag.String("min-confidence", string(rules.Medium), "least confidence of a finding that counts")
 )
 
@@ -47,6 +49,15 @@ func main() {
 	files, err := load(flag.Arg(0))
 	if err != nil {
 		log.Fatal(err)
+	}
+	if *fold >= 0 {
+		files = slices.DeleteFunc(files, func(f *file) bool { return (f.fold() == *fold) == (*learnTo != "") })
+	}
+	if *learnTo != "" {
+		if err := learn(files, *learnTo); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
 	found, err := scan(files)
 	if err != nil {

@@ -1,0 +1,184 @@
+package score
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/quench-dev/quench/scanner/internal/assign"
+)
+
+// kinds says what sort of secret a key word names. Words of one kind speak alike.
+var kinds = map[string]string{
+	"password": "password", "passwd": "password", "passwords": "password", "passphrase": "password", "passcode": "password", "pwd": "password", "pass": "password", "pw": "password", "passw": "password", "passin": "password", "passout": "password",
+	"secret": "secret", "secrets": "secret", "token": "token", "tokens": "token", "apitoken": "token", "authtoken": "token", "accesstoken": "token",
+	"apikey": "apikey", "key": "key", "keys": "key", "nkey": "key", "accesskey": "apikey", "secretkey": "apikey", "privatekey": "apikey", "authkey": "apikey", "signingkey": "apikey", "masterkey": "apikey", "encryptionkey": "apikey", "accountkey": "apikey", "clientsecret": "secret", "appsecret": "secret", "appkey": "apikey",
+	"auth": "auth", "oauth": "auth", "authorization": "auth", "authentication": "auth", "bearer": "token", "authenticity": "auth",
+	"credential": "credential", "credentials": "credential", "cred": "credential", "creds": "credential",
+	"seed": "seed", "otp": "seed", "totp": "seed", "salt": "seed", "nonce": "seed",
+	"api": "api", "access": "api", "private": "api", "signing": "api", "encryption": "api", "master": "api", "account": "api", "client": "api", "shared": "api", "sas": "api",
+}
+
+// name adds the terms of the name: its words, and where the key word stands.
+func (t *terms) name(buf []byte, v assign.Value, name []byte) {
+	ws := Words(name)
+	last := ""
+	for i, w := range ws {
+		k := kinds[w]
+		switch {
+		case k == "":
+		case i == len(ws)-1:
+			last = k
+			t.add("name ends in " + k)
+		case k != "api":
+			t.add("name holds " + k)
+		}
+		if k == "" || k == "api" {
+			if i == len(ws)-1 {
+				t.add("name ends in word " + w)
+			} else {
+				t.add("name word " + w)
+			}
+		}
+	}
+	t.when(last == "" || last == "api", "name ends in another word")
+	t.add("name of words " + level(len(ws), 2, 3, 4, 5))
+	if last == "key" && len(ws) == 1 {
+		t.add("name is key alone")
+	}
+	letters := bytes.ToUpper(name)
+	t.when(bytes.Equal(letters, name) && len(name) > 3, "name in capitals")
+	if v.Name[0] > 0 {
+		switch c := buf[v.Name[0]-1]; c {
+		case '$':
+			t.add("name after $")
+		case '"', '\'', '`':
+			t.add("name in quotes")
+		case ':', '@':
+			t.add("name after : or @")
+		case '?', '&':
+			t.add("name after ? or &")
+		case '<':
+			t.add("name after <")
+		}
+	}
+}
+
+// Words takes a name apart at case, digits and punctuation, in lower case: at most
+// the last eight, since what stands further left says little.
+func Words(name []byte) []string {
+	var out []string
+	from := 0
+	cut := func(to int) {
+		if to > from {
+			out = append(out, split(strings.ToLower(string(name[from:to])))...)
+		}
+		from = to
+	}
+	for i, c := range name {
+		switch {
+		case !isLetter(c):
+			cut(i)
+			from = i + 1
+		case i > 0 && isUpper(c) && isLower(name[i-1]):
+			cut(i)
+		case i > 1 && isLower(c) && isUpper(name[i-1]) && isUpper(name[i-2]):
+			cut(i - 1)
+		}
+	}
+	cut(len(name))
+	return out[max(0, len(out)-8):]
+}
+
+// split takes a key word off the end of a word that is none itself: "dbpassword", not
+// "compass" or "monkey".
+func split(w string) []string {
+	if kinds[w] != "" || lex().words[w] {
+		return []string{w}
+	}
+	for _, k := range []string{"password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "auth", "credential", "credentials"} {
+		if head, ok := strings.CutSuffix(w, k); ok && len(head) > 1 {
+			return []string{head, k}
+		}
+	}
+	return []string{w}
+}
+
+// syntax adds the terms of how the value is written.
+func (t *terms) syntax(buf []byte, v assign.Value) {
+	t.add("given by " + assign.Words[v.Op])
+	switch {
+	case v.Quote == 0:
+		t.add("bare")
+	case v.Quote == '`':
+		t.add("in backquotes")
+	case v.Escaped:
+		t.add("in escaped quotes")
+	default:
+		t.add("in quotes")
+	}
+	t.when(v.Wrapped, "in a call or list")
+	t.when(v.Scheme, "after a scheme")
+	t.when(v.Flag, "given to an option")
+	t.when(v.Quote != 0 && !v.Closed, "quote not closed")
+	left := lineLeft(buf, v.Name[0])
+	trim := bytes.TrimLeft(left, " \t*-+>")
+	switch {
+	case bytes.HasPrefix(trim, []byte("//")), bytes.HasPrefix(trim, []byte("#")), bytes.HasPrefix(trim, []byte("/*")), bytes.HasPrefix(trim, []byte("--")), bytes.HasPrefix(trim, []byte(";")):
+		t.add("in a comment")
+	case len(trim) == 0 || len(trim) == 1:
+		t.add("name begins the line")
+	case bytes.HasPrefix(trim, []byte("export ")), bytes.HasPrefix(trim, []byte("ENV ")), bytes.HasPrefix(trim, []byte("set ")):
+		t.add("exported")
+	}
+	low := bytes.ToLower(left)
+	for _, w := range []string{"assert", "expect", "user", "curl", "error", "example", "mock", "host", "email", "function", "return", "const ", "label", "title", "message", "description"} {
+		t.when(bytes.Contains(low, []byte(w)), "line says "+strings.TrimSpace(w))
+	}
+	end := v.End
+	if v.Quote != 0 {
+		for end < len(buf) && end < v.End+4 && (buf[end] == '\\' || buf[end] == v.Quote) {
+			end++
+		}
+	}
+	right := lineRight(buf, end)
+	switch next := bytes.TrimLeft(right, " \t\r"); {
+	case len(next) == 0:
+		t.add("ends the line")
+	case bytes.HasPrefix(next, []byte("//")), bytes.HasPrefix(next, []byte("#")), bytes.HasPrefix(next, []byte("--")):
+		t.add("before a comment")
+	default:
+		switch c := right[0]; {
+		case bytes.IndexByte([]byte(",;)]}&<|"), c) >= 0:
+			t.add("before " + string(c))
+		case c == ' ' && v.Quote == 0:
+			t.add("bare, before a space")
+		case c == ' ':
+			t.add("before a space")
+		case c == '.':
+			t.add("before .")
+		default:
+			t.add("before another byte")
+		}
+	}
+}
+
+// lineLeft is at most Aside bytes before pos on its line.
+func lineLeft(buf []byte, pos int) []byte {
+	left := buf[max(0, pos-Aside):pos]
+	return left[bytes.LastIndexByte(left, '\n')+1:]
+}
+
+// lineRight is at most Aside bytes after pos on its line.
+func lineRight(buf []byte, pos int) []byte {
+	right := buf[min(pos, len(buf)):min(len(buf), pos+Aside)]
+	if i := bytes.IndexByte(right, '\n'); i >= 0 {
+		right = right[:i]
+	}
+	return right
+}
+
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isLower(c byte) bool  { return 'a' <= c && c <= 'z' }
+func isUpper(c byte) bool  { return 'A' <= c && c <= 'Z' }
+func isLetter(c byte) bool { return isLower(c | 0x20) }
+func isHex(c byte) bool    { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }

@@ -1,0 +1,78 @@
+package score
+
+import (
+	"path"
+	"strings"
+)
+
+// groups are the kinds of files by extension.
+var groups = func() map[string]string {
+	m := map[string]string{}
+	for group, list := range map[string]string{
+		"code":    "c h cc cpp cxx hpp m mm cs go java kt kts scala groovy swift rs hs clj cljc cljs ex exs erl dart vb fs f90 pas d nim zig j tl smali gml",
+		"script":  "js jsx mjs cjs ts tsx vue svelte py rb php pl pm lua r jl coffee tcl erb haml slim pp vbs",
+		"shell":   "sh bash zsh fish ps1 psm1 bat cmd ksh ks bats",
+		"config":  "yml yaml toml ini cfg conf config properties env envrc dist example tf tfvars hcl plist gradle cnf service rc desktop inc nix pkla netrc npmrc pypirc pgpass htpasswd",
+		"data":    "json json5 jsonl ndjson har csv tsv sql tfstate backup ldif graphql proto xml resx ipynb dump postman_collection",
+		"docs":    "md markdown rst txt adoc asciidoc html htm mdx tex org rdoc pod wiki 1 man",
+		"lock":    "lock sum integrity",
+		"text":    "strings po pot xlf xliff lproj ftl arb",
+		"key":     "pem key p8 crt cer asc ppk ovpn",
+		"log":     "log out trace",
+		"minimum": "min.js bundle map css scss less svg storyboard xib snap",
+	} {
+		for e := range strings.FieldsSeq(list) {
+			m[e] = group
+		}
+	}
+	return m
+}()
+
+// folders are words of paths that say what a file is for.
+var folders = []string{"test", "spec", "mock", "fixture", "example", "sample", "demo", "doc", "vendor", "node_modules", "lang", "locale", "i18n", "translation", "conf", "setting", "secret", "docker", "kube", "deploy", "script", "template", "resource", "asset", "public", "fuzz", "bench", "lib", "src", "app", "server", "client", "api", "model", "migration", "tool", "build", "env", "prod", "credential", "password"}
+
+// path adds the terms of a path, and of path and value together. No path, as of
+// standard input, has the terms of none.
+func (t *terms) path(p string, local Result) {
+	if p == "" {
+		return
+	}
+	low := strings.ToLower(p)
+	base := path.Base(low)
+	group := "other"
+	if i := strings.LastIndexByte(base, '.'); i >= 0 {
+		ext := base[i+1:]
+		if g := groups[ext]; g != "" {
+			group = g
+		}
+	} else {
+		group = "no extension"
+	}
+	for _, suffix := range []string{"-lock.json", "-lock.yaml", "go.sum", ".min.js", ".min.css", ".bundle"} {
+		if strings.HasSuffix(base, suffix) {
+			group = "lock"
+		}
+	}
+	if strings.HasPrefix(base, ".env") {
+		group = "config"
+	}
+	t.add("file of " + group)
+	dir := low[:len(low)-len(base)]
+	for _, w := range folders {
+		t.when(strings.Contains(dir, w), "folder "+w)
+	}
+	written := "quoted"
+	if local.Has("bare") {
+		written = "bare"
+	}
+	t.add(group + ", " + written)
+	for _, lt := range local.Terms {
+		switch {
+		case strings.HasPrefix(lt.Name, "words "), lt.Name == "few letters", strings.HasPrefix(lt.Name, "name ends in "), strings.HasPrefix(lt.Name, "given by "):
+			if !strings.HasPrefix(lt.Name, "name ends in word ") {
+				t.add(group + ", " + lt.Name)
+			}
+		}
+	}
+	t.when(strings.Contains(low, "test") || strings.Contains(low, "spec"), "in tests, "+written)
+}

@@ -1,0 +1,154 @@
+// Package score decides whether what a name is given is a secret.
+//
+// The decision is a sum. Each term that holds of a value, its name, what stands
+// around it and the kind of file adds its points; a value whose points reach
+// Medium is taken for a secret, and the more points the surer. Some terms refuse
+// outright: placeholders, templates, references, numbers. The terms are computed by
+// Of and OfPath; their points stand in points.txt, learned from labelled lines by a
+// command of this repository (testdata/accuracy -learn) and kept as text, so that
+// anybody can read why, make them again, and change one. The words that tell
+// language from random letters are in words.txt, made by the command in words.
+//
+// It knows one value at a time and what assign says of it, never the rest of the
+// text. Start reading at Of.
+package score
+
+import (
+	"cmp"
+	_ "embed"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/quench-dev/quench/scanner/internal/assign"
+)
+
+// Term is one thing that holds of a value, and the points it adds.
+type Term struct {
+	Name   string
+	Points int
+}
+
+// Result is what the terms come to.
+type Result struct {
+	Terms []Term
+	// Points is their sum, the constant term included.
+	Points int
+	// Refusal says why the value is none, whatever the sum; "" when nothing does.
+	Refusal string
+}
+
+// The sums from which a value is a finding of each confidence: ten points are a
+// factor of e in the odds, so Medium is odds of about 2 to 1 on the lines the points
+// were learned from, and High of some 50 to 1.
+const (
+	// Low is taken without the path, whose terms then move the value up or down:
+	// what lies below is not kept.
+	Low    = -35
+	Medium = 0
+	High   = 32
+)
+
+//go:embed points.txt
+var pointsText string
+
+// points reads points.txt: a term and a number a line, '#' for comments.
+var points = sync.OnceValue(func() map[string]int {
+	m := map[string]int{}
+	for line := range strings.SplitSeq(pointsText, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		name, number, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if n, err := strconv.Atoi(strings.TrimSpace(number)); ok && err == nil {
+			m[strings.TrimSpace(name)] = n
+		}
+	}
+	return m
+})
+
+// Of gives the terms of a value in buf. What it looks at lies on the value's line,
+// within Aside bytes of it and its name.
+func Of(buf []byte, v assign.Value) Result {
+	var r Result
+	val, name := buf[v.Start:v.End], buf[v.Name[0]:v.Name[1]]
+	if r.Refusal = refusal(buf, v, val); r.Refusal != "" {
+		return r
+	}
+	var t terms
+	t.add("always")
+	t.name(buf, v, name)
+	t.syntax(buf, v)
+	t.value(v, val, name)
+	r.sum(t.names)
+	return r
+}
+
+// OfPath gives the terms of the path a value was found in, which may be empty, and
+// of path and value together.
+func OfPath(path string, local Result) Result {
+	var t terms
+	t.path(path, local)
+	var r Result
+	r.sum(t.names)
+	return r
+}
+
+// Plus joins the terms of a value and of its path.
+func (r Result) Plus(o Result) Result {
+	return Result{Terms: append(r.Terms[:len(r.Terms):len(r.Terms)], o.Terms...), Points: r.Points + o.Points, Refusal: r.Refusal}
+}
+
+func (r *Result) sum(names []string) {
+	for _, n := range names {
+		p := points()[n]
+		r.Terms = append(r.Terms, Term{n, p})
+		r.Points += p
+	}
+}
+
+// Has reports whether a term holds.
+func (r Result) Has(name string) bool {
+	for _, t := range r.Terms {
+		if t.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Why names what speaks most for a secret, in words that fit after "because".
+func (r Result) Why() string {
+	best := append([]Term(nil), r.Terms...)
+	slices.SortStableFunc(best, func(a, b Term) int { return cmp.Compare(b.Points, a.Points) })
+	var names []string
+	for _, t := range best[:min(3, len(best))] {
+		if t.Points > 0 {
+			names = append(names, t.Name)
+		}
+	}
+	return strconv.Itoa(r.Points) + " points: " + strings.Join(names, "; ")
+}
+
+// terms collects the names of what holds.
+type terms struct{ names []string }
+
+func (t *terms) add(name string) { t.names = append(t.names, name) }
+
+func (t *terms) when(ok bool, name string) {
+	if ok {
+		t.add(name)
+	}
+}
+
+// Aside is how far around a value and its name terms look, in bytes.
+const Aside = 96
+
+// level is the first of the bounds that n is below, as a word of a term.
+func level(n int, bounds ...int) string {
+	for _, b := range bounds {
+		if n < b {
+			return "<" + strconv.Itoa(b)
+		}
+	}
+	return ">=" + strconv.Itoa(bounds[len(bounds)-1])
+}

@@ -1,0 +1,401 @@
+package score
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/quench-dev/quench/scanner/internal/assign"
+)
+
+// minValue is the shortest value that is a secret: PINs and passwords of four
+// letters protect something, shorter ones nothing.
+const minValue = 4
+
+// refusal says why val is plainly no secret, whatever else holds; "" when nothing
+// does. It quotes nothing of the value.
+func refusal(buf []byte, v assign.Value, val []byte) string {
+	if len(val) < minValue {
+		return "the value is shorter than 4 characters"
+	}
+	low := bytes.ToLower(val)
+	switch {
+	case distinct(val) <= 2:
+		return "the value is one character over and over"
+	case template(val, v):
+		return "the value is a template or a reference"
+	case reference(buf, v, val):
+		return "the value is an expression of the program"
+	case bytes.Contains(val, []byte("://")), bytes.IndexByte([]byte("/.~"), val[0]) >= 0 && !padded(val), bytes.HasPrefix(val, []byte(`C:\`)):
+		return "the value is an address or a path"
+	case fileName(low):
+		return "the value is a file name"
+	case bytes.ContainsFunc(val, func(r rune) bool { return r >= 0x80 || r < 0x20 }):
+		return "the value holds characters beyond ASCII"
+	case bytes.Count(val, []byte(" ")) > 2:
+		return "the value is a sentence"
+	case numeric(val):
+		return "the value is a number, a version, a date or an address"
+	case notSecret[string(low)]:
+		return "the value is a word that stands for none"
+	case public(val, low):
+		return "the value is a digest or a public key"
+	}
+	for _, w := range placeholders {
+		if bytes.Contains(low, []byte(w)) {
+			return "the value is a placeholder"
+		}
+	}
+	return ""
+}
+
+func distinct(b []byte) (n int) {
+	var seen [256]bool
+	for _, c := range b {
+		if !seen[c] {
+			seen[c] = true
+			n++
+		}
+	}
+	return n
+}
+
+// template finds the forms in which languages and tools write "put a value here".
+func template(val []byte, v assign.Value) bool {
+	for _, s := range []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$"} {
+		if bytes.Contains(val, []byte(s)) {
+			return true
+		}
+	}
+	n := len(val)
+	first, last := val[0], val[n-1]
+	switch {
+	case first == '$' && (isLetter(val[1]) || val[1] == '_'),
+		first == '<' || first == '{' && last == '}' || first == '[' && last == ']' || first == '(' && last == ')',
+		first == '%' && (last == '%' || isLetter(last) && n < 6),
+		first == '_' && val[1] == '_' && last == '_',
+		first == '@' && last == '@',
+		first == '&' && v.Quote == 0, first == '*' && v.Quote == 0:
+		return true
+	}
+	for i := 0; i+1 < n; i++ {
+		if val[i] == '%' && (val[i+1] == 's' || val[i+1] == 'd' || val[i+1] == 'v' || val[i+1] == 'q') && (i+2 == n || !isHex(val[i+2])) {
+			return true
+		}
+		if val[i] == '{' && bytes.IndexByte(val[i:], '}') > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// reference finds a bare value that goes on as an expression: a call, an index, a
+// member.
+func reference(buf []byte, v assign.Value, val []byte) bool {
+	if v.Quote != 0 {
+		return false
+	}
+	if v.End < len(buf) {
+		switch c := buf[v.End]; c {
+		case '(', '[', '{', '<':
+			return c != '<' || v.Op != assign.Element
+		}
+	}
+	for i := range val {
+		if i > 0 && (val[i] == ':' && val[i-1] == ':' || val[i] == '>' && val[i-1] == '-') {
+			return true
+		}
+	}
+	return dotted(val)
+}
+
+// dotted reports whether v is made of names joined by dots: a field or method of a
+// program, a host name.
+func dotted(v []byte) bool {
+	if bytes.IndexByte(v, '.') < 0 {
+		return false
+	}
+	for part := range bytes.SplitSeq(v, []byte(".")) {
+		if len(part) == 0 || isDigit(part[0]) || len(part) > 40 {
+			return false
+		}
+		for _, c := range part {
+			if !isLetter(c) && !isDigit(c) && c != '_' && c != '-' && c != '?' && c != '!' && c != '$' && c != '@' {
+				return false
+			}
+		}
+		if cover, letters := language(part); letters > 3 && cover*2 < letters {
+			return false
+		}
+	}
+	return true
+}
+
+func padded(val []byte) bool {
+	return val[len(val)-1] == '=' || len(val) > 24 && val[0] == '/' && bytes.IndexByte(val[1:], '/') < 0
+}
+
+var extensions = []string{".pem", ".key", ".crt", ".cer", ".p12", ".pfx", ".jks", ".json", ".yml", ".yaml", ".txt", ".xml", ".html", ".conf", ".cfg", ".ini", ".properties",
+	".md", ".js", ".ts", ".py", ".rb", ".go", ".php", ".java", ".sh", ".env", ".png", ".svg", ".jpg", ".css", ".log", ".pub", ".asc", ".gpg", ".com", ".org", ".net", ".io", ".local"}
+
+func fileName(low []byte) bool {
+	for _, e := range extensions {
+		if bytes.HasSuffix(low, []byte(e)) {
+			return true
+		}
+	}
+	return false
+}
+
+// numeric finds numbers with something in them: 1.2.3, 2020-01-02, 0x1f, 10ms. Bare
+// digits may be a password.
+func numeric(val []byte) bool {
+	digits, other := 0, 0
+	for _, c := range val {
+		switch {
+		case isDigit(c):
+			digits++
+		case bytes.IndexByte([]byte(".-:/+_TZ, "), c) >= 0:
+			other++
+		default:
+			if len(val) > 2 && val[0] == '0' && (val[1] == 'x' || val[1] == 'X') && len(val) <= 18 {
+				return true
+			}
+			return digits > 0 && digits+2 >= len(val) && len(val) < 8 && isLetter(val[len(val)-1]) && !isLetter(val[0])
+		}
+	}
+	return other > 0
+}
+
+// notSecret are words that say there is no value here, or name the thing itself.
+var notSecret = func() map[string]bool {
+	m := map[string]bool{}
+	for _, w := range []string{"true", "false", "null", "none", "undefined", "string", "number", "object", "boolean", "bool", "integer", "bytes", "array", "function", "self", "this", "required", "optional", "enabled", "disabled",
+		"default", "unknown", "empty", "unset", "blank", "hidden", "masked", "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "basic", "bearer", "digest", "oauth", "oauth2", "key", "auth", "authorization", "user", "username", "test", "text", "value", "name", "type", "email", "admin", "root", "nil", "yes", "await", "const", "return", "credentials", "include", "same-origin", "omit", "mypassword", "mysecret", "mytoken", "secretkey", "secret_key", "private", "public", "sha256", "sha1", "md5", "rsa", "ed25519", "env", "file", "vault", "prompt", "ask", "input", "read", "write", "not", "new"} {
+		m[w] = true
+	}
+	return m
+}()
+
+// placeholders are parts of made-up values.
+var placeholders = []string{"example", "xxxx", "placeholder", "changeme", "change_me", "change-me", "change_this", "changethis", "your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "yourapi",
+	"dummy", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined"}
+
+// public finds what says itself that it is no secret: digests of passwords and
+// files, public keys, certificates.
+func public(val, low []byte) bool {
+	for _, p := range []string{"sha1", "sha256", "sha384", "sha512", "md5"} {
+		if bytes.HasPrefix(low, []byte(p)) && len(low) > len(p) && bytes.IndexByte([]byte(":-$_="), low[len(p)]) >= 0 {
+			return true
+		}
+	}
+	for _, p := range []string{"$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$argon2", "$apr1$", "{ssha}", "{sha}", "{md5}", "{crypt}", "pbkdf2", "bcrypt", "ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2", "-----begin", "h1:"} {
+		if bytes.HasPrefix(low, []byte(p)) {
+			return true
+		}
+	}
+	for _, p := range []string{"AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "MIIBIjANBg", "MIGfMA0GCSq", "MIICIjANBg", "MFkwEwYHKo", "LS0tLS1CRUdJTi"} {
+		if bytes.HasPrefix(val, []byte(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// makeup counts what a value is made of.
+type makeup struct {
+	lower, upper, digits, spaces, dashes, base64, other, hex, switches int
+}
+
+func makeupOf(val []byte) (m makeup) {
+	last := byte(0)
+	for _, c := range val {
+		kind := byte('o')
+		switch {
+		case isLower(c):
+			m.lower++
+			kind = 'a'
+		case isUpper(c):
+			m.upper++
+			kind = 'A'
+		case isDigit(c):
+			m.digits++
+			kind = '0'
+		case c == ' ':
+			m.spaces++
+		case c == '-' || c == '_':
+			m.dashes++
+		case c == '+' || c == '/' || c == '=':
+			m.base64++
+		default:
+			m.other++
+		}
+		if isHex(c) {
+			m.hex++
+		}
+		if last != 0 && kind != last {
+			m.switches++
+		}
+		last = kind
+	}
+	return m
+}
+
+// class names the alphabet of the letters and digits.
+func (m makeup) class() string {
+	s := ""
+	if m.lower > 0 {
+		s += "a"
+	}
+	if m.upper > 0 {
+		s += "A"
+	}
+	if m.digits > 0 {
+		s += "0"
+	}
+	if s == "" {
+		return "punctuation"
+	}
+	return s
+}
+
+// value adds the terms of the value itself, and some of value and name together.
+func (t *terms) value(v assign.Value, val, name []byte) {
+	m := makeupOf(val)
+	n := len(val)
+	class := m.class()
+	hex := m.hex == n && m.digits > 0 && (m.lower == 0 || m.upper == 0) && n >= 8
+	if hex {
+		class = "hex"
+	}
+	if uuid(val) {
+		class = "uuid"
+	}
+	length := level(n, 6, 8, 10, 12, 16, 20, 24, 32, 33, 40, 41, 64, 65, 128)
+	t.add("length " + length)
+	t.add("made of " + class)
+	t.add(class + " of " + level(n, 8, 16, 24, 32, 48))
+	t.when(m.spaces > 0, "with spaces")
+	t.when(m.dashes > 0, "with - or _")
+	t.when(m.dashes > 2, "with many - or _")
+	t.when(m.base64 > 0, "with + / or =")
+	t.when(m.other > 0, "with punctuation")
+	t.when(m.other*4 > n, "with much punctuation")
+	t.when(bytes.IndexByte(val, '.') >= 0, "with a dot")
+	t.when(bytes.IndexByte(val, ':') >= 0, "with a colon")
+	t.when(bytes.IndexByte(val, '\\') >= 0, "with a backslash")
+	t.when(bytes.ContainsAny(val, "()[]"), "with brackets")
+	t.when(bytes.IndexByte(val, '@') >= 0, "with @")
+	t.when(val[n-1] == '=' && n%4 == 0, "padded as base64")
+	t.when(hex && n%2 == 0 && n >= 16, "hex bytes")
+	t.when(n > 8, "switches "+level(m.switches*16/n, 1, 2, 4, 6, 8))
+	t.when(walk(val), "walk of the keyboard")
+
+	cover, letters := language(val)
+	look := "few letters"
+	if letters >= 4 && class != "hex" && class != "uuid" {
+		look = "words " + level(cover*100/letters, 1, 25, 45, 65, 85, 100)
+	}
+	t.add(look)
+	chance := "few pairs"
+	if x, pairs := likeChance(val); pairs >= 3 && class != "hex" {
+		chance = "pairs " + level(int(math.Floor(x*4)), -6, -4, -2, 0, 2, 4)
+	}
+	t.add(chance)
+	quote := "quoted"
+	if v.Quote == 0 {
+		quote = "bare"
+	}
+	t.add(quote + ", " + look)
+	t.add(quote + ", " + chance)
+	t.add(class + ", " + chance)
+	kind := "other"
+	for _, w := range Words(name) {
+		if k := kinds[w]; k != "" && k != "api" {
+			kind = k
+		}
+	}
+	t.add(kind + " of " + class)
+	t.add(kind + ", " + look)
+	t.add(kind + " of length " + level(n, 8, 12, 16, 24, 40))
+	t.add(kind + " given by " + assign.Words[v.Op] + ", " + quote)
+	t.add("entropy " + level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
+	low := bytes.ToLower(val)
+	for _, w := range valueWords {
+		if bytes.Contains(low, []byte(w[0])) {
+			t.add(w[1])
+			break
+		}
+	}
+	if len(name) > 3 && bytes.Contains(squeeze(low), squeeze(bytes.ToLower(name))) {
+		t.add("holds its name")
+	}
+	if n >= 8 && m.upper > 0 && m.lower > 0 && m.digits+m.spaces+m.dashes+m.base64+m.other == 0 && letters > 0 && cover*100/letters >= 65 {
+		t.add("written like a name of a program")
+	}
+}
+
+// valueWords are parts of values that name secrets instead of being one.
+var valueWords = [][2]string{
+	{"password", "holds a key word"}, {"passwd", "holds a key word"}, {"secret", "holds a key word"}, {"token", "holds a key word"},
+	{"apikey", "holds a key word"}, {"api_key", "holds a key word"}, {"credential", "holds a key word"}, {"private", "holds a key word"},
+	{"test", "holds test"}, {"key", "holds key"},
+}
+
+func squeeze(b []byte) []byte {
+	out := b[:0:0]
+	for _, c := range b {
+		if isLetter(c) || isDigit(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func uuid(v []byte) bool {
+	if len(v) != 36 {
+		return false
+	}
+	for i, c := range v {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !isHex(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func entropy(b []byte) float64 {
+	var count [256]int
+	for _, c := range b {
+		count[c]++
+	}
+	h, n := 0.0, float64(len(b))
+	for _, k := range count {
+		if k > 0 {
+			p := float64(k) / n
+			h -= p * math.Log2(p)
+		}
+	}
+	return h
+}
+
+// walk finds runs of neighbours, on the keyboard or in the alphabet, over half the
+// value.
+func walk(val []byte) bool {
+	const rows = "qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz qazwsx 1q2w3e4r5t"
+	low := bytes.ToLower(val)
+	in := 0
+	for i := 0; i+3 <= len(low); {
+		j := i + 3
+		for j <= len(low) && bytes.Contains([]byte(rows), low[i:j]) && bytes.IndexByte(low[i:j], ' ') < 0 {
+			j++
+		}
+		if n := j - 1 - i; n >= 3 {
+			in += n
+			i += n
+			continue
+		}
+		i++
+	}
+	return in*2 > len(low)
+}

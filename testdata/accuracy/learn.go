@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+)
+
+// sample is an assigned value: what holds of it and whether people called it a
+// secret.
+type sample struct {
+	repo   string
+	terms  []int
+	secret bool
+	weight float64
+}
+
+const (
+	// minRepositories is how many repositories a term must hold in to have points:
+	// what one or two projects do is not learned.
+	minRepositories = 4
+	// ridge pulls points to zero: a term needs some ten values that speak for it
+	// to move the odds by a factor of e.
+	ridge = 6.0
+	// falseWeight is how much worse a false alarm is than a miss: people stop
+	// reading reports that cry wolf.
+	falseWeight = 1.5
+	// cap bounds how much one repository counts, in values of each kind.
+	repositoryCap = 60.0
+	rounds        = 400
+)
+
+// learn fits the points of all terms to the labels by logistic regression, and
+// writes them to file.
+func learn(files []*file, out string) error {
+	samples, names, err := gather(files)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d values of %d files\n", len(samples), len(files))
+	return write(out, fit(samples, len(names)), names, samples)
+}
+
+// gather lists the assigned values of the excerpts with the terms that hold in
+// enough repositories.
+func gather(files []*file) (out []sample, names []string, err error) {
+	set, err := rules.Builtin()
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := scanner.New(set, scanner.Options{DecodeDepth: -1})
+	if err != nil {
+		return nil, nil, err
+	}
+	index := map[string]int{}
+	repos := map[int]map[string]bool{}
+	for _, f := range files {
+		n := strings.Count(f.Text, "\n") + 1
+		for line := 1; line <= n; line++ {
+			seen := map[[2]int]bool{}
+			for _, v := range e.Explain(f.Path, []byte(f.Text), line) {
+				if len(v.Terms) == 0 || seen[[2]int{v.Start, v.End}] {
+					continue
+				}
+				seen[[2]int{v.Start, v.End}] = true
+				s := sample{repo: f.repository(), weight: 1}
+				known := false
+				s.secret, known = f.says(line, f.Text[v.Start:v.End])
+				if !known {
+					s.weight = 0.5
+				}
+				for _, t := range v.Terms {
+					i, ok := index[t.Name]
+					if !ok {
+						i = len(names)
+						index[t.Name], names, repos[i] = i, append(names, t.Name), map[string]bool{}
+					}
+					repos[i][s.repo] = true
+					s.terms = append(s.terms, i)
+				}
+				out = append(out, s)
+			}
+		}
+	}
+	type kind struct {
+		repo   string
+		secret bool
+	}
+	count := map[kind]float64{}
+	for i := range out {
+		s := &out[i]
+		s.terms = slices.DeleteFunc(s.terms, func(t int) bool { return len(repos[t]) < minRepositories })
+		slices.Sort(s.terms)
+		s.terms = slices.Compact(s.terms)
+		count[kind{s.repo, s.secret}] += s.weight
+	}
+	for i := range out {
+		s := &out[i]
+		if n := count[kind{s.repo, s.secret}]; n > repositoryCap {
+			s.weight *= math.Sqrt(repositoryCap / n)
+		}
+		if !s.secret {
+			s.weight *= falseWeight
+		}
+	}
+	return out, names, nil
+}
+
+// says gives what the labels of a line say of a value on it, and whether they say
+// anything of it.
+func (f *file) says(line int, value string) (secret, known bool) {
+	for _, l := range f.Labels {
+		if line < l.start || line > l.end {
+			continue
+		}
+		same := l.value == "" || strings.Contains(l.value, value) || strings.Contains(value, l.value)
+		if l.kind == "T" && same {
+			return true, true
+		}
+		known = known || same
+	}
+	return false, known
+}
+
+// fit minimises the weighted logistic loss by coordinate steps of Newton's method,
+// which need no rate and end where the loss is least.
+func fit(samples []sample, terms int) []float64 {
+	w := make([]float64, terms)
+	sums := make([]float64, len(samples))
+	holds := make([][]int, terms)
+	for i, s := range samples {
+		for _, t := range s.terms {
+			holds[t] = append(holds[t], i)
+		}
+	}
+	for range rounds {
+		moved := 0.0
+		for t := range terms {
+			if len(holds[t]) == 0 {
+				continue
+			}
+			g, h := ridge*w[t], ridge
+			for _, i := range holds[t] {
+				p := 1 / (1 + math.Exp(-sums[i]))
+				y := 0.0
+				if samples[i].secret {
+					y = 1
+				}
+				g += samples[i].weight * (p - y)
+				h += samples[i].weight * max(p*(1-p), 0.02)
+			}
+			step := -g / h
+			w[t] += step
+			for _, i := range holds[t] {
+				sums[i] += step
+			}
+			moved = max(moved, math.Abs(step))
+		}
+		if moved < 1e-3 {
+			break
+		}
+	}
+	return w
+}
+
+// write stores the points, ten to a nat, those that round to none left out.
+func write(out string, w []float64, names []string, samples []sample) error {
+	count := make([]int, len(names))
+	for _, s := range samples {
+		for _, t := range s.terms {
+			count[t]++
+		}
+	}
+	order := make([]int, len(names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(names[a], names[b]) })
+	var b strings.Builder
+	b.WriteString("# The points of each term, learned from labelled lines:\n#\tgo run ./testdata/accuracy -learn FILE DIR\n# Ten points make the odds e times as good. A term that is not here adds none.\n")
+	for _, t := range order {
+		if p := int(math.Round(10 * w[t])); p != 0 && count[t] > 0 {
+			fmt.Fprintf(&b, "%s\t%d\n", names[t], p)
+		}
+	}
+	return os.WriteFile(out, []byte(b.String()), 0o644)
+}
