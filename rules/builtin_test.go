@@ -159,7 +159,7 @@ func TestBuiltinExamples(t *testing.T) {
 			}
 		}
 		for i, ex := range negatives {
-			if spans := ref.find(ex); len(spans) != 0 {
+			if spans := ref.find(ex); len(spans) != 0 && !r.Score { // those the scanner judges further
 				t.Errorf("%s: negative %d: %d secrets, want 0: %q", r.ID, i+1, len(spans), r.Negatives[i])
 			}
 		}

@@ -70,6 +70,9 @@ type Rule struct {
 	Entropy float64 `toml:"entropy"`
 	// Shape names the offline check in Shapes that the secret must pass.
 	Shape string `toml:"shape"`
+	// Score has the scanner judge the secret as it judges assigned values, by
+	// what speaks for and against it, since the pattern matches placeholders too.
+	Score bool `toml:"score"`
 	// MaxLen bounds an unbounded pattern: the longest match in bytes.
 	MaxLen int `toml:"maxlen"`
 	// StopWords drop a secret that holds one of them, without case. Rules of

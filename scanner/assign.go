@@ -64,15 +64,37 @@ func (a *assignment) decide(buf []byte, at, end int) (m raw, refusal string) {
 	if refusal = random(m, val); refusal != "" {
 		return m, refusal
 	}
-	m.confidence, m.why = scored(name, s)
+	m.confidence, m.why = scoredAs(name, s)
 	if s.Points < score.Low {
 		return m, "its points do not make it a secret"
 	}
 	return m, ""
 }
 
-// scored gives the confidence that a sum of points stands for, and why.
-func scored(name string, s score.Result) (rules.Confidence, []string) {
+// scoreSecret judges a secret that a pattern found in an address, user:secret@host,
+// as one assigned to the user.
+func scoreSecret(m raw, buf []byte) (raw, string) {
+	user := m.start - 1
+	for user > 0 && m.start-user <= assign.MaxName && buf[user-1] != '/' {
+		user--
+	}
+	s := score.Of(buf, assign.Value{Name: [2]int{user, max(user, m.start-1)}, Start: m.start, End: m.end, Op: assign.Address})
+	m.score = &s
+	if s.Refusal != "" {
+		return m, s.Refusal
+	}
+	m.confidence, m.why = scoredAs("", s)
+	if s.Points < score.Low {
+		return m, "its points do not make it a secret"
+	}
+	return m, ""
+}
+
+// scoredAs gives the confidence that a sum of points stands for, and why.
+func scoredAs(name string, s score.Result) (rules.Confidence, []string) {
+	if name == "" {
+		return confidenceOf(s.Points), []string{s.Why()}
+	}
 	return confidenceOf(s.Points), []string{"assigned to " + name, s.Why()}
 }
 
@@ -89,6 +111,6 @@ func confidenceOf(points int) rules.Confidence {
 // inFile judges an assigned value with the path it was found in.
 func (m *Match) inFile(path string) {
 	if m.Score != nil && m.Token == nil {
-		m.Confidence, m.Why = scored(m.Key, m.Score.Plus(score.OfPath(path, *m.Score)))
+		m.Confidence, m.Why = scoredAs(m.Key, m.Score.Plus(score.OfPath(path, *m.Score)))
 	}
 }

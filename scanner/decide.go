@@ -144,6 +144,9 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 			m.why = append(m.why, res.Why)
 		}
 	}
+	if r.Score {
+		return scoreSecret(m, buf)
+	}
 	return m, ""
 }
 

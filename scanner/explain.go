@@ -43,29 +43,29 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		out = append(out, Verdict{Rule: r, Line: line, Column: at - lo + 1, Found: refusal == "", Refusal: refusal, Entropy: m.entropy, Why: m.why})
 		return &out[len(out)-1]
 	}
-	for _, t := range []*keywords.Table[*compiled]{e.lineKw, e.multiKw} {
-		t.Find(b, lo, hi, func(c *compiled, start, end int) {
-			m, refusal := e.decide(b, anchor{c, start, end})
-			add(c.rule, start, m, refusal)
-		})
-	}
-	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {
-		m, refusal := a.decide(b, start, end)
-		if m.key == "" {
-			return // names nothing
-		}
-		v := add(a.rule, m.start, m, refusal)
-		v.Start, v.End = m.start, m.end
-		if m.score.Refusal != "" {
+	scored := func(v *Verdict, m raw, refusal string) {
+		if m.score == nil || m.score.Refusal != "" {
 			return
 		}
+		v.Start, v.End = m.start, m.end
 		all := m.score.Plus(score.OfPath(path, *m.score))
 		v.Points, v.Confidence = all.Points, confidenceOf(all.Points)
 		for _, t := range all.Terms {
 			v.Terms = append(v.Terms, Term(t))
 		}
 		if refusal == "" {
-			_, v.Why = scored(m.key, all)
+			_, v.Why = scoredAs(m.key, all)
+		}
+	}
+	for _, t := range []*keywords.Table[*compiled]{e.lineKw, e.multiKw} {
+		t.Find(b, lo, hi, func(c *compiled, start, end int) {
+			m, refusal := e.decide(b, anchor{c, start, end})
+			scored(add(c.rule, start, m, refusal), m, refusal)
+		})
+	}
+	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {
+		if m, refusal := a.decide(b, start, end); m.key != "" {
+			scored(add(a.rule, m.start, m, refusal), m, refusal)
 		}
 	})
 	return out

@@ -22,6 +22,8 @@ type file struct {
 	Path   string  `json:"path"`
 	Text   string  `json:"text"`
 	Labels []label `json:"labels"`
+	clean  bool    // believed to hold no secret
+	repo   string  // where it is not the first part of the path
 }
 
 // label is what people said of one value: JSON [first line, last line, "T", "F" or
@@ -49,6 +51,9 @@ func (l *label) UnmarshalJSON(b []byte) error {
 
 // repository is the first part of the path.
 func (f *file) repository() string {
+	if f.repo != "" {
+		return f.repo
+	}
 	repo, _, _ := strings.Cut(f.Path, "/")
 	return repo
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,7 +30,13 @@ const (
 	minRepositories = 4
 	// ridge pulls points to zero: a term needs some ten values that speak for it
 	// to move the odds by a factor of e.
-	ridge = 6.0
+	ridge = 8.0
+	// wordRidge is that of single words of names, of which there are many and of
+	// which each says little.
+	wordRidge = 24.0
+	// cleanWeight is that of a value in clean text: there are many, and some few of
+	// them are secrets.
+	cleanWeight = 0.25
 	// falseWeight is how much worse a false alarm is than a miss: people stop
 	// reading reports that cry wolf.
 	falseWeight = 1.5
@@ -36,15 +45,34 @@ const (
 	rounds        = 400
 )
 
+// priors are the points, in nats, that terms have before anything is learned, where
+// the labelled lines hold too few cases and people know: translations, names of other
+// things, digests.
+var priors = map[string]float64{
+	"file of text": -2.5, "file of lock": -2.5, "name ends in a word for something else": -1.5, "name begins with a word for something else": -1,
+	"name says digest": -1.5, "name with dots before a colon": -0.5, "name begins a quoted text": -1, "folder node_modules": -0.5,
+	"walk of the keyboard": -1, "holds its name": -1, "holds a key word": -0.5, "written like a name of a program": -1, "made of uuid": -1,
+	// The makers of the labelled lines replaced words in secrets by random letters,
+	// so that no such password is left in them.
+	"word and digits, as people make passwords": 3.5,
+}
+
 // learn fits the points of all terms to the labels by logistic regression, and
 // writes them to file.
-func learn(files []*file, out string) error {
+func learn(files []*file, clean []string, out string) error {
+	for _, dir := range clean {
+		more, err := cleanFiles(dir)
+		if err != nil {
+			return fmt.Errorf("reading clean text in %q: %w", dir, err)
+		}
+		files = append(files, more...)
+	}
 	samples, names, err := gather(files)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%d values of %d files\n", len(samples), len(files))
-	return write(out, fit(samples, len(names)), names, samples)
+	return write(out, fit(samples, names), names, samples)
 }
 
 // gather lists the assigned values of the excerpts with the terms that hold in
@@ -61,19 +89,21 @@ func gather(files []*file) (out []sample, names []string, err error) {
 	index := map[string]int{}
 	repos := map[int]map[string]bool{}
 	for _, f := range files {
-		n := strings.Count(f.Text, "\n") + 1
-		for line := 1; line <= n; line++ {
-			seen := map[[2]int]bool{}
-			for _, v := range e.Explain(f.Path, []byte(f.Text), line) {
+		for i, text := range strings.Split(f.Text, "\n") {
+			seen := map[[2]int]bool{} // a name can hold several key words
+			for _, v := range e.Explain(f.Path, []byte(text), 1) {
 				if len(v.Terms) == 0 || seen[[2]int{v.Start, v.End}] {
 					continue
 				}
 				seen[[2]int{v.Start, v.End}] = true
 				s := sample{repo: f.repository(), weight: 1}
 				known := false
-				s.secret, known = f.says(line, f.Text[v.Start:v.End])
+				s.secret, known = f.says(i+1, text[v.Start:v.End])
 				if !known {
 					s.weight = 0.5
+				}
+				if f.clean {
+					s.weight = cleanWeight
 				}
 				for _, t := range v.Terms {
 					i, ok := index[t.Name]
@@ -112,6 +142,31 @@ func gather(files []*file) (out []sample, names []string, err error) {
 	return out, names, nil
 }
 
+// cleanFiles reads the text files under dir, none of which is believed to hold a
+// secret, each folder two below it as a repository of its own.
+func cleanFiles(dir string) (out []*file, err error) {
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if info, err := d.Info(); err != nil || info.Size() > maxClean {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err != nil || bytes.IndexByte(b, 0) >= 0 {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		parts := strings.Split(filepath.ToSlash(rel), "/")
+		out = append(out, &file{Path: strings.Join(parts, "/"), Text: string(b), clean: true, repo: "clean " + strings.Join(parts[:min(3, len(parts)-1)], "/")})
+		return nil
+	})
+	return out, err
+}
+
+// maxClean is the longest clean file read: longer ones are tables.
+const maxClean = 1 << 20
+
 // says gives what the labels of a line say of a value on it, and whether they say
 // anything of it.
 func (f *file) says(line int, value string) (secret, known bool) {
@@ -130,7 +185,8 @@ func (f *file) says(line int, value string) (secret, known bool) {
 
 // fit minimises the weighted logistic loss by coordinate steps of Newton's method,
 // which need no rate and end where the loss is least.
-func fit(samples []sample, terms int) []float64 {
+func fit(samples []sample, names []string) []float64 {
+	terms := len(names)
 	w := make([]float64, terms)
 	sums := make([]float64, len(samples))
 	holds := make([][]int, terms)
@@ -145,7 +201,14 @@ func fit(samples []sample, terms int) []float64 {
 			if len(holds[t]) == 0 {
 				continue
 			}
-			g, h := ridge*w[t], ridge
+			r := ridge
+			if strings.HasPrefix(names[t], "word ") || strings.HasPrefix(names[t], "last word ") {
+				r = wordRidge
+			}
+			if names[t] == "always" {
+				r = 0.1
+			}
+			g, h := r*(w[t]-priors[names[t]]), r
 			for _, i := range holds[t] {
 				p := 1 / (1 + math.Exp(-sums[i]))
 				y := 0.0

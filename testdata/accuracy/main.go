@@ -42,6 +42,11 @@ var (
 
 func main() {
 	log.SetFlags(0)
+	var clean []string
+	flag.Func("clean", "when learning, a folder of text without secrets (repeatable)", func(v string) error {
+		clean = append(clean, v)
+		return nil
+	})
 	flag.Parse()
 	if flag.NArg() != 1 {
 		log.Fatal("want the folder of the labelled excerpts: make accuracy DATA=DIR")
@@ -54,7 +59,7 @@ func main() {
 		files = slices.DeleteFunc(files, func(f *file) bool { return (f.fold() == *fold) == (*learnTo != "") })
 	}
 	if *learnTo != "" {
-		if err := learn(files, *learnTo); err != nil {
+		if err := learn(files, clean, *learnTo); err != nil {
 			log.Fatal(err)
 		}
 		return

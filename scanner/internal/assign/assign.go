@@ -25,10 +25,11 @@ const (
 	Element    // <name>value</name>
 	Pair       // name="name" value="value", {"key": "name", "value": "value"}
 	Space      // --name value, PASSWORD 'value', login x password y
+	Address    // scheme://name:value@host; read by rules, not by At
 )
 
 // Words are the ways in a word each, for those who explain.
-var Words = [...]string{"none", "equals", "colon", "arrow", "compare", "call", "comma", "element", "pair", "space"}
+var Words = [...]string{"none", "equals", "colon", "arrow", "compare", "call", "comma", "element", "pair", "space", "address"}
 
 // Value is a name and what it is given, as spans of the text it was found in.
 type Value struct {
@@ -58,9 +59,12 @@ const (
 	maxGap = 24
 	// maxWrap bounds the name of a call around a value.
 	maxWrap = 32
+	// minNested and maxNested bound values in objects: shorter ones are names of
+	// fields and words, and what lies further away is another thing.
+	minNested, maxNested = 16, 160
 	// Reach is how far from the key word's first byte a value can start: the rest
 	// of the name, what closes it, a type, operators, gaps, a call and a scheme.
-	Reach = MaxName + 6 + 5*maxGap + 2*maxWrap + 16
+	Reach = MaxName + 6 + 5*maxGap + 2*maxWrap + 16 + maxNested
 )
 
 // At reads the value of the name that holds the key word buf[at:end]. A value is
@@ -234,6 +238,9 @@ func (r *reader) opening(v *Value) bool {
 	}
 	for range 2 {
 		if r.quote(v) {
+			return r.at(r.p) != '{' || r.nested(v)
+		}
+		if r.at(r.p) == '{' && r.nested(v) {
 			return true
 		}
 		if !r.wrapper() {
@@ -254,6 +261,31 @@ func (r *reader) opening(v *Value) bool {
 		return true
 	}
 	return !v.Wrapped || r.buf[r.p-1] == '['
+}
+
+// nested steps to the longest quoted run of token characters in an object written
+// after the name, as JSON or as JSON in a string: {"id": "x", "value": "…"}.
+func (r *reader) nested(v *Value) bool {
+	best, from := minNested-1, -1
+	for i := r.p + 1; i < min(len(r.buf), r.p+maxNested) && r.buf[i] != '\n' && r.buf[i] != '}'; i++ {
+		if c := r.buf[i]; c != '"' && c != '\'' {
+			continue
+		}
+		n := i + 1
+		for n < len(r.buf) && n-i < maxNested && nameByte[r.buf[n]] {
+			n++
+		}
+		if n-i-1 > best && n < len(r.buf) && (r.buf[n] == r.buf[i] || r.buf[n] == '\\' && n+1 < len(r.buf) && r.buf[n+1] == r.buf[i]) {
+			best, from = n-i-1, i
+		}
+		i = n - 1
+	}
+	if from < 0 {
+		return false
+	}
+	v.Wrapped, v.Quote, v.Escaped = true, r.buf[from], r.buf[from-1] == '\\'
+	r.p = from + 1
+	return true
 }
 
 // netrc reports whether the words left of the name are those of such a file.

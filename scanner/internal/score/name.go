@@ -18,6 +18,24 @@ var kinds = map[string]string{
 	"api": "api", "access": "api", "private": "api", "signing": "api", "encryption": "api", "master": "api", "account": "api", "client": "api", "shared": "api", "sas": "api",
 }
 
+// Words that say a name is of something else than a secret: behind the key word
+// ("token_url", "key_id"), and before it ("public_key", "csrf_token").
+var (
+	elseLast  = words("id ids name names path paths file files filename dir folder url urls uri endpoint host port type types kind count counter len length size max min limit index idx field fields column label title text texts message messages msg hint prompt placeholder description desc desription header headers prefix suffix pattern regex regexp format formatter algorithm algorithms alg method mode policy policies strategy class service services provider providers manager factory handler helper util error errors err status state version expires expiry expiration expired ttl timeout lifetime age date time at created updated enabled enable disabled required allowed valid invalid ref reference arn param params parameter parameters var variable env option options config configuration settings map list set attribute attributes property properties prop role scope scopes user username email account issuer audience subject domain realm region number event action icon image button link page form input output view model table schema store storage cache request response source target object obj struct impl builder parser reader writer generator validator checker check test tests is has word words screen dialog tab menu panel section box char chars code codes block blocks bits bytes usage uses used lock unlock press up down left right binding board")
+	elseFirst = words("recv public pub csrf xsrf primary foreign partition sort cache object row next page continuation sync cancel cancellation design lexer syntax paren current start end first last map dict keyboard hot shortcut translation i18n locale label error err invalid missing wrong bad forgot reset change confirm enter show hide toggle validate check verify has is no not use enable disable min max feature json yaml group unique idempotency message event routing host known fingerprint thumb get set find lookup parse scan peek eof comment unknown expected any this that each every which arrow escape esc shift ctrl alt meta space tab delete registry config option options property field column index hash sub child parent node tree entry item data type state store storage cell legend color font attribute api's video stream track")
+)
+
+// digests are words of names whose values are made to be seen.
+var digests = words("hash hashed digest checksum sha sha1 sha256 sha512 md5 fingerprint thumbprint signature sig crc etag integrity sum encrypted bcrypt")
+
+func words(list string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(list) {
+		m[w] = true
+	}
+	return m
+}
+
 // name adds the terms of the name: its words, and where the key word stands.
 func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 	ws := Words(name)
@@ -34,9 +52,9 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		}
 		if k == "" || k == "api" {
 			if i == len(ws)-1 {
-				t.add("name ends in word " + w)
+				t.add("last word " + w)
 			} else {
-				t.add("name word " + w)
+				t.add("word " + w)
 			}
 		}
 	}
@@ -45,6 +63,20 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 	if last == "key" && len(ws) == 1 {
 		t.add("name is key alone")
 	}
+	t.when(ofSomethingElse(name), "name ends in a word for something else")
+	for _, w := range ws[:max(0, len(ws)-1)] {
+		if elseFirst[w] {
+			t.add("name begins with a word for something else")
+			break
+		}
+	}
+	for _, w := range ws {
+		if digests[w] {
+			t.add("name says digest")
+			break
+		}
+	}
+	t.when(bytes.IndexByte(name, '.') >= 0 && v.Quote == 0 && v.Op == assign.Colon, "name with dots before a colon")
 	letters := bytes.ToUpper(name)
 	t.when(bytes.Equal(letters, name) && len(name) > 3, "name in capitals")
 	if v.Name[0] > 0 {
@@ -52,7 +84,11 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		case '$':
 			t.add("name after $")
 		case '"', '\'', '`':
-			t.add("name in quotes")
+			if q := v.Name[1]; q < len(buf) && (buf[q] == c || buf[q] == '\\') {
+				t.add("name in quotes")
+			} else {
+				t.add("name begins a quoted text")
+			}
 		case ':', '@':
 			t.add("name after : or @")
 		case '?', '&':
@@ -61,6 +97,12 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 			t.add("name after <")
 		}
 	}
+}
+
+// ofSomethingElse reports whether a name's last word says that it is no secret's.
+func ofSomethingElse(name []byte) bool {
+	ws := Words(name)
+	return len(ws) > 1 && elseLast[ws[len(ws)-1]]
 }
 
 // Words takes a name apart at case, digits and punctuation, in lower case: at most

@@ -31,6 +31,13 @@ var groups = func() map[string]string {
 // folders are words of paths that say what a file is for.
 var folders = []string{"test", "spec", "mock", "fixture", "example", "sample", "demo", "doc", "vendor", "node_modules", "lang", "locale", "i18n", "translation", "conf", "setting", "secret", "docker", "kube", "deploy", "script", "template", "resource", "asset", "public", "fuzz", "bench", "lib", "src", "app", "server", "client", "api", "model", "migration", "tool", "build", "env", "prod", "credential", "password"}
 
+// catalogue are folders of translations, translated the groups of files that hold
+// them.
+var (
+	catalogue  = words("lang langs language languages locale locales i18n l10n translation translations intl nls messages")
+	translated = words("data config script text")
+)
+
 // path adds the terms of a path, and of path and value together. No path, as of
 // standard input, has the terms of none.
 func (t *terms) path(p string, local Result) {
@@ -56,6 +63,13 @@ func (t *terms) path(p string, local Result) {
 	if strings.HasPrefix(base, ".env") {
 		group = "config"
 	}
+	if translated[group] {
+		for part := range strings.SplitSeq(low, "/") {
+			if catalogue[part] {
+				group = "text"
+			}
+		}
+	}
 	t.add("file of " + group)
 	dir := low[:len(low)-len(base)]
 	for _, w := range folders {
@@ -69,9 +83,7 @@ func (t *terms) path(p string, local Result) {
 	for _, lt := range local.Terms {
 		switch {
 		case strings.HasPrefix(lt.Name, "words "), lt.Name == "few letters", strings.HasPrefix(lt.Name, "name ends in "), strings.HasPrefix(lt.Name, "given by "):
-			if !strings.HasPrefix(lt.Name, "name ends in word ") {
-				t.add(group + ", " + lt.Name)
-			}
+			t.add(group + ", " + lt.Name)
 		}
 	}
 	t.when(strings.Contains(low, "test") || strings.Contains(low, "spec"), "in tests, "+written)

@@ -2,6 +2,7 @@ package score
 
 import (
 	"bytes"
+	"encoding/base64"
 	"math"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
@@ -23,6 +24,18 @@ func refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is one character over and over"
 	case template(val, v):
 		return "the value is a template or a reference"
+	case jobOfAnother(buf, v, val):
+		return "what stands here is judged by the rule for HTTP Basic, or is a word of tests and shells"
+	case len(val) < 6 && v.Op != assign.Address && !passwordKind(buf[v.Name[0]:v.Name[1]]):
+		return "the value is shorter than any token"
+	case uuid(val) && ofSomethingElse(buf[v.Name[0]:v.Name[1]]):
+		return "the value is a UUID"
+	case v.Wrapped && v.Closed && oneOfSeveral(buf, v):
+		return "the value is one of several arguments of a call"
+	case bytes.HasPrefix(val, []byte("eyJ")) && bytes.IndexByte(val, '.') > 0:
+		return "the value looks like a JSON Web Token, which a rule of its own judges"
+	case digitsOnly(val) && !passwordKind(buf[v.Name[0]:v.Name[1]]) && v.Op != assign.Address:
+		return "the value is a number"
 	case reference(buf, v, val):
 		return "the value is an expression of the program"
 	case bytes.Contains(val, []byte("://")), bytes.IndexByte([]byte("/.~"), val[0]) >= 0 && !padded(val), bytes.HasPrefix(val, []byte(`C:\`)):
@@ -106,6 +119,55 @@ func reference(buf []byte, v assign.Value, val []byte) bool {
 		}
 	}
 	return dotted(val)
+}
+
+// jobOfAnother finds what looks like an assignment and is known to be none:
+// credentials of HTTP Basic, which a rule of their own decodes and judges; lines of
+// test logs ("--- PASS: name (0.1s)"); the shell's working folder.
+func jobOfAnother(buf []byte, v assign.Value, val []byte) bool {
+	switch string(buf[v.Name[0]:v.Name[1]]) {
+	case "PASS":
+		return v.Op == assign.Colon && v.Quote == 0
+	case "PWD", "OLDPWD":
+		return true
+	}
+	if !v.Scheme {
+		return false
+	}
+	raw, err := base64.StdEncoding.DecodeString(string(val))
+	return err == nil && bytes.IndexByte(raw, ':') > 0 && !bytes.ContainsFunc(raw, func(r rune) bool { return r < 0x20 || r > 0x7e })
+}
+
+// oneOfSeveral reports whether a call around the value goes on after it.
+func oneOfSeveral(buf []byte, v assign.Value) bool {
+	open := v.Start - 2
+	if v.Escaped {
+		open--
+	}
+	if open < 0 || buf[open] != '(' {
+		return false
+	}
+	next := bytes.TrimLeft(lineRight(buf, v.End+1), "\\\"' ")
+	return len(next) > 0 && next[0] == ','
+}
+
+func digitsOnly(val []byte) bool {
+	for _, c := range val {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// passwordKind reports whether a name is that of a password, which may be digits.
+func passwordKind(name []byte) bool {
+	for _, w := range Words(name) {
+		if kinds[w] == "password" || w == "pin" || w == "secret" {
+			return true
+		}
+	}
+	return false
 }
 
 // dotted reports whether v is made of names joined by dots: a field or method of a
@@ -295,9 +357,15 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	if letters >= 4 && class != "hex" && class != "uuid" {
 		look = "words " + level(cover*100/letters, 1, 25, 45, 65, 85, 100)
 	}
+	people := letters > 0 && cover*100/letters >= 65 && asPeopleDo(val) && (v.Op == assign.Address || passwordKind(name))
+	if people {
+		look = "word and digits, as people make passwords"
+	}
 	t.add(look)
 	chance := "few pairs"
-	if x, pairs := likeChance(val); pairs >= 3 && class != "hex" {
+	if people {
+		chance = "pairs of a word"
+	} else if x, pairs := likeChance(val); pairs >= 3 && class != "hex" {
 		chance = "pairs " + level(int(math.Floor(x*4)), -6, -4, -2, 0, 2, 4)
 	}
 	t.add(chance)
@@ -333,6 +401,42 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 		t.add("written like a name of a program")
 	}
 }
+
+// asPeopleDo reports whether val is made as people make passwords that they must
+// remember: a word, then digits or a mark, and nothing of those that stand for a
+// password in tests and manuals.
+func asPeopleDo(val []byte) bool {
+	if len(val) < 6 || len(val) > 24 || !isLetter(val[0]) {
+		return false
+	}
+	letters, digits, marks := 0, 0, 0
+	for _, c := range val {
+		switch {
+		case isLetter(c):
+			letters++
+		case isDigit(c):
+			digits++
+		case bytes.IndexByte([]byte("!@#$%&*?+"), c) >= 0:
+			marks++
+		default:
+			return false
+		}
+	}
+	last := val[len(val)-1]
+	if letters < 3 || digits+marks == 0 || marks > 3 || digits == 0 && isLetter(last) {
+		return false
+	}
+	low := bytes.ToLower(val)
+	for _, w := range madeUp {
+		if bytes.Contains(low, []byte(w)) {
+			return false
+		}
+	}
+	return true
+}
+
+// madeUp are parts of passwords in tests and manuals, and of names of algorithms.
+var madeUp = []string{"pass", "pwd", "secret", "test", "user", "admin", "example", "token", "key", "foo", "bar", "baz", "dummy", "demo", "your", "value", "abc", "root", "guest", "default", "login", "name", "field", "string", "node", "type", "param", "input", "var", "arg", "index", "column", "base64", "base32", "sha", "utf", "rfc", "int", "uint", "float", "text", "data", "info", "http", "oauth", "version"}
 
 // valueWords are parts of values that name secrets instead of being one.
 var valueWords = [][2]string{
