@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"sort"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -15,13 +16,15 @@ import (
 // ShapeState is what an offline check found.
 type ShapeState int
 
-// The three outcomes of a shape. Invalid means that the text is certainly not
-// such a secret: the scanner drops the match. Unknown keeps it, no surer than
-// it was.
+// The outcomes of a shape. Invalid means that the text is certainly not such a
+// secret: the scanner drops the match. Unknown keeps it, no surer than it was.
+// Harmless means that it is such a secret and yet opens nothing by itself, since it
+// has expired or is encrypted: the scanner keeps it with Low confidence and says why.
 const (
 	ShapeUnknown ShapeState = iota
 	ShapeValid
 	ShapeInvalid
+	ShapeHarmless
 )
 
 func (s ShapeState) String() string {
@@ -30,6 +33,8 @@ func (s ShapeState) String() string {
 		return "valid"
 	case ShapeInvalid:
 		return "invalid"
+	case ShapeHarmless:
+		return "harmless"
 	}
 	return "unknown"
 }
@@ -44,6 +49,8 @@ type ShapeResult struct {
 func valid(why string) ShapeResult   { return ShapeResult{ShapeValid, why} }
 func invalid(why string) ShapeResult { return ShapeResult{ShapeInvalid, why} }
 func unknown(why string) ShapeResult { return ShapeResult{ShapeUnknown, why} }
+
+func harmless(why string) ShapeResult { return ShapeResult{ShapeHarmless, why} }
 
 // shape is one named offline check.
 type shape struct {
@@ -65,7 +72,8 @@ var shapes = map[string]shape{
 	"base64-json":     {"base64 of a JSON object, after the prefix and before a signature", false, base64JSON},
 	"basic-auth":      {"base64 of user:password", false, basicAuth},
 	"pem":             {"a PEM block of a private key whose body is base64", false, pemShape},
-	"aws-key-id":      {"4 characters of type and 16 of the base-32 alphabet", false, awsKeyID},
+	"aws-key-id":      {"4 characters of type and 16 of the base-32 alphabet, which name the account", false, awsKeyID},
+	"pypi-macaroon":   {"a macaroon of pypi.org after the prefix", false, pypiMacaroon},
 	"quench":          {"a token of a Quench registry: see ParseToken", true, quenchShape},
 }
 
@@ -202,6 +210,9 @@ func jwtShape(s []byte) ShapeResult {
 	if head.Alg == "" || strings.EqualFold(head.Alg, "none") {
 		return invalid("not signed")
 	}
+	if exp, ok := expiry(claims["exp"]); ok && exp.Before(now()) {
+		return harmless("it expired on " + exp.UTC().Format(time.DateOnly))
+	}
 	return valid("header and payload are JSON")
 }
 
@@ -285,14 +296,18 @@ func pemShape(s []byte) ShapeResult {
 	if len(body) < 64 {
 		return invalid("its body is too short for a key")
 	}
-	if encrypted {
-		return unknown("the key is encrypted with a passphrase")
-	}
 	raw, ok := decode64(body)
 	switch {
+	case encrypted || ok && sshEncrypted(raw):
+		return harmless("the key is encrypted with a passphrase")
 	case !ok || len(raw) == 0:
 		return unknown("its body is cut or damaged")
-	case raw[0] == 0x30 || bytes.HasPrefix(raw, []byte("openssh-key-v1\x00")):
+	}
+	if kind := keyKind(raw); kind != "" {
+		return valid("it parses as " + kind)
+	}
+	switch {
+	case raw[0] == 0x30 || bytes.HasPrefix(raw, sshMagic):
 		return valid("a private key that decodes")
 	}
 	return unknown("its body decodes, but not to a known kind of key")
@@ -319,7 +334,7 @@ func pemBody(b []byte) ([]byte, bool) {
 	}
 	var out []byte
 	for line := range bytes.SplitSeq(b, []byte("\n")) {
-		line = bytes.Trim(line, " \t\"'`+,;\\>|#*")
+		line = unquoteLine(line)
 		if bytes.Contains(line, []byte(": ")) || len(line) == 5 && line[0] == '=' {
 			continue
 		}
@@ -336,18 +351,23 @@ func pemBody(b []byte) ([]byte, bool) {
 	return out, true
 }
 
-// awsKeyID checks the alphabet: the 16 characters after the type are base 32
-// and hold the account number, so 0, 1, 8 and 9 cannot occur.
-func awsKeyID(s []byte) ShapeResult {
-	if len(s) != 20 {
-		return invalid("not 20 characters")
-	}
-	for _, c := range s[4:] {
-		if (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
-			return invalid("not base 32")
+// unquoteLine takes off what languages put around the lines of a key: indents,
+// comment signs, quotes, and a joining '+' outside of quotes, which is also a
+// character of base64.
+func unquoteLine(line []byte) []byte {
+	const around, quotes = " \t,;\\>|#*", "\"'`"
+	line = bytes.Trim(line, around)
+	if head, ok := bytes.CutSuffix(line, []byte("+")); ok {
+		if head = bytes.TrimRight(head, around); len(head) > 0 && bytes.IndexByte([]byte(quotes), head[len(head)-1]) >= 0 {
+			line = head
 		}
 	}
-	return unknown("base 32 as it should be")
+	if tail, ok := bytes.CutPrefix(line, []byte("+")); ok {
+		if tail = bytes.TrimLeft(tail, around); len(tail) > 0 && bytes.IndexByte([]byte(quotes), tail[0]) >= 0 {
+			line = tail
+		}
+	}
+	return bytes.Trim(line, around+quotes)
 }
 
 func quenchShape(s []byte) ShapeResult {

@@ -111,6 +111,10 @@ func confidenceOf(points int) rules.Confidence {
 // inFile judges an assigned value with the path it was found in.
 func (m *Match) inFile(path string) {
 	if m.Score != nil && m.Token == nil {
-		m.Confidence, m.Why = scoredAs(m.Key, m.Score.Plus(score.OfPath(path, *m.Score)))
+		name := m.Key
+		if m.Rule.Kind != rules.KindAssignment {
+			name = ""
+		}
+		m.Confidence, m.Why = scoredAs(name, m.Score.Plus(score.OfPath(path, *m.Score)))
 	}
 }

@@ -142,6 +142,8 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 			return raw{}, "the offline check fails: " + res.Why
 		case rules.ShapeValid:
 			m.why = append(m.why, res.Why)
+		case rules.ShapeHarmless:
+			m.why, m.confidence = append(m.why, res.Why), rules.Low
 		}
 	}
 	if r.Score {

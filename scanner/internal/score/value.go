@@ -74,7 +74,7 @@ func distinct(b []byte) (n int) {
 
 // template finds the forms in which languages and tools write "put a value here".
 func template(val []byte, v assign.Value) bool {
-	for _, s := range []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$"} {
+	for _, s := range []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?"} {
 		if bytes.Contains(val, []byte(s)) {
 			return true
 		}
@@ -86,7 +86,7 @@ func template(val []byte, v assign.Value) bool {
 		first == '<' || first == '{' && last == '}' || first == '[' && last == ']' || first == '(' && last == ')',
 		first == '%' && (last == '%' || isLetter(last) && n < 6),
 		first == '_' && val[1] == '_' && last == '_',
-		first == '@' && last == '@',
+		first == '@' && last == '@', first == '-',
 		first == '&' && v.Quote == 0, first == '*' && v.Quote == 0:
 		return true
 	}
