@@ -16,6 +16,9 @@ type Coverage struct {
 	// Unread are the first few wanted things that could not be read, for
 	// people; Skipped has the counts.
 	Unread []Unread
+	// Earlier counts findings that are not told since the version before, which
+	// the scope leaves out, holds them too.
+	Earlier int64
 	sources.Counts
 	Elapsed time.Duration
 	// Interrupted says that the scan was cancelled before its end.
@@ -62,6 +65,7 @@ func (c *Coverage) Add(d Coverage) {
 		c.Skipped[r] += n
 	}
 	c.Unread = append(c.Unread, d.Unread[:min(len(d.Unread), maxUnread-min(maxUnread, len(c.Unread)))]...)
+	c.Earlier += d.Earlier
 	c.Commits += d.Commits
 	c.Refs += d.Refs
 	c.Repositories += d.Repositories

@@ -137,6 +137,8 @@ type run struct {
 	mu   sync.Mutex
 	cov  Coverage
 	held map[heldKey]*heldFinding
+	// before are the secrets that earlier versions hold.
+	before map[heldKey]struct{}
 }
 
 type heldKey struct {
@@ -152,6 +154,9 @@ type heldFinding struct {
 }
 
 func (r *run) skip(o sources.Origin, s *sources.Skip) {
+	if o.Before {
+		return // nothing to compare with: more is told then, not less
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cov.Skipped[s.Reason]++
@@ -193,8 +198,10 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 	r.o.Progress.Done.Add(1)
 	r.o.Progress.Bytes.Add(n)
 	r.mu.Lock()
-	r.cov.Bytes += n
-	if err == nil {
+	if !it.Origin.Before {
+		r.cov.Bytes += n
+	}
+	if err == nil && !it.Origin.Before {
 		r.cov.Items++
 		switch {
 		case it.Origin.Blob != "":
@@ -251,6 +258,15 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 	}
 	m.inFile(o.Path)
 	h := Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
+	if o.Before {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.before == nil {
+			r.before = map[heldKey]struct{}{}
+		}
+		r.before[r.keyOf(h)] = struct{}{}
+		return
+	}
 	if m.Token == nil && !inPath(m.Rule, o.Path) {
 		return // path filters never keep a token of ours from being matched
 	}
@@ -275,9 +291,13 @@ func findingID(f Finding) string {
 	return FindingID(f.Rule.ID, f.Origin.Path, f.Key, f.Context, f.Secret)
 }
 
+func (r *run) keyOf(h Hit) heldKey {
+	return heldKey{h.Rule.ID, h.Origin.Root, h.Origin.Path, h.Secret.MAC(r.key[:])}
+}
+
 // hold keeps a repository's finding until all its blobs are seen.
 func (r *run) hold(seq int, f Finding) {
-	k := heldKey{f.Rule.ID, f.Origin.Root, f.Origin.Path, f.Secret.MAC(r.key[:])}
+	k := r.keyOf(f.Hit)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.held == nil {
@@ -308,7 +328,11 @@ func mergeInHead(a, b *bool) *bool {
 // flush emits what was held, in the order of the history.
 func (r *run) flush() {
 	list := make([]*heldFinding, 0, len(r.held))
-	for _, h := range r.held {
+	for k, h := range r.held {
+		if _, old := r.before[k]; old {
+			r.cov.Earlier++
+			continue
+		}
 		h.Blobs = len(h.blobs)
 		h.ID = findingID(h.Finding)
 		list = append(list, h)

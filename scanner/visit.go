@@ -83,10 +83,12 @@ func (b *batch) visit(j job, c *sources.Content) (state any) {
 	d := b.scans.Get().(*deltaScan)
 	state = d.scan(c, func(m Match) { b.r.match(j.seq, j.Origin, m) })
 	b.scans.Put(d) // not after a panic
-	b.r.mu.Lock()
-	b.r.cov.Bytes += int64(len(c.Data))
-	b.r.cov.Items++
-	b.r.cov.Blobs++
-	b.r.mu.Unlock()
+	if !j.Origin.Before {
+		b.r.mu.Lock()
+		b.r.cov.Bytes += int64(len(c.Data))
+		b.r.cov.Items++
+		b.r.cov.Blobs++
+		b.r.mu.Unlock()
+	}
 	return state
 }

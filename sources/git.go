@@ -19,26 +19,23 @@ import (
 	"github.com/quench-dev/quench/sources/internal/pack"
 )
 
-// GitOptions say what of a repository is wanted. At least one of History,
-// Worktree, Range and NewTips must be.
+// GitOptions say what of a repository is wanted: its history, its working tree, or
+// both, or one of the scopes that narrow the history to what is new.
 type GitOptions struct {
 	// History gives every blob that any ref has ever reached, each once, and
 	// the messages of commits and annotated tags.
 	History bool
 	// Worktree gives the files of the working tree as they are now.
 	Worktree bool
-	// Range, "A..B", narrows History to the commits reachable from B and not
-	// from A. "..B" is all up to B, "A.." is up to HEAD, "B" alone is as "..B".
-	Range string
-	// NewTips and Exclude narrow History as a hook needs it: the commits
-	// reachable from any id of NewTips and from none of Exclude. Both are
-	// object ids in hex. An id in Exclude that is not here excludes nothing.
-	NewTips []string
-	Exclude []string
+	// Scope narrows the history.
+	Scope Scope
 	// Files are the options for the working tree.
 	Files FileOptions
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
+	// ObjectDirs are further folders of objects, such as the quarantine that a
+	// pre-receive hook is told of. They are trusted.
+	ObjectDirs []string
 
 	oneByOne bool // read no commits and trees ahead: the oracle of those that are
 }
@@ -98,7 +95,11 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	s.mu.Lock()
 	s.counts = Counts{Repositories: 1}
 	s.mu.Unlock()
-	if s.opts.History || s.opts.Range != "" || len(s.opts.NewTips) > 0 {
+	l.Alternates = append(l.Alternates, s.opts.ObjectDirs...)
+	if err := s.opts.Scope.check(); err != nil {
+		return err
+	}
+	if s.opts.History || s.opts.Scope.narrows() || s.opts.Scope.ofIndex() {
 		if err := s.history(ctx, l, yield); err != nil {
 			return err
 		}
@@ -106,10 +107,18 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	if !s.opts.Worktree || l.Worktree == "" {
 		return nil
 	}
+	return s.worktree(ctx, l, yield)
+}
+
+// worktree gives the files of the working tree as they are now.
+func (s *gitSource) worktree(ctx context.Context, l gitrepo.Layout, yield func(Item) error) error {
 	fo := s.opts.Files
 	fo.Kind, fo.Prefix = "worktree", l.Prefix
 	return Files(filepath.Join(l.Worktree, filepath.FromSlash(l.Prefix)), fo).Items(ctx, func(it Item) error {
 		it.Origin.Root = s.target
+		if it.Origin.Path != "" && !s.opts.Scope.inPaths(it.Origin.Path) {
+			return nil
+		}
 		return yield(it)
 	})
 }
@@ -141,63 +150,21 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 		s: s, repo: repo, ctx: ctx, yield: yield,
 		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{}, last: map[string][]byte{},
 	}
-	include, exclude, err := s.ends(repo)
+	if s.opts.Scope.ofIndex() {
+		return h.index()
+	}
+	e, err := s.opts.Scope.ends(repo, s.target)
 	if err != nil {
 		return err
 	}
-	h.narrowed = s.opts.Range != "" || len(s.opts.NewTips) > 0
-	if len(include) == 0 {
+	h.narrowed = s.opts.Scope.narrows()
+	if len(e.include) == 0 {
 		if h.narrowed {
 			return nil
 		}
 		return yield(s.skip(s.origin(), SkipEmpty, errors.New("the repository has no commit yet")))
 	}
-	return h.run(include, exclude)
-}
-
-// ends are the object ids where a walk begins and where it stops.
-func (s *gitSource) ends(repo *gitrepo.Repository) (include, exclude []plumbing.Hash, err error) {
-	switch {
-	case len(s.opts.NewTips) > 0:
-		for _, t := range s.opts.NewTips {
-			h, err := gitrepo.ParseHash([]byte(t))
-			if err != nil {
-				return nil, nil, fmt.Errorf("new tip %q: %w", t, err)
-			}
-			include = append(include, h)
-		}
-		for _, t := range s.opts.Exclude {
-			h, err := gitrepo.ParseHash([]byte(t))
-			if err != nil {
-				return nil, nil, fmt.Errorf("excluded tip %q: %w", t, err)
-			}
-			if repo.Objects.Has(h) {
-				exclude = append(exclude, h)
-			}
-		}
-		return include, exclude, nil
-	case s.opts.Range != "":
-		a, b, dots := strings.Cut(s.opts.Range, "..")
-		if strings.HasPrefix(b, ".") {
-			return nil, nil, fmt.Errorf("range %q: three dots are not understood; use A..B", s.opts.Range)
-		}
-		if !dots {
-			a, b = "", a
-		}
-		h, err := repo.Resolve(b)
-		if err != nil {
-			return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
-		}
-		include = append(include, h)
-		if a != "" {
-			if h, err = repo.Resolve(a); err != nil {
-				return nil, nil, fmt.Errorf("range %q of %q: %w", s.opts.Range, s.target, err)
-			}
-			exclude = append(exclude, h)
-		}
-		return include, exclude, nil
-	}
-	return repo.Tips(), nil, nil
+	return h.run(e)
 }
 
 // history is the state of one walk.
@@ -216,27 +183,31 @@ type history struct {
 	blobs  map[plumbing.Hash]struct{}
 	tags   map[plumbing.Hash]struct{}
 	links  map[string]struct{} // paths of submodules told
-	last   map[string][]byte   // of each folder, the tree visited last
+	bounds []plumbing.Hash     // trees of commits that the walk stops at
+	before map[string]struct{} // what was given of them
+	// folders are those of bounds that were looked into, by tree and path.
+	folders map[string]map[string]plumbing.Hash
+	last    map[string][]byte // of each folder, the tree visited last
 }
 
-func (h *history) run(include, exclude []plumbing.Hash) (err error) {
-	if !h.narrowed && h.repo.Prefix == "" && !h.s.opts.oneByOne {
+func (h *history) run(e ends) (err error) {
+	if !h.narrowed && len(h.s.opts.Scope.Paths) == 0 && h.repo.Prefix == "" && !h.s.opts.oneByOne {
 		if h.forest, err = h.repo.Objects.Forest(h.ctx, runtime.GOMAXPROCS(0)); err != nil {
 			return err
 		}
 	}
 	h.collectHead()
-	commits, others, err := h.peelTips(include)
+	commits, others, err := h.peelTips(e.include)
 	if err != nil {
 		return err
 	}
 	var stops []plumbing.Hash
-	for _, e := range exclude {
+	for _, e := range e.exclude {
 		if t, id, err := h.repo.Peel(e); err == nil && t == plumbing.CommitObject {
 			stops = append(stops, id)
 		}
 	}
-	g, err := h.graph(commits, stops)
+	g, err := h.graph(commits, stops, e)
 	if err != nil {
 		return err
 	}
@@ -312,7 +283,7 @@ func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, msg []
 
 // message yields the text of a commit or tag. A folder's scan leaves it out.
 func (h *history) message(o Origin, label string, msg []byte) error {
-	if h.repo.Prefix != "" || len(msg) == 0 {
+	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 || len(msg) == 0 {
 		return nil
 	}
 	o.Labels = []string{label}
@@ -375,11 +346,21 @@ func (h *history) root(id plumbing.Hash, o Origin) error {
 	return h.tree(sub, o, h.repo.Prefix)
 }
 
+// place is a tree's name among those seen. Where paths are asked for, a tree counts
+// once for each folder it was.
+func (h *history) place(id plumbing.Hash, dir string) plumbing.Hash {
+	if len(h.s.opts.Scope.Paths) > 0 {
+		return plumbing.ComputeHash(plumbing.TreeObject, append(id[:], dir...))
+	}
+	return id
+}
+
 func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
-	if _, seen := h.trees[id]; seen {
+	place := h.place(id, dir)
+	if _, seen := h.trees[place]; seen {
 		return nil
 	}
-	h.trees[id] = struct{}{}
+	h.trees[place] = struct{}{}
 	if err := h.ctx.Err(); err != nil {
 		return err
 	}
@@ -419,9 +400,6 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
 	switch e.Mode & gitrepo.ModeType {
 	case gitrepo.ModeTree:
-		if _, seen := h.trees[e.Hash]; seen {
-			return nil
-		}
 		return h.tree(e.Hash, o, join(dir, e.Name))
 	case gitrepo.ModeGitlink:
 		o.Path = join(dir, e.Name)
@@ -435,6 +413,9 @@ func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
 		return nil
 	}
 	o.Path = join(dir, e.Name)
+	if !h.s.opts.Scope.inPaths(o.Path) {
+		return nil
+	}
 	return h.blob(e.Hash, o)
 }
 
@@ -452,11 +433,19 @@ func (h *history) blob(id plumbing.Hash, o Origin) error {
 		return nil
 	}
 	h.blobs[id] = struct{}{}
-	o.Blob = id.String()
+	if err := h.earlier(id, o); err != nil {
+		return err
+	}
 	if h.inHead != nil {
 		_, in := h.inHead[id]
 		o.InHead = &in
 	}
+	return h.give(id, o)
+}
+
+// give yields a blob.
+func (h *history) give(id plumbing.Hash, o Origin) error {
+	o.Blob = id.String()
 	store := h.repo.Objects
 	if !store.Has(id) {
 		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", gitrepo.ErrMissing, id)))
@@ -497,6 +486,7 @@ func (h *history) markSeen(commit plumbing.Hash) {
 		return
 	}
 	id, ok := c.Tree, true
+	h.bounds = append(h.bounds, id)
 	if h.repo.Prefix != "" {
 		if id, ok, err = h.repo.Descend(id); err != nil || !ok {
 			return

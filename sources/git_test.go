@@ -124,7 +124,7 @@ func TestGitConforms(t *testing.T) {
 	opts := sources.GitOptions{History: true, Worktree: true, Files: sources.FileOptions{Gitignore: true}}
 	// "a" has two versions and there are two commit messages: the suite's map
 	// holds one of each, so it sees those of a narrowed walk.
-	opts.NewTips, opts.Exclude = []string{r.git("rev-parse", "v1")}, nil
+	opts.Scope.NewTips, opts.Scope.Exclude = []string{r.git("rev-parse", "v1")}, nil
 	all := list(t, sources.Git(r.dir, opts))
 	var versions, messages []string
 	for _, it := range all {
@@ -232,19 +232,23 @@ func TestGitRange(t *testing.T) {
 			r.git("gc", "-q") // the rest stays loose
 		}
 	}
+	// What stood there before comes along, to compare with.
 	for rng, want := range map[string][]string{
-		"mid..main":                 {"v4", "new4", "v5", "new5"},
-		"HEAD~1..":                  {"v5", "new5"},
-		ids[1] + ".." + ids[2][:12]: {"v2", "new2"},
-		"main^..@":                  {"v5", "new5"},
+		"mid..main":                 {"v4", "new4", "v5", "new5", "before v3"},
+		"HEAD~1..":                  {"v5", "new5", "before v4"},
+		ids[1] + ".." + ids[2][:12]: {"v2", "new2", "before v1"},
+		"main^..@":                  {"v5", "new5", "before v4"},
 		"main..mid":                 nil,
 		"refs/heads/main..main":     nil,
 		ids[0]:                      {"v0", "new0"},
 	} {
 		var got []string
-		for _, it := range list(t, sources.Git(r.dir, sources.GitOptions{Range: rng})) {
+		for _, it := range list(t, sources.Git(r.dir, sources.GitOptions{Scope: sources.Scope{Range: rng}})) {
 			if it.Origin.Blob != "" {
 				data, _ := readItem(t, it)
+				if it.Origin.Before {
+					data = "before " + data
+				}
 				got = append(got, data)
 			}
 		}
@@ -255,17 +259,17 @@ func TestGitRange(t *testing.T) {
 		}
 	}
 	for rng, say := range map[string]string{
-		"nowhere..main": "no such ref", "main~99..main": "no parent", "a...b": "three dots", "mid^{tree}..main": "only ~N",
+		"nowhere..main": "no such ref", "main~99..main": "no parent", "a...b": "no such ref", "mid^{tree}..main": "only ~N",
 	} {
-		err := sources.Git(r.dir, sources.GitOptions{Range: rng}).Items(t.Context(), func(sources.Item) error { return nil })
+		err := sources.Git(r.dir, sources.GitOptions{Scope: sources.Scope{Range: rng}}).Items(t.Context(), func(sources.Item) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: error %v, want one that says %q", rng, err, say)
 		}
 	}
 	var got []string
-	tips := sources.GitOptions{NewTips: []string{ids[5], ids[4]}, Exclude: []string{ids[3], strings.Repeat("ab", 20)}}
+	tips := sources.GitOptions{Scope: sources.Scope{NewTips: []string{ids[5], ids[4]}, Exclude: []string{ids[3], strings.Repeat("ab", 20)}}}
 	for _, it := range list(t, sources.Git(r.dir, tips)) {
-		if it.Origin.Blob != "" {
+		if it.Origin.Blob != "" && !it.Origin.Before {
 			got = append(got, it.Origin.Path)
 		}
 	}
@@ -303,7 +307,7 @@ func TestGitShallow(t *testing.T) {
 		t.Errorf("content %v, skips %v", content, skips)
 	}
 	find(t, clone.history(""), "v2")
-	if _, skips := outcome(t, sources.Git(clone.dir, sources.GitOptions{Range: "HEAD~1..HEAD"})); len(skips) != 0 {
+	if _, skips := outcome(t, sources.Git(clone.dir, sources.GitOptions{Scope: sources.Scope{Range: "HEAD~1..HEAD"}})); len(skips) != 0 {
 		t.Errorf("a range above the cut is whole: skips %v", skips)
 	}
 }

@@ -32,9 +32,12 @@ type graph struct {
 // a range of one commit costs no more. Exclusion spreads to all known ancestors
 // whenever it is met, whatever the order; a clock that was wrong by years can
 // leave a commit wanted that is reachable from a stop: more is scanned, not less.
-func (h *history) graph(tips, stops []plumbing.Hash) (*graph, error) {
+//
+// Commits older than the ends' since are as stops; of what is left, the ends' max
+// newest are wanted.
+func (h *history) graph(tips, stops []plumbing.Hash, e ends) (*graph, error) {
 	g := &graph{commits: map[plumbing.Hash]*node{}}
-	b := &graphBuilder{history: h, graph: g}
+	b := &graphBuilder{history: h, graph: g, since: e.since}
 	for _, s := range stops {
 		if err := b.add(s, true); err != nil {
 			return nil, err
@@ -62,12 +65,20 @@ func (h *history) graph(tips, stops []plumbing.Hash) (*graph, error) {
 		}
 	}
 	g.sort()
+	if e.max > 0 && len(g.order) > e.max {
+		for _, id := range g.order[:len(g.order)-e.max] {
+			g.commits[id].excluded = true
+		}
+		g.order, g.boundary = nil, nil
+		g.sort()
+	}
 	return g, b.tellShallow()
 }
 
 type graphBuilder struct {
 	*history
 	*graph
+	since   int64       // seconds since 1970
 	queue   commitQueue // latest first
 	waiting map[plumbing.Hash]struct{}
 	wanted  int // commits in the queue that are not excluded
@@ -106,6 +117,7 @@ func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
 		c.Parents = nil
 		b.cut = append(b.cut, id)
 	}
+	excluded = excluded || c.Committed < b.since
 	b.commits[id] = &node{tree: c.Tree, parents: c.Parents, committed: c.Committed, excluded: excluded}
 	b.waiting[id] = struct{}{}
 	heap.Push(&b.queue, queued{id, c.Committed})

@@ -22,8 +22,9 @@ type OpenOptions struct {
 	// History and Worktree say what of a repository is scanned; a target that
 	// is none is not affected.
 	History, Worktree bool
-	// Range narrows the history; see GitOptions. It asks for a repository.
-	Range string
+	// Scope narrows the history, and asks for a repository unless it has nothing
+	// but Paths.
+	Scope Scope
 	// NoGitignore scans git-ignored files too.
 	NoGitignore bool
 	// ExcludeEnv leaves out git-ignored .env* files, which are scanned by
@@ -68,7 +69,7 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 			if err := exists(p); err != nil {
 				return nil, err
 			}
-			return []Source{Files(p, o.files())}, nil
+			return []Source{o.narrowed(Files(p, o.files()))}, nil
 		}
 	}
 	if err := exists(target); err != nil {
@@ -79,13 +80,13 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 		return nil, targetError(target, err)
 	}
 	if !info.IsDir() {
-		return []Source{Files(target, o.files())}, nil
+		return []Source{o.narrowed(Files(target, o.files()))}, nil
 	}
 	_, err = gitrepo.Find(target, o.TrustAlternates)
 	switch {
 	case err == nil:
 		return o.repository(target)
-	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Range != "":
+	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Scope.needsGit():
 		return nil, err
 	}
 	return append([]Source{o.outer(target)}, o.nested(target)...), nil
@@ -109,23 +110,46 @@ func (o OpenOptions) files() FileOptions {
 func (o OpenOptions) outer(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Files(dir, f)
+	return o.narrowed(Files(dir, f))
+}
+
+// narrowed leaves only the items of a folder at the scope's paths.
+func (o OpenOptions) narrowed(src Source) Source {
+	if len(o.Scope.Paths) == 0 {
+		return src
+	}
+	return inPaths{src, o.Scope}
+}
+
+type inPaths struct {
+	Source
+	scope Scope
+}
+
+// Items implements Source.
+func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
+	return n.Source.Items(ctx, func(it Item) error {
+		if it.Origin.Path != "" && !n.scope.inPaths(it.Origin.Path) {
+			return nil
+		}
+		return yield(it)
+	})
 }
 
 func (o OpenOptions) git(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree, Range: o.Range, Files: f, TrustAlternates: o.TrustAlternates})
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.needsGit(), Scope: o.Scope, Files: f, TrustAlternates: o.TrustAlternates})
 }
 
-// repository is one repository and those below its working tree. A range names
-// commits of the one alone.
+// repository is one repository and those below its working tree. A scope is of the
+// one alone.
 func (o OpenOptions) repository(dir string) ([]Source, error) {
-	if !o.History && !o.Worktree && o.Range == "" {
+	if !o.History && !o.Worktree && !o.Scope.needsGit() {
 		return nil, fmt.Errorf("nothing of %q is wanted: both its history and its working tree are excluded", dir)
 	}
 	srcs := []Source{o.git(dir)}
-	if o.Range != "" {
+	if o.Scope.needsGit() {
 		return srcs, nil
 	}
 	return append(srcs, o.nested(dir)...), nil

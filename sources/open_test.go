@@ -79,7 +79,7 @@ func TestOpenErrors(t *testing.T) {
 		"empty":           {"", "target is empty", sources.OpenOptions{}},
 		"git: on folder":  {"git:" + dir, "not a git repository", sources.OpenOptions{History: true}},
 		"git: on file":    {"git:" + filepath.Join(dir, "f"), "not a git repository", sources.OpenOptions{History: true}},
-		"range on folder": {dir, "not a git repository", sources.OpenOptions{Range: "a..b"}},
+		"range on folder": {dir, "not a git repository", sources.OpenOptions{Scope: sources.Scope{Range: "a..b"}}},
 		"astray":          {filepath.Join(dir, "astray"), "not a git repository", sources.OpenOptions{History: true}},
 		"no stdin":        {"-", "not available", sources.OpenOptions{}},
 		"nothing wanted":  {r.dir, "nothing of", sources.OpenOptions{}},

@@ -102,6 +102,9 @@ type Origin struct {
 	InHead *bool
 	// Labels say what is special: "commit-message", "staged", "deleted".
 	Labels []string
+	// Before says that this is an earlier version of another item, given for
+	// comparison only: what it holds is no news there.
+	Before bool
 	// Line and Offset are where the item's first byte lies in a longer whole:
 	// the line from 1, the offset in bytes from 0. Zero means at its start.
 	Line   int

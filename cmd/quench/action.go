@@ -44,7 +44,7 @@ func runAction(cmd *cobra.Command, df detectFlags, cf containFlags, sarif string
 	if dir == "" {
 		dir = "."
 	}
-	srcs, err := sources.Open(dir, sources.OpenOptions{History: true, Worktree: scope.Range == "", Range: scope.Range})
+	srcs, err := sources.Open(dir, sources.OpenOptions{History: true, Worktree: true, Scope: sources.Scope{Range: scope.Range}})
 	if err != nil {
 		return err
 	}

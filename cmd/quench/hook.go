@@ -110,7 +110,7 @@ func runPrePush(cmd *cobra.Command, remote string, of outputFlags, df detectFlag
 		fmt.Fprintln(cmd.ErrOrStderr(), "quench: nothing to scan")
 		return nil
 	}
-	src := sources.Git(".", sources.GitOptions{NewTips: tips, Exclude: exclude})
+	src := sources.Git(".", sources.GitOptions{Scope: sources.Scope{NewTips: tips, Exclude: exclude}})
 	res, err := runScan(cmd, []sources.Source{src}, []string{"."}, of, df, cf, scanOptions{mayBeEmpty: true})
 	if err != nil {
 		return err

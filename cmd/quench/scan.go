@@ -46,7 +46,7 @@ type scanFlags struct {
 	noGitignore       bool
 	trustAlternates   bool
 	exitZero          bool
-	rng               string
+	scope             sources.Scope
 	workers           int
 	compareFull       bool
 }
@@ -69,7 +69,14 @@ func newScanCmd() *cobra.Command {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.history, "history", true, "scan the history of repositories")
 	fl.BoolVar(&f.worktree, "worktree", true, "scan the working tree of repositories")
-	fl.StringVar(&f.rng, "range", "", "scan only what commits A..B bring: those reachable from B and not from A")
+	fl.StringVar(&f.scope.Range, "range", "", "only what commits A..B bring: those reachable from B and not from A; A...B: from one and not both")
+	fl.StringVar(&f.scope.Since, "since", "", "only commits since a date (2026-01-31, 14d, 2w, 36h) or not reachable from a commit")
+	fl.StringArrayVar(&f.scope.Branches, "branch", nil, "only the history of this branch (repeatable)")
+	fl.StringArrayVar(&f.scope.RefGlobs, "ref-glob", nil, "only the history of refs such as tags/v* or heads/release/** (repeatable)")
+	fl.IntVar(&f.scope.MaxCount, "max-count", 0, "only the newest commits, this many")
+	fl.StringArrayVar(&f.scope.Paths, "path", nil, "only files at such a path: *.go, src, docs/**/*.md (repeatable)")
+	fl.BoolVar(&f.scope.Staged, "staged", false, "only what is staged to be committed")
+	fl.BoolVar(&f.scope.Unstaged, "unstaged", false, "only what is changed and not staged, new files included")
 	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
@@ -85,7 +92,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	var srcs []sources.Source
 	for _, target := range args {
 		s, err := sources.Open(target, sources.OpenOptions{
-			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree && f.rng == "", Range: f.rng,
+			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
 			NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
 		})
 		if err != nil {
@@ -93,7 +100,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
-	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.rng != "", compareFull: f.compareFull})
+	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull})
 	if err != nil {
 		return err
 	}

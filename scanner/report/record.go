@@ -95,6 +95,7 @@ type CoverageRecord struct {
 	Unread       []UnreadRecord           `json:"unread,omitempty"`
 	Findings     int                      `json:"findings"`
 	Below        int                      `json:"below_min_confidence,omitempty"`
+	Earlier      int64                    `json:"earlier,omitempty"`
 	Incidents    int                      `json:"incidents,omitempty"`
 	Revoked      int                      `json:"revoked,omitempty"`
 	ElapsedMS    int64                    `json:"elapsed_ms"`
@@ -112,7 +113,7 @@ func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
 		Complete: c.Complete() && !c.Nothing(), Interrupted: c.Interrupted,
 		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs,
 		Blobs: c.Blobs, Files: c.Files, Bytes: c.Bytes, Skipped: c.Skipped,
-		Findings: t.Findings, Below: t.Below, Incidents: t.Incidents, Revoked: t.Revoked,
+		Findings: t.Findings, Below: t.Below, Earlier: c.Earlier, Incidents: t.Incidents, Revoked: t.Revoked,
 		ElapsedMS: c.Elapsed.Milliseconds(),
 	}
 	for _, u := range c.Unread {

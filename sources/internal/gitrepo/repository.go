@@ -1,8 +1,11 @@
 package gitrepo
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +16,7 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/index"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -332,4 +336,53 @@ func (r *Repository) EachBlob(id plumbing.Hash, trees, blobs map[plumbing.Hash]s
 		}
 	}
 	return nil
+}
+
+// EachPath calls f with every blob below a tree and its path.
+func (r *Repository) EachPath(tree plumbing.Hash, dir string, depth int, f func(path string, id plumbing.Hash)) error {
+	data, err := r.Objects.Read(plumbing.TreeObject, tree)
+	if err == nil && depth > MaxTreeDepth {
+		err = errTree
+	}
+	if err != nil {
+		return err
+	}
+	for e, err := range TreeEntries(data) {
+		if err != nil {
+			return err
+		}
+		switch e.Mode & ModeType {
+		case ModeTree:
+			if err := r.EachPath(e.Hash, dir+string(e.Name)+"/", depth+1, f); err != nil {
+				return err
+			}
+		case ModeGitlink:
+		default:
+			f(dir+string(e.Name), e.Hash)
+		}
+	}
+	return nil
+}
+
+// Index reads the index, that of GIT_INDEX_FILE where a hook is told of another:
+// git commit FILE makes one of its own.
+func (r *Repository) Index() (idx *index.Index, err error) {
+	defer guard(&err)
+	name := os.Getenv("GIT_INDEX_FILE")
+	if name == "" {
+		name = filepath.Join(r.GitDir, "index")
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &index.Index{}, nil // nothing was ever added
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	idx = &index.Index{}
+	if err := index.NewDecoder(bufio.NewReader(f)).Decode(idx); err != nil {
+		return nil, fmt.Errorf("%w; git update-index --no-split-index --index-version 2 writes one that is understood", err)
+	}
+	return idx, nil
 }
