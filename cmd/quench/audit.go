@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry/audit"
 )
 
@@ -46,7 +44,7 @@ func newAuditListCmd() *cobra.Command {
 			defer closeRegistry(r, &err)
 			w := bufio.NewWriter(cmd.OutOrStdout())
 			write := func(e audit.Entry) error {
-				_, err := fmt.Fprintf(w, "%6d  %s  %-16s  %s\n", e.Index, stamp(e.At), e.Kind, eventText(e))
+				_, err := fmt.Fprintf(w, "%6d  %s  %-16s  %s\n", e.Index, show.Stamp(e.At), e.Kind, show.Event(e))
 				return err
 			}
 			if format == "json" {
@@ -61,23 +59,6 @@ func newAuditListCmd() *cobra.Command {
 	cmd.Flags().StringVar(&token, "token", "", "only events of the token with this id")
 	cmd.Flags().StringVar(&format, "format", "text", "of standard output: text or json (one object a line)")
 	return cmd
-}
-
-// eventText is what an event has beyond its kind, in a fixed order.
-func eventText(e audit.Entry) string {
-	var out []string
-	add := func(name, value string) {
-		if value != "" {
-			out = append(out, fmt.Sprintf("%s=%q", name, value))
-		}
-	}
-	add("actor", e.Actor)
-	add("token", e.TokenID)
-	add("incident", e.IncidentID)
-	for _, name := range slices.Sorted(maps.Keys(e.Details)) {
-		add(name, e.Details[name])
-	}
-	return strings.Join(out, " ")
 }
 
 func newAuditVerifyCmd() *cobra.Command {

@@ -5,14 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/revoker"
 )
 
@@ -56,76 +52,12 @@ func newIncidentListCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return writeIncidents(cmd.OutOrStdout(), format, list)
+				return show.Incidents(cmd.OutOrStdout(), format, list)
 			})
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "human", "human or json")
 	return cmd
-}
-
-func writeIncidents(w io.Writer, format string, list []revoker.Incident) error {
-	switch format {
-	case "json":
-		if list == nil {
-			list = []revoker.Incident{}
-		}
-		return json.NewEncoder(w).Encode(list)
-	case "human":
-	default:
-		return fmt.Errorf("unknown format %q: want human or json", format)
-	}
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "no incidents")
-		return err
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "INCIDENT\tTOKEN\tSTATE\tFOUND\tFOUND→DEAD")
-	n := shortID(list)
-	for _, i := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID[:n], i.TokenID, i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
-	}
-	return tw.Flush()
-}
-
-// shortID is how much of the ids tells those of a list apart: at least 18
-// characters, which hold the millisecond and a counter, so that a line fits a
-// terminal of 80. The other commands take the beginning of an id.
-func shortID(list []revoker.Incident) int {
-	for n := 18; ; n++ {
-		seen := map[string]bool{}
-		for _, i := range list {
-			if n >= len(i.ID) {
-				return len(i.ID)
-			}
-			seen[i.ID[:n]] = true
-		}
-		if len(seen) == len(list) {
-			return n
-		}
-	}
-}
-
-// between is the time from a to b, or "-" before b was reached: milliseconds as
-// far as they matter, hours and days for what was found long before.
-func between(a, b time.Time) string {
-	switch d := b.Sub(a); {
-	case a.IsZero() || b.IsZero():
-		return "-"
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
-	default:
-		return d.Round(time.Second).String()
-	}
-}
-
-// shown is foreign text made harmless to a terminal: a path with control
-// characters is quoted.
-func shown(s string) string {
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		return q
-	}
-	return s
 }
 
 func newIncidentShowCmd() *cobra.Command {
@@ -146,67 +78,12 @@ func newIncidentShowCmd() *cobra.Command {
 				if format != "human" {
 					return fmt.Errorf("unknown format %q: want human or json", format)
 				}
-				return writeIncident(cmd.OutOrStdout(), i)
+				return show.Incident(cmd.OutOrStdout(), i)
 			})
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "human", "human or json")
 	return cmd
-}
-
-func writeIncident(w io.Writer, i revoker.Incident) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "incident %s: %s\ntoken    %s\n", i.ID, i.State, i.TokenID)
-	if i.Provider != "" {
-		fmt.Fprintf(&b, "provider %s\n", i.Provider)
-	}
-	if i.Note != "" {
-		fmt.Fprintf(&b, "note     %s\n", shown(i.Note))
-	}
-	b.WriteString("\n")
-	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, s := range []struct {
-		name string
-		at   time.Time
-	}{{"leaked", i.LeakedAt}, {"found", i.FoundAt}, {"matched", i.MatchedAt}, {"revoking", i.RevokingAt}, {"dead", i.DeadAt}, {"confirmed", i.ConfirmedAt}} {
-		if s.at.IsZero() {
-			continue
-		}
-		after := ""
-		if s.at.After(i.FoundAt) {
-			after = "+" + between(i.FoundAt, s.at)
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", s.name, s.at.Local().Format("2006-01-02 15:04:05.000"), after)
-	}
-	tw.Flush()
-	b.WriteString("\nplaces\n")
-	for _, p := range i.Places {
-		where := p.Path
-		if where == "" {
-			where = p.Source
-		}
-		where = shown(where)
-		if p.Commit != "" {
-			where += " in commit " + p.Commit[:min(10, len(p.Commit))]
-		}
-		fmt.Fprintf(&b, "  %s, line %d (%s)\n", where, p.Line, p.Rule)
-	}
-	if len(i.Receipts) > 0 {
-		b.WriteString("\nreceipts\n")
-	}
-	for _, c := range i.Receipts {
-		fmt.Fprintf(&b, "  %s  %s %s", c.At.Local().Format("2006-01-02 15:04:05.000"), c.Provider, c.Outcome)
-		if c.Status != 0 {
-			fmt.Fprintf(&b, ", status %d", c.Status)
-		}
-		fmt.Fprintf(&b, ", after %.1f ms", float64(c.Took.Microseconds())/1000)
-		if c.Detail != "" {
-			fmt.Fprintf(&b, "; %s", shown(c.Detail))
-		}
-		b.WriteString("\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func newIncidentRetryCmd() *cobra.Command {
@@ -222,7 +99,7 @@ func newIncidentRetryCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(writeIncident(cmd.OutOrStdout(), i), retryErr)
+				return errors.Join(show.Incident(cmd.OutOrStdout(), i), retryErr)
 			})
 		},
 	}

@@ -1,24 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/quench-dev/quench/cmd/internal/input"
+	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
-	"github.com/quench-dev/quench/scanner/secret"
 )
 
 func newTokenCmd() *cobra.Command {
@@ -60,44 +52,9 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// ttl is a duration that may be in days or weeks, such as 30d.
-type ttl time.Duration
-
-func (t *ttl) Type() string   { return "duration" }
-func (t *ttl) String() string { return days(time.Duration(*t)) }
-
-func (t *ttl) Set(s string) error {
-	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		n, ok := strings.CutSuffix(s, unit)
-		if !ok {
-			continue
-		}
-		v, err := strconv.ParseInt(n, 10, 32)
-		if err != nil || v <= 0 || v > int64(registry.MaxTTL/d) {
-			return fmt.Errorf("%q is not a number of days or weeks up to %s", s, days(registry.MaxTTL))
-		}
-		*t = ttl(time.Duration(v) * d)
-		return nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return fmt.Errorf("%q is not a duration such as 30d, 720h or 90m", s)
-	}
-	*t = ttl(d)
-	return nil
-}
-
-// days prints a duration in whole days where it is one.
-func days(d time.Duration) string {
-	if d > 0 && d%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	}
-	return d.String()
-}
-
 func newTokenIssueCmd() *cobra.Command {
 	var q registry.IssueRequest
-	life := ttl(registry.DefaultTTL)
+	life := input.TTL(registry.DefaultTTL)
 	var format string
 	cmd := &cobra.Command{
 		Use:   "issue --owner NAME --purpose TEXT [--scope ACTION:RESOURCE]…",
@@ -130,7 +87,7 @@ nothing.`,
 				return err
 			}
 			w := cmd.ErrOrStderr()
-			fmt.Fprintf(w, "issued %s for %s, expires %s; the value is not stored and cannot be shown again\n", t.ID, t.Owner, stamp(t.ExpiresAt))
+			fmt.Fprintf(w, "issued %s for %s, expires %s; the value is not stored and cannot be shown again\n", t.ID, t.Owner, show.Stamp(t.ExpiresAt))
 			if len(t.Scopes) == 0 {
 				fmt.Fprintln(w, "note: it has no scope, so it can do nothing; grant some with --scope ACTION:RESOURCE")
 			}
@@ -157,7 +114,7 @@ func tokenFlags(cmd *cobra.Command, owner, purpose *string, scopes *[]string, en
 
 func newTokenImportCmd() *cobra.Command {
 	var q registry.ImportRequest
-	var life ttl
+	var life input.TTL
 	var file string
 	cmd := &cobra.Command{
 		Use:   "import --owner NAME --purpose TEXT [--provider NAME] [--file FILE]",
@@ -172,7 +129,7 @@ counts as a token of this registry.`,
 		Args:    noValue("token import", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q.TTL = time.Duration(life)
-			if q.Value, err = readValue(cmd, file); err != nil {
+			if q.Value, err = input.Value(cmd.InOrStdin(), cmd.ErrOrStderr(), file); err != nil {
 				return err
 			}
 			r, err := openRegistry(cmd, true)
@@ -198,47 +155,6 @@ counts as a token of this registry.`,
 	f.StringVar(&q.Provider, "provider", "", "who issued it, a provider of the policy")
 	f.StringVar(&file, "file", "", "read the value from this file instead of standard input")
 	return cmd
-}
-
-// maxValue bounds what is read for one value: the longest token is 4 KiB, and
-// more is a wrong file.
-const maxValue = 1 << 20
-
-// readValue reads the one line that is a token's value, from file or standard
-// input; at a terminal without showing it.
-func readValue(cmd *cobra.Command, file string) (secret.Secret, error) {
-	in, name := cmd.InOrStdin(), "standard input"
-	if file != "" && file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return secret.Secret{}, fmt.Errorf("reading the token's value: %w", err)
-		}
-		defer f.Close()
-		in, name = f, strconv.Quote(file)
-	}
-	var b []byte
-	var err error
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(cmd.ErrOrStderr(), "token value (not shown): ")
-		b, err = term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-	} else {
-		b, err = io.ReadAll(io.LimitReader(in, maxValue+1))
-	}
-	if err != nil {
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: %w", name, err)
-	}
-	if len(b) > maxValue {
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: more than %d bytes is no token", name, maxValue)
-	}
-	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
-	switch {
-	case len(b) == 0:
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it is empty", name)
-	case bytes.ContainsAny(b, "\r\n"):
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it has several lines; give one value on one line", name)
-	}
-	return secret.New(b), nil
 }
 
 func newTokenListCmd() *cobra.Command {
@@ -267,13 +183,13 @@ func newTokenListCmd() *cobra.Command {
 				return err
 			}
 			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), append([]registry.Token{}, all...))
+				return show.JSON(cmd.OutOrStdout(), append([]registry.Token{}, all...))
 			}
 			if len(all) == 0 {
 				fmt.Fprintln(cmd.ErrOrStderr(), "no tokens")
 				return nil
 			}
-			return writeTokens(cmd.OutOrStdout(), all)
+			return show.Tokens(cmd.OutOrStdout(), all)
 		},
 	}
 	fl := cmd.Flags()
@@ -293,29 +209,6 @@ func checkFormat(format string) error {
 		return fmt.Errorf("--format %q: must be text or json", format)
 	}
 	return nil
-}
-
-// writeTokens writes a table of at most 80 columns.
-func writeTokens(w io.Writer, all []registry.Token) error {
-	b := bufio.NewWriter(w)
-	const line = "%-10s  %-9s  %-4s  %s  %s  %s\n"
-	fmt.Fprintf(b, line, "ID", "STATE", "ENV", fit("OWNER", 14), fit("PURPOSE", 23), "EXPIRES")
-	for _, t := range all {
-		expires := "-"
-		if !t.ExpiresAt.IsZero() {
-			expires = t.ExpiresAt.Format(time.DateOnly)
-		}
-		fmt.Fprintf(b, line, t.ID, t.State, t.Env, fit(t.Owner, 14), fit(t.Purpose, 23), expires)
-	}
-	return b.Flush()
-}
-
-// fit cuts or pads s to n characters.
-func fit(s string, n int) string {
-	if have := utf8.RuneCountInString(s); have <= n {
-		return s + strings.Repeat(" ", n-have)
-	}
-	return string([]rune(s)[:n-1]) + "…"
 }
 
 func newTokenShowCmd() *cobra.Command {
@@ -338,48 +231,13 @@ func newTokenShowCmd() *cobra.Command {
 				return err
 			}
 			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), t)
+				return show.JSON(cmd.OutOrStdout(), t)
 			}
-			return writeToken(cmd.OutOrStdout(), t)
+			return show.Token(cmd.OutOrStdout(), t)
 		},
 	}
 	formatFlag(cmd, &format)
 	return cmd
-}
-
-func writeToken(w io.Writer, t registry.Token) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(tw, "%s\t%s\n", name, value)
-		}
-	}
-	row("id", t.ID)
-	row("state", t.State)
-	row("value", t.Hint)
-	row("owner", t.Owner)
-	row("purpose", t.Purpose)
-	row("environment", t.Env)
-	row("origin", t.Origin)
-	row("provider", t.Provider)
-	scopes := strings.Join(t.Scopes, " ")
-	if scopes == "" {
-		scopes = "none: it can do nothing"
-	}
-	row("scopes", scopes)
-	row("tags", strings.Join(t.Tags, " "))
-	row("created", stamp(t.CreatedAt))
-	row("expires", stamp(t.ExpiresAt))
-	if t.State == registry.Revoked {
-		row("revoked", stamp(t.RevokedAt)+" by "+t.RevokedBy)
-		row("reason", t.RevokedReason)
-	}
-	if t.Uses > 0 {
-		row("last used", stamp(t.LastUsedAt))
-	}
-	row("uses", strconv.FormatInt(t.Uses, 10))
-	row("hard to find", strings.Join(t.HardToFind, "  "))
-	return tw.Flush()
 }
 
 func newTokenVerifyCmd() *cobra.Command {
@@ -407,7 +265,7 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			value, err := readValue(cmd, file)
+			value, err := input.Value(cmd.InOrStdin(), cmd.ErrOrStderr(), file)
 			if err != nil {
 				return err
 			}
@@ -421,9 +279,9 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 				return err
 			}
 			if format == "json" {
-				err = writeJSON(cmd.OutOrStdout(), v)
+				err = show.JSON(cmd.OutOrStdout(), v)
 			} else {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), verdictLine(v, use))
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), show.Verdict(v, use))
 			}
 			if err == nil && !v.Valid {
 				err = exit{Code: exitFindings}
@@ -437,30 +295,6 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 	f.StringVar(&file, "file", "", "read the value from this file")
 	formatFlag(cmd, &format)
 	return cmd
-}
-
-// verdictLine says a verdict in a line for people.
-func verdictLine(v registry.Verdict, use registry.Use) string {
-	t := v.Token
-	switch v.Reason {
-	case registry.ReasonValid:
-		return fmt.Sprintf("valid: token %s of %s (%s)", t.ID, t.Owner, t.Purpose)
-	case registry.ReasonMalformed:
-		return "refused: malformed, it is mistyped or no token at all"
-	case registry.ReasonUnknown:
-		return "refused: unknown, it is not a token of this registry"
-	case registry.ReasonExpired:
-		return fmt.Sprintf("refused: expired, token %s of %s ended %s", t.ID, t.Owner, stamp(t.ExpiresAt))
-	case registry.ReasonRevoked:
-		s := fmt.Sprintf("refused: revoked, token %s of %s was revoked %s by %s", t.ID, t.Owner, stamp(t.RevokedAt), t.RevokedBy)
-		if t.RevokedReason != "" {
-			s += ": " + t.RevokedReason
-		}
-		return s
-	case registry.ReasonOutOfScope:
-		return fmt.Sprintf("refused: out_of_scope, token %s of %s may not do %s", t.ID, t.Owner, use.Scope)
-	}
-	return fmt.Sprintf("refused: %s, token %s of %s", v.Reason, t.ID, t.Owner)
 }
 
 func newTokenRevokeCmd() *cobra.Command {
@@ -491,7 +325,7 @@ provider to say.`,
 			if before.State == registry.Revoked {
 				verb = "was already revoked:"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s (%s) at %s\n", verb, t.ID, t.Owner, t.Purpose, stamp(t.RevokedAt))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s (%s) at %s\n", verb, t.ID, t.Owner, t.Purpose, show.Stamp(t.RevokedAt))
 			if err == nil && t.Provider != "" {
 				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s issued it and may still accept it; revoke it there too\n", t.Provider)
 			}
@@ -500,20 +334,6 @@ provider to say.`,
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, for the record")
 	return cmd
-}
-
-// stamp prints a time for people, to the second and in UTC.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "never, or not known"
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // closeRegistry closes r and adds its error to *err: a checkpoint that could

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -86,24 +84,4 @@ func scriptCutFile(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[2])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile(args[0])[:n]), 0o600))
-}
-
-func TestTTL(t *testing.T) {
-	for in, want := range map[string]time.Duration{
-		"30d": 720 * time.Hour, "2w": 336 * time.Hour, "90m": 90 * time.Minute, "1ms": time.Millisecond, "3650d": 3650 * 24 * time.Hour,
-		"0d": 0, "-1d": 0, "3651d": 0, "99999999999d": 0, "0s": 0, "-5m": 0, "": 0, "never": 0, "1.5d": 0,
-	} {
-		var got ttl
-		if err := got.Set(in); (err == nil) != (want > 0) || time.Duration(got) != want {
-			t.Errorf("ttl %q: %v, %v; want %v", in, time.Duration(got), err, want)
-		}
-	}
-}
-
-func TestFit(t *testing.T) {
-	for _, c := range [][2]string{{"abc", "abc  "}, {"abcde", "abcde"}, {"abcdef", "abcd…"}, {"äöüäöü", "äöüä…"}} {
-		if got := fit(c[0], 5); got != c[1] {
-			t.Errorf("fit(%q) = %q, want %q", c[0], got, c[1])
-		}
-	}
 }

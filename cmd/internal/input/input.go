@@ -1,0 +1,128 @@
+// Package input reads what commands are given: the value of a token, a lifetime,
+// FILE:LINE, a file of bounded size.
+//
+// A token's value is never repeated in an error, and never taken from the command
+// line. Start reading at Value.
+package input
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// TTL is a duration that may be in days or weeks, such as 30d.
+type TTL time.Duration
+
+// Type, String and Set make it a flag.
+func (t *TTL) Type() string { return "duration" }
+
+func (t *TTL) String() string { return Days(time.Duration(*t)) }
+
+func (t *TTL) Set(s string) error {
+	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		n, ok := strings.CutSuffix(s, unit)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseInt(n, 10, 32)
+		if err != nil || v <= 0 || v > int64(registry.MaxTTL/d) {
+			return fmt.Errorf("%q is not a number of days or weeks up to %s", s, Days(registry.MaxTTL))
+		}
+		*t = TTL(time.Duration(v) * d)
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is not a duration such as 30d, 720h or 90m", s)
+	}
+	*t = TTL(d)
+	return nil
+}
+
+// Days prints a duration in whole days where it is one.
+func Days(d time.Duration) string {
+	if d > 0 && d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return d.String()
+}
+
+// maxValue bounds what is read for one value: the longest token is 4 KiB, and
+// more is a wrong file.
+const maxValue = 1 << 20
+
+// Value reads the one line that is a token's value, from file or standard
+// input; at a terminal without showing it.
+func Value(in io.Reader, prompt io.Writer, file string) (secret.Secret, error) {
+	name := "standard input"
+	if file != "" && file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return secret.Secret{}, fmt.Errorf("reading the token's value: %w", err)
+		}
+		defer f.Close()
+		in, name = f, strconv.Quote(file)
+	}
+	var b []byte
+	var err error
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(prompt, "token value (not shown): ")
+		b, err = term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(prompt)
+	} else {
+		b, err = io.ReadAll(io.LimitReader(in, maxValue+1))
+	}
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: %w", name, err)
+	}
+	if len(b) > maxValue {
+		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: more than %d bytes is no token", name, maxValue)
+	}
+	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+	switch {
+	case len(b) == 0:
+		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it is empty", name)
+	case bytes.ContainsAny(b, "\r\n"):
+		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it has several lines; give one value on one line", name)
+	}
+	return secret.New(b), nil
+}
+
+// FileLine splits FILE:LINE; the first line is 1.
+func FileLine(arg string) (file string, line int, err error) {
+	i := strings.LastIndexByte(arg, ':')
+	if i > 0 {
+		line, err = strconv.Atoi(arg[i+1:])
+	}
+	if i <= 0 || err != nil || line < 1 {
+		return "", 0, fmt.Errorf("%q does not name a line: want FILE:LINE, such as app.env:12", arg)
+	}
+	return arg[:i], line, nil
+}
+
+// Bounded reads a file of at most limit bytes.
+func Bounded(file string, limit int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the file to explain: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", file, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%q is larger than %d MB: cut the part around the line into a smaller file", file, limit>>20)
+	}
+	return b, nil
+}
