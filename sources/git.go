@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/pack"
+	"github.com/quench-dev/quench/sources/internal/scope"
 )
 
 // GitOptions say what of a repository is wanted: its history, its working tree, or
@@ -96,10 +97,10 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	s.counts = Counts{Repositories: 1}
 	s.mu.Unlock()
 	l.Alternates = append(l.Alternates, s.opts.ObjectDirs...)
-	if err := s.opts.Scope.check(); err != nil {
+	if err := s.opts.Scope.Check(); err != nil {
 		return err
 	}
-	if s.opts.History || s.opts.Scope.narrows() || s.opts.Scope.ofIndex() {
+	if s.opts.History || s.opts.Scope.Narrows() || s.opts.Scope.OfIndex() {
 		if err := s.history(ctx, l, yield); err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (s *gitSource) worktree(ctx context.Context, l gitrepo.Layout, yield func(I
 	fo.Kind, fo.Prefix = "worktree", l.Prefix
 	return Files(filepath.Join(l.Worktree, filepath.FromSlash(l.Prefix)), fo).Items(ctx, func(it Item) error {
 		it.Origin.Root = s.target
-		if it.Origin.Path != "" && !s.opts.Scope.inPaths(it.Origin.Path) {
+		if it.Origin.Path != "" && !s.opts.Scope.InPaths(it.Origin.Path) {
 			return nil
 		}
 		return yield(it)
@@ -150,15 +151,15 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 		s: s, repo: repo, ctx: ctx, yield: yield,
 		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{}, last: map[string][]byte{},
 	}
-	if s.opts.Scope.ofIndex() {
+	if s.opts.Scope.OfIndex() {
 		return h.index()
 	}
-	e, err := s.opts.Scope.ends(repo, s.target)
+	e, err := s.opts.Scope.Ends(repo, s.target)
 	if err != nil {
 		return err
 	}
-	h.narrowed = s.opts.Scope.narrows()
-	if len(e.include) == 0 {
+	h.narrowed = s.opts.Scope.Narrows()
+	if len(e.Include) == 0 {
 		if h.narrowed {
 			return nil
 		}
@@ -190,19 +191,19 @@ type history struct {
 	last    map[string][]byte // of each folder, the tree visited last
 }
 
-func (h *history) run(e ends) (err error) {
+func (h *history) run(e scope.Ends) (err error) {
 	if !h.narrowed && len(h.s.opts.Scope.Paths) == 0 && h.repo.Prefix == "" && !h.s.opts.oneByOne {
 		if h.forest, err = h.repo.Objects.Forest(h.ctx, runtime.GOMAXPROCS(0)); err != nil {
 			return err
 		}
 	}
 	h.collectHead()
-	commits, others, err := h.peelTips(e.include)
+	commits, others, err := h.peelTips(e.Include)
 	if err != nil {
 		return err
 	}
 	var stops []plumbing.Hash
-	for _, e := range e.exclude {
+	for _, e := range e.Exclude {
 		if t, id, err := h.repo.Peel(e); err == nil && t == plumbing.CommitObject {
 			stops = append(stops, id)
 		}
@@ -413,7 +414,7 @@ func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
 		return nil
 	}
 	o.Path = join(dir, e.Name)
-	if !h.s.opts.Scope.inPaths(o.Path) {
+	if !h.s.opts.Scope.InPaths(o.Path) {
 		return nil
 	}
 	return h.blob(e.Hash, o)

@@ -8,6 +8,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/scope"
 )
 
 // node is a commit of the graph.
@@ -33,11 +34,11 @@ type graph struct {
 // whenever it is met, whatever the order; a clock that was wrong by years can
 // leave a commit wanted that is reachable from a stop: more is scanned, not less.
 //
-// Commits older than the ends' since are as stops; of what is left, the ends' max
+// Commits older than the scope.Ends' since are as stops; of what is left, the scope.Ends' max
 // newest are wanted.
-func (h *history) graph(tips, stops []plumbing.Hash, e ends) (*graph, error) {
+func (h *history) graph(tips, stops []plumbing.Hash, e scope.Ends) (*graph, error) {
 	g := &graph{commits: map[plumbing.Hash]*node{}}
-	b := &graphBuilder{history: h, graph: g, since: e.since}
+	b := &graphBuilder{history: h, graph: g, since: e.Since}
 	for _, s := range stops {
 		if err := b.add(s, true); err != nil {
 			return nil, err
@@ -52,7 +53,7 @@ func (h *history) graph(tips, stops []plumbing.Hash, e ends) (*graph, error) {
 		if err := h.ctx.Err(); err != nil {
 			return nil, err
 		}
-		id := heap.Pop(&b.queue).(queued).id
+		id := heap.Pop(&b.queue).(scope.Queued).ID
 		n := g.commits[id]
 		if !n.excluded {
 			b.wanted--
@@ -65,8 +66,8 @@ func (h *history) graph(tips, stops []plumbing.Hash, e ends) (*graph, error) {
 		}
 	}
 	g.sort()
-	if e.max > 0 && len(g.order) > e.max {
-		for _, id := range g.order[:len(g.order)-e.max] {
+	if e.Max > 0 && len(g.order) > e.Max {
+		for _, id := range g.order[:len(g.order)-e.Max] {
 			g.commits[id].excluded = true
 		}
 		g.order, g.boundary = nil, nil
@@ -79,7 +80,7 @@ type graphBuilder struct {
 	*history
 	*graph
 	since   int64       // seconds since 1970
-	queue   commitQueue // latest first
+	queue   scope.Queue // latest first
 	waiting map[plumbing.Hash]struct{}
 	wanted  int // commits in the queue that are not excluded
 	cut     []plumbing.Hash
@@ -120,7 +121,7 @@ func (b *graphBuilder) add(id plumbing.Hash, excluded bool) error {
 	excluded = excluded || c.Committed < b.since
 	b.commits[id] = &node{tree: c.Tree, parents: c.Parents, committed: c.Committed, excluded: excluded}
 	b.waiting[id] = struct{}{}
-	heap.Push(&b.queue, queued{id, c.Committed})
+	heap.Push(&b.queue, scope.Queued{ID: id, When: c.Committed})
 	if !excluded {
 		b.wanted++
 	}
@@ -162,7 +163,7 @@ func (g *graph) sort() {
 	left := map[plumbing.Hash]int{}
 	children := map[plumbing.Hash][]plumbing.Hash{}
 	bounds := map[plumbing.Hash]struct{}{}
-	ready := commitQueue{oldest: true}
+	ready := scope.Queue{Oldest: true}
 	for id, n := range g.commits {
 		if n.excluded {
 			continue
@@ -178,50 +179,21 @@ func (g *graph) sort() {
 			}
 		}
 		if left[id] == 0 {
-			ready.items = append(ready.items, queued{id, n.committed})
+			ready.Items = append(ready.Items, scope.Queued{ID: id, When: n.committed})
 		}
 	}
 	heap.Init(&ready)
 	for ready.Len() > 0 {
-		id := heap.Pop(&ready).(queued).id
+		id := heap.Pop(&ready).(scope.Queued).ID
 		g.order = append(g.order, id)
 		for _, c := range children[id] {
 			if left[c]--; left[c] == 0 {
-				heap.Push(&ready, queued{c, g.commits[c].committed})
+				heap.Push(&ready, scope.Queued{ID: c, When: g.commits[c].committed})
 			}
 		}
 	}
 	for b := range bounds {
 		g.boundary = append(g.boundary, b)
 	}
-	slices.SortFunc(g.boundary, compareHash)
-}
-
-func compareHash(a, b plumbing.Hash) int { return slices.Compare(a[:], b[:]) }
-
-type queued struct {
-	id   plumbing.Hash
-	when int64
-}
-
-// commitQueue is a heap of commits by time: latest first, or oldest first.
-type commitQueue struct {
-	items  []queued
-	oldest bool
-}
-
-func (q *commitQueue) Len() int { return len(q.items) }
-func (q *commitQueue) Less(i, j int) bool {
-	a, b := q.items[i], q.items[j]
-	if a.when != b.when {
-		return (a.when < b.when) == q.oldest
-	}
-	return compareHash(a.id, b.id) < 0
-}
-func (q *commitQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
-func (q *commitQueue) Push(x any)    { q.items = append(q.items, x.(queued)) }
-func (q *commitQueue) Pop() any {
-	x := q.items[len(q.items)-1]
-	q.items = q.items[:len(q.items)-1]
-	return x
+	slices.SortFunc(g.boundary, scope.CompareHash)
 }

@@ -86,7 +86,7 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 	switch {
 	case err == nil:
 		return o.repository(target)
-	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Scope.needsGit():
+	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Scope.NeedsGit():
 		return nil, err
 	}
 	return append([]Source{o.outer(target)}, o.nested(target)...), nil
@@ -129,7 +129,7 @@ type inPaths struct {
 // Items implements Source.
 func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
 	return n.Source.Items(ctx, func(it Item) error {
-		if it.Origin.Path != "" && !n.scope.inPaths(it.Origin.Path) {
+		if it.Origin.Path != "" && !n.scope.InPaths(it.Origin.Path) {
 			return nil
 		}
 		return yield(it)
@@ -139,17 +139,17 @@ func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
 func (o OpenOptions) git(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.needsGit(), Scope: o.Scope, Files: f, TrustAlternates: o.TrustAlternates})
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, TrustAlternates: o.TrustAlternates})
 }
 
 // repository is one repository and those below its working tree. A scope is of the
 // one alone.
 func (o OpenOptions) repository(dir string) ([]Source, error) {
-	if !o.History && !o.Worktree && !o.Scope.needsGit() {
+	if !o.History && !o.Worktree && !o.Scope.NeedsGit() {
 		return nil, fmt.Errorf("nothing of %q is wanted: both its history and its working tree are excluded", dir)
 	}
 	srcs := []Source{o.git(dir)}
-	if o.Scope.needsGit() {
+	if o.Scope.NeedsGit() {
 		return srcs, nil
 	}
 	return append(srcs, o.nested(dir)...), nil

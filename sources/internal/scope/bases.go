@@ -1,4 +1,4 @@
-package sources
+package scope
 
 import (
 	"container/heap"
@@ -13,7 +13,7 @@ import (
 func mergeBases(repo *gitrepo.Repository, a, b plumbing.Hash) (bases []plumbing.Hash, err error) {
 	const fromA, fromB, stale = 1, 2, 4
 	flags := map[plumbing.Hash]int{}
-	queue := commitQueue{}
+	queue := Queue{}
 	fresh := map[plumbing.Hash]bool{} // in the queue, and not below a base
 	add := func(id plumbing.Hash, f int) error {
 		old, known := flags[id]
@@ -25,7 +25,7 @@ func mergeBases(repo *gitrepo.Repository, a, b plumbing.Hash) (bases []plumbing.
 			return err
 		}
 		flags[id] = old | f
-		heap.Push(&queue, queued{id, c.Committed})
+		heap.Push(&queue, Queued{id, c.Committed})
 		if delete(fresh, id); (old|f)&stale == 0 {
 			fresh[id] = true
 		}
@@ -39,7 +39,7 @@ func mergeBases(repo *gitrepo.Repository, a, b plumbing.Hash) (bases []plumbing.
 	}
 	done := map[plumbing.Hash]int{} // with which flags its parents were told
 	for queue.Len() > 0 && len(fresh) > 0 {
-		id := heap.Pop(&queue).(queued).id
+		id := heap.Pop(&queue).(Queued).ID
 		f := flags[id]
 		delete(fresh, id)
 		if done[id] == f {
