@@ -16,6 +16,7 @@ import (
 
 	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/graph"
 	"github.com/quench-dev/quench/sources/internal/pack"
 	"github.com/quench-dev/quench/sources/internal/scope"
 )
@@ -208,18 +209,21 @@ func (h *history) run(e scope.Ends) (err error) {
 			stops = append(stops, id)
 		}
 	}
-	g, err := h.graph(commits, stops, e)
-	if err != nil {
+	g := h.newGraph()
+	if err := g.Walk(h.ctx, commits, stops, e); err != nil {
 		return err
 	}
-	for _, b := range g.boundary {
+	if err := h.tellShallow(g.Cut); err != nil {
+		return err
+	}
+	for _, b := range g.Boundary {
 		h.markSeen(b)
 	}
 	h.s.mu.Lock()
-	h.s.counts.Commits = len(g.order)
+	h.s.counts.Commits = len(g.Order)
 	h.s.mu.Unlock()
-	for _, id := range g.order {
-		if err := h.commit(id, g.commits[id]); err != nil {
+	for _, id := range g.Order {
+		if err := h.commit(id, g.Commits[id].Tree); err != nil {
 			return err
 		}
 	}
@@ -229,6 +233,34 @@ func (h *history) run(e scope.Ends) (err error) {
 		}
 	}
 	return nil
+}
+
+func (h *history) newGraph() *graph.Graph {
+	return &graph.Graph{
+		Read: func(id plumbing.Hash) (gitrepo.Commit, error) {
+			data, err := h.readCommit(id)
+			if err != nil {
+				return gitrepo.Commit{}, err
+			}
+			return gitrepo.ParseLinks(data)
+		},
+		Failed: func(id plumbing.Hash, err error) error {
+			o := h.s.origin()
+			o.Commit = id.String()
+			return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+		},
+		Shallow: h.repo.Shallow,
+	}
+}
+
+// tellShallow yields one Skip for all wanted commits whose parents are cut off.
+func (h *history) tellShallow(cut []plumbing.Hash) error {
+	if len(cut) == 0 {
+		return nil
+	}
+	o := h.s.origin()
+	o.Commit = cut[0].String()
+	return h.yield(h.s.skip(o, SkipShallow, fmt.Errorf("history is cut off below %d commit(s) by a shallow clone; get the rest with: git fetch --unshallow", len(cut))))
 }
 
 // peelTips gives the commits that tips lead to, and what else they lead to, to be
@@ -296,7 +328,7 @@ func (h *history) message(o Origin, label string, msg []byte) error {
 	}})
 }
 
-func (h *history) commit(id plumbing.Hash, n *node) error {
+func (h *history) commit(id, tree plumbing.Hash) error {
 	if err := h.ctx.Err(); err != nil {
 		return err
 	}
@@ -314,7 +346,7 @@ func (h *history) commit(id plumbing.Hash, n *node) error {
 	if err := h.message(o, "commit-message", bytes.Clone(msg)); err != nil {
 		return err
 	}
-	return h.root(n.tree, o)
+	return h.root(tree, o)
 }
 
 // readCommit gives a commit's bytes. They are read again where the forest does not
