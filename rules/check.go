@@ -46,7 +46,7 @@ func check(r *Rule, re *syntax.Regexp) []fault {
 	default:
 		add("confidence", "confidence %q: must be \"high\", \"medium\" or \"low\"", r.Confidence)
 	}
-	if _, ok := shapes[r.Shape]; r.Shape != "" && !ok {
+	if _, ok := shapeNamed(r.Shape); r.Shape != "" && !ok {
 		add("shape", "shape %q: the shapes are %s", r.Shape, strings.Join(ShapeNames(), ", "))
 	}
 	if r.Entropy < 0 || r.Entropy > maxEntropy {

@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"hash/crc32"
 	"hash/fnv"
 	"math/rand/v2"
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/quench-dev/quench/rules/internal/shape"
+)
+
+const (
+	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	base36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 )
 
 // classes are the alphabets of {N:class}.
@@ -37,11 +43,14 @@ var sums = map[string]struct {
 	all   bool // covers the whole token, not only the last random part
 	sum   func(covered []byte) string
 }{
-	"crc32":        {6, false, func(b []byte) string { s := base62Sum(b); return string(s[:]) }},
-	"crc32-all":    {6, true, func(b []byte) string { s := base62Sum(b); return string(s[:]) }},
-	"crc32-hex":    {8, false, func(b []byte) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE(b)) }},
-	"crc32-base36": {7, true, func(b []byte) string { s := base36Sum(b); return string(s[:]) }},
-	"luhn":         {1, false, luhnDigit},
+	"crc32":         {6, false, func(b []byte) string { s := shape.Base62(b); return string(s[:]) }},
+	"crc32-all":     {6, true, func(b []byte) string { s := shape.Base62(b); return string(s[:]) }},
+	"crc32-hex":     {8, false, shape.Hex},
+	"crc32-hex-le":  {8, true, func(b []byte) string { return shape.HexLE(bytes.TrimRight(b, "_")) }},
+	"crc32-base36":  {7, true, func(b []byte) string { s := shape.Base36(b); return string(s[:]) }},
+	"crc32-base64":  {6, false, shape.Base64},
+	"sha256-base32": {8, true, shape.SHA256Base32},
+	"luhn":          {1, false, luhnDigit},
 }
 
 // pemLabels are the labels of {pem:LABEL}, by the short name.
@@ -63,11 +72,16 @@ const maxPlaceholder = 8192
 //	                 b64, b64url, and x for the placeholder "xxx…"
 //	{6:crc32}        the base-62 CRC-32 of the placeholder before it
 //	{8:crc32-hex}    the same in hexadecimal
+//	{6:crc32-base64} the same in base64, least significant byte first
 //	{6:crc32-all}    the base-62 CRC-32 of the token up to here, prefix and all
 //	{7:crc32-base36} the same in base 36
+//	{8:crc32-hex-le} the same in hexadecimal, least significant byte first, without
+//	                 the '_' before it
+//	{8:sha256-base32} the first 40 bits of the token's SHA-256 in base 32
 //	{1:luhn}         the Luhn digit of the placeholder before it
 //	{uuid} {jwt}     a version 4 UUID; a JSON Web Token signed with HS256
 //	{b64json}        unpadded base64 of a JSON object
+//	{b64digits}      base64 of a number of 18 digits
 //	{userpass}       base64 of user:password, as in HTTP Basic
 //	{pem:LABEL}      a PEM block: RSA, EC, DSA, PKCS8, OPENSSH, ENCRYPTED, PGP,
 //	                 PUBLIC, CERTIFICATE; {pem-escaped:LABEL} with \n for line ends
@@ -140,12 +154,14 @@ func (e *expander) placeholder(p string) error {
 			e.out = append(e.out, e.uuid()...)
 		case "jwt":
 			e.out = append(e.out, e.jwt()...)
+		case "b64digits":
+			e.out = append(e.out, base64.StdEncoding.EncodeToString(append([]byte{'1' + byte(e.rnd.IntN(9))}, e.random(17, classes["digits"])...))...)
 		case "userpass":
 			e.out = append(e.out, base64.StdEncoding.EncodeToString([]byte("svc:"+string(e.random(16, base62))))...)
 		case "b64json":
 			e.out = append(e.out, base64.RawStdEncoding.EncodeToString([]byte(fmt.Sprintf(`{"iat":%d.5,"url":"https://acme.example"}`, 1700000000+e.rnd.IntN(1e7))))...)
 		default:
-			return badPlaceholder(p, "write {N:CLASS}, {uuid}, {jwt}, {b64json}, {userpass} or {pem:LABEL}, and {{ for a brace")
+			return badPlaceholder(p, "write {N:CLASS}, {uuid}, {jwt}, {b64json}, {b64digits}, {userpass} or {pem:LABEL}, and {{ for a brace")
 		}
 		return nil
 	}
@@ -260,9 +276,13 @@ func (e *expander) pem(p, short string, escaped bool) error {
 
 func luhnDigit(b []byte) string {
 	for d := byte('0'); d <= '9'; d++ {
-		if luhn(append(bytes.Clone(b), d)).State == ShapeValid {
+		if CheckShape("luhn", append(bytes.Clone(b), d)).State == ShapeValid {
 			return string(d)
 		}
 	}
 	return "x" // not digits: the check will say so
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }

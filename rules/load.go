@@ -264,7 +264,7 @@ func fill(r *Rule, f *ruleFile, name string) (re *syntax.Regexp, err error) {
 	}
 	if r.Confidence == "" {
 		r.Confidence = Medium
-		if shapes[r.Shape].checksum {
+		if ShapeChecksum(r.Shape) {
 			r.Confidence = High
 		}
 	}

@@ -8,7 +8,11 @@
 // reading at Rule, then Load.
 package rules
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/quench-dev/quench/rules/internal/shape"
+)
 
 // Confidence says how sure a match of a rule is a live secret.
 type Confidence string
@@ -181,8 +185,4 @@ func parseBoundary(s string) (*byteClass, error) {
 // words of rules below High confidence, whose patterns alone do not tell a
 // placeholder from a secret. Provider tokens do without: chance would find
 // short words in long random text.
-var GlobalStopWords = []string{
-	"example", "xxxx", "0000000", "1234567", "abcdefg", "placeholder", "changeme", "change_me", "change-me",
-	"your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "dummy", "redacted", "sample",
-	"notreal", "not-real", "fake", "insert", "replace", "todo", "secret_here", "secrethere", "...", "****",
-}
+var GlobalStopWords = shape.StopWords

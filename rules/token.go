@@ -3,6 +3,8 @@ package rules
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/quench-dev/quench/rules/internal/shape"
 )
 
 // A token of a Quench registry is
@@ -33,7 +35,7 @@ type TokenParts struct {
 }
 
 // TokenChecksum is the sum of body, a token without its last TokenSumLen bytes.
-func TokenChecksum(body []byte) [TokenSumLen]byte { return base62Sum(body) }
+func TokenChecksum(body []byte) [TokenSumLen]byte { return shape.Base62(body) }
 
 // ParseToken takes b apart. It reports false unless b is wholly one token with
 // the right sum; the comparison need not be constant-time, since the sum is no

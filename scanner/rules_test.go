@@ -148,7 +148,7 @@ func TestRulesOfLogs(t *testing.T) {
 		"X-Shopify-Access-Token: shpat_{32:hex}":                                                                 "shopify-access-token",
 		"DATABRICKS_TOKEN=dapi{32:hex}":                                                                          "databricks-pat",
 		"VAULT_TOKEN=hvs.{95:b64url}":                                                                            "vault-service-token",
-		"Authorization: Bearer glsa_{32:alnum}_{8:crc32-hex}":                                                    "grafana-service-account-token",
+		"Authorization: Bearer glsa_{32:alnum}_{8:crc32-hex-le}":                                                 "grafana-service-account-token",
 		"NEW_RELIC_API_KEY=NRAK-{27:uppernum}":                                                                   "newrelic-user-key",
 		"telegram https://api.telegram.org/bot{10:digits}:AA{33:b64url}/sendMessage":                             "telegram-bot-token",
 		"DefaultEndpointsProtocol=https;AccountName=acme1;AccountKey={86:b64}==;EndpointSuffix=core.windows.net": "azure-storage-key",

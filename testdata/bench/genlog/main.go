@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -172,8 +173,8 @@ func (g *gen) plants() []plant {
 		add("shopify", "shpat_"+g.s(32, hexa), "X-Shopify-Access-Token: {}")
 		add("databricks", "dapi"+g.s(32, hexa), "DATABRICKS_TOKEN={}")
 		add("vault", "hvs."+g.s(94, alnum+"_")+g.s(1, alnum), "VAULT_TOKEN={}")
-		b := g.s(32, alnum)
-		add("grafana-sa", fmt.Sprintf("glsa_%s_%08x", b, crc32.ChecksumIEEE([]byte(b))), "Authorization: Bearer {}")
+		b := "glsa_" + g.s(32, alnum)
+		add("grafana-sa", fmt.Sprintf("%s_%08x", b, bits.ReverseBytes32(crc32.ChecksumIEEE([]byte(b)))), "Authorization: Bearer {}")
 		add("newrelic", "NRAK-"+g.s(27, upper+digits), "NEW_RELIC_API_KEY={}")
 		add("telegram", g.s(1, "123456789")+g.s(9, digits)+":AA"+g.s(32, alnum+"_-")+g.s(1, alnum), "telegram https://api.telegram.org/bot{}/sendMessage")
 		add("azure-storage", g.b64(64), "DefaultEndpointsProtocol=https;AccountName=acme"+g.s(6, hexa)+";AccountKey={};EndpointSuffix=core.windows.net")

@@ -1,4 +1,4 @@
-package rules
+package shape
 
 import (
 	"bytes"
@@ -67,32 +67,32 @@ func keyKind(der []byte) string {
 // awsKeyID checks the alphabet: the 16 characters after the type are base 32, so that
 // 0, 1, 8 and 9 cannot occur, and 40 bits from their second on are the account's
 // number. Ids of before 2019 hold none; theirs begin with I or J.
-func awsKeyID(s []byte) ShapeResult {
+func awsKeyID(s []byte) Result {
 	if len(s) != 20 {
-		return invalid("not 20 characters")
+		return No("not 20 characters")
 	}
 	raw, err := base32.StdEncoding.DecodeString(string(s[4:]))
 	if err != nil {
-		return invalid("not base 32")
+		return No("not base 32")
 	}
 	if s[4] == 'I' || s[4] == 'J' {
-		return unknown("base 32 as it should be")
+		return Perhaps("base 32 as it should be")
 	}
 	n := binary.BigEndian.Uint64(append([]byte{0, 0}, raw[:6]...))
-	return valid(fmt.Sprintf("its account is %012d", n&0x7fffffffff80>>7))
+	return Yes(fmt.Sprintf("its account is %012d", n&0x7fffffffff80>>7))
 }
 
 // pypiMacaroon reads the packets of a macaroon, version 2: each a type, a length and
 // bytes, a zero after the head and after each caveat, and a signature of 32 bytes at
 // the end. Text that does not parse is kept: the prefix alone says "pypi.org".
-func pypiMacaroon(s []byte) ShapeResult {
+func pypiMacaroon(s []byte) Result {
 	body, ok := bytes.CutPrefix(s, []byte("pypi-"))
 	if !ok {
-		return invalid("no pypi- before it")
+		return No("no pypi- before it")
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(string(body))
 	if err != nil || len(raw) < 2 || raw[0] != 2 {
-		return unknown("not a whole macaroon")
+		return Perhaps("not a whole macaroon")
 	}
 	for b := raw[1:]; len(b) > 0; {
 		if b[0] == 0 {
@@ -101,15 +101,15 @@ func pypiMacaroon(s []byte) ShapeResult {
 		}
 		n, w := binary.Uvarint(b[1:])
 		if w <= 0 || n > uint64(len(b)-1-w) {
-			return unknown("not a whole macaroon")
+			return Perhaps("not a whole macaroon")
 		}
 		if b[0] == 6 {
 			if n == 32 && len(b) == 1+w+32 {
-				return valid("a macaroon of pypi.org with its signature")
+				return Yes("a macaroon of pypi.org with its signature")
 			}
-			return unknown("not a whole macaroon")
+			return Perhaps("not a whole macaroon")
 		}
 		b = b[1+w+int(n):]
 	}
-	return unknown("not a whole macaroon")
+	return Perhaps("not a whole macaroon")
 }

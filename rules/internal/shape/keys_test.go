@@ -1,4 +1,4 @@
-package rules
+package shape
 
 import (
 	"crypto/ecdsa"
@@ -10,7 +10,7 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/pem"
+	pemfile "encoding/pem"
 	"fmt"
 	"strings"
 	"testing"
@@ -52,9 +52,9 @@ func TestProofKeys(t *testing.T) {
 		{"PRIVATE KEY", "EC private key on P-256", pkcs8(ecKey)},
 		{"PRIVATE KEY", "Ed25519 private key", pkcs8(edKey)},
 	} {
-		block := string(pem.EncodeToMemory(&pem.Block{Type: c.label, Bytes: c.der}))
+		block := string(pemfile.EncodeToMemory(&pemfile.Block{Type: c.label, Bytes: c.der}))
 		for _, text := range []string{block, strings.ReplaceAll(block, "\n", `\n`)} {
-			if r := CheckShape("pem", []byte(text)); r.State != ShapeValid || !strings.Contains(r.Why, c.want) {
+			if r := check("pem", []byte(text)); r.State != Valid || !strings.Contains(r.Why, c.want) {
 				t.Errorf("%s: %v (%s), want one that is valid: %s", c.label, r.State, r.Why, c.want)
 			}
 		}
@@ -64,10 +64,10 @@ func TestProofKeys(t *testing.T) {
 		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
 		return string(n[:]) + s
 	}
-	for cipher, want := range map[string]ShapeState{"none": ShapeValid, "aes256-ctr": ShapeHarmless} {
+	for cipher, want := range map[string]State{"none": Valid, "aes256-ctr": Harmless} {
 		raw := "openssh-key-v1\x00" + field(cipher) + field("none") + strings.Repeat("k", 200)
-		block := pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(raw)})
-		if r := CheckShape("pem", block); r.State != want {
+		block := pemfile.EncodeToMemory(&pemfile.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(raw)})
+		if r := check("pem", block); r.State != want {
 			t.Errorf("OpenSSH key with cipher %s: %v (%s), want %v", cipher, r.State, r.Why, want)
 		}
 	}
@@ -77,13 +77,13 @@ func TestProofExpiry(t *testing.T) {
 	was := now
 	defer func() { now = was }()
 	now = func() time.Time { return time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC) }
-	for exp, want := range map[string]ShapeState{
-		"1777593601": ShapeValid, // 2026-05-01T00:00:01Z
-		"1777593599": ShapeHarmless, "1777593599.5": ShapeHarmless, "1e3": ShapeValid, `"soon"`: ShapeValid, "9999999999999": ShapeValid,
+	for exp, want := range map[string]State{
+		"1777593601": Valid, // 2026-05-01T00:00:01Z
+		"1777593599": Harmless, "1777593599.5": Harmless, "1e3": Valid, `"soon"`: Valid, "9999999999999": Valid,
 	} {
 		enc := base64.RawURLEncoding.EncodeToString
 		token := enc([]byte(`{"alg":"HS256"}`)) + "." + enc([]byte(`{"sub":"1","exp":`+exp+`}`)) + "." + strings.Repeat("s", 43)
-		if r := CheckShape("jwt", []byte(token)); r.State != want {
+		if r := check("jwt", []byte(token)); r.State != want {
 			t.Errorf("exp %s: %v (%s), want %v", exp, r.State, r.Why, want)
 		}
 	}
@@ -94,7 +94,7 @@ func TestProofAWSAccount(t *testing.T) {
 	raw := make([]byte, 10)
 	binary.BigEndian.PutUint64(raw, (1<<47|account<<7)<<16)
 	id := "AKIA" + base32.StdEncoding.EncodeToString(raw)
-	if r := CheckShape("aws-key-id", []byte(id)); r.State != ShapeValid || !strings.Contains(r.Why, fmt.Sprint(account)) {
+	if r := check("aws-key-id", []byte(id)); r.State != Valid || !strings.Contains(r.Why, fmt.Sprint(account)) {
 		t.Errorf("%v (%s), want the account %d", r.State, r.Why, account)
 	}
 }
@@ -104,13 +104,18 @@ func TestProofMacaroon(t *testing.T) {
 	good := "\x02" + packet(1, "pypi.org") + packet(2, "0a1b2c3d-0000-4000-8000-000000000000") + "\x00" + packet(2, "[2,null]") + "\x00\x00" + packet(6, strings.Repeat("s", 32))
 	for name, c := range map[string]struct {
 		raw  string
-		want ShapeState
+		want State
 	}{
-		"whole": {good, ShapeValid}, "cut": {good[:len(good)-1], ShapeUnknown}, "more": {good + "x", ShapeUnknown}, "no signature": {good[:12], ShapeUnknown},
-		"length beyond the end": {"\x02\x01\xff\xff\xff\xff\x0f", ShapeUnknown}, "empty": {"", ShapeUnknown},
+		"whole": {good, Valid}, "cut": {good[:len(good)-1], Unknown}, "more": {good + "x", Unknown}, "no signature": {good[:12], Unknown},
+		"length beyond the end": {"\x02\x01\xff\xff\xff\xff\x0f", Unknown}, "empty": {"", Unknown},
 	} {
-		if r := CheckShape("pypi-macaroon", []byte("pypi-"+base64.RawURLEncoding.EncodeToString([]byte(c.raw)))); r.State != c.want {
+		if r := check("pypi-macaroon", []byte("pypi-"+base64.RawURLEncoding.EncodeToString([]byte(c.raw)))); r.State != c.want {
 			t.Errorf("%s: %v (%s), want %v", name, r.State, r.Why, c.want)
 		}
 	}
+}
+
+func check(name string, secret []byte) Result {
+	s, _ := Named(name)
+	return s.Check(secret)
 }
