@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +28,10 @@ type Repository struct {
 	storage *filesystem.Storage
 	Refs    []*plumbing.Reference
 	Head    plumbing.Hash // zero when HEAD has no commit yet
-	Shallow map[plumbing.Hash]struct{}
-	Bad     []error // packs and refs that do not load
+	// Detached says that HEAD is on no branch.
+	Detached bool
+	Shallow  map[plumbing.Hash]struct{}
+	Bad      []error // packs and refs that do not load
 }
 
 // Open reads refs and pack indexes; the layout is proven already.
@@ -56,70 +57,6 @@ func Open(l Layout) (*Repository, error) {
 		return nil, fmt.Errorf("reading its refs: %w", err)
 	}
 	return r, nil
-}
-
-func (r *Repository) readRefs() (err error) {
-	defer guard(&err)
-	it, err := r.storage.IterReferences()
-	if err != nil {
-		return err
-	}
-	err = it.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() == plumbing.HashReference {
-			r.Refs = append(r.Refs, ref)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(r.Refs, func(a, b *plumbing.Reference) int { return strings.Compare(a.Name().String(), b.Name().String()) })
-	head, err := storer.ResolveReference(r.storage, plumbing.HEAD)
-	switch {
-	case err == nil:
-		r.Head = head.Hash()
-	case !errors.Is(err, plumbing.ErrReferenceNotFound):
-		r.Bad = append(r.Bad, fmt.Errorf("reading HEAD: %w", err))
-	}
-	return nil
-}
-
-// Tips are all object ids from which history is reachable: refs, HEAD, heads of
-// other worktrees, and the older entries of the stash, which only its log holds.
-func (r *Repository) Tips() []plumbing.Hash {
-	var out []plumbing.Hash
-	for _, ref := range r.Refs {
-		out = append(out, ref.Hash())
-	}
-	out = append(out, r.Head)
-	heads, _ := filepath.Glob(filepath.Join(globEscape(r.CommonDir), "worktrees", "*", "HEAD"))
-	for _, name := range append(heads, filepath.Join(r.CommonDir, "HEAD")) {
-		if data, err := readMeta(name); err == nil {
-			if h, err := ParseHash([]byte(strings.TrimSpace(data))); err == nil {
-				out = append(out, h)
-			}
-		}
-	}
-	if log, err := readBounded(filepath.Join(r.CommonDir, "logs", "refs", "stash"), 64*metaLimit); err == nil {
-		for line := range strings.SplitSeq(log, "\n") {
-			if f := strings.SplitN(line, " ", 3); len(f) == 3 {
-				if h, err := ParseHash([]byte(f[1])); err == nil && r.Objects.Has(h) {
-					out = append(out, h)
-				}
-			}
-		}
-	}
-	seen := map[plumbing.Hash]bool{plumbing.ZeroHash: true}
-	return slices.DeleteFunc(out, func(h plumbing.Hash) bool {
-		was := seen[h]
-		seen[h] = true
-		return was
-	})
-}
-
-// globEscape keeps a folder's own name from being a pattern.
-func globEscape(p string) string {
-	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(p)
 }
 
 // Peel follows annotated tags to what they are about.
