@@ -155,6 +155,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 // outputFlags say how and where a report is written.
 type outputFlags struct {
 	format, file string
+	template     string
 	showSecrets  bool
 	noProgress   bool
 }
@@ -163,6 +164,7 @@ func (f *outputFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.format, "format", "f", "human", "report format: "+strings.Join(report.Formats(), ", "))
 	fl.StringVarP(&f.file, "output", "o", "", "write the report to this file, whole or not at all")
+	fl.StringVar(&f.template, "template", "", "file of the text/template that --format template fills in")
 	fl.BoolVar(&f.showSecrets, "show-secrets", false, "print secrets in plaintext")
 	fl.BoolVar(&f.noProgress, "no-progress", false, "show no progress, which is shown on a terminal only")
 }
@@ -173,6 +175,15 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string,
 	var out io.Writer = cmd.OutOrStdout()
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
+	if f.template != "" {
+		b, err := os.ReadFile(f.template)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the report template: %w", err)
+		}
+		if o.Template = string(b); f.format != "template" {
+			return nil, nil, fmt.Errorf("--template %s goes with --format template", f.template)
+		}
+	}
 	if f.file != "" {
 		t, err := atomicfile.Create(f.file)
 		if err != nil {
