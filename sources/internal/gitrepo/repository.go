@@ -334,14 +334,10 @@ func (r *Repository) EachPath(tree plumbing.Hash, dir string, depth int, f func(
 	return nil
 }
 
-// Index reads the index, that of GIT_INDEX_FILE where a hook is told of another:
-// git commit FILE makes one of its own.
+// Index reads the index.
 func (r *Repository) Index() (idx *Index, err error) {
 	defer guard(&err)
-	name := os.Getenv("GIT_INDEX_FILE")
-	if name == "" {
-		name = filepath.Join(r.GitDir, "index")
-	}
+	name := cmp.Or(r.Layout.Index, filepath.Join(r.GitDir, "index"))
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Index{}, nil // nothing was ever added
