@@ -11,8 +11,12 @@ type Coverage struct {
 	Items   int64 // opened and read to their end
 	Blobs   int64 // of Items, those from git objects
 	Files   int64 // of Items, those from files
-	Bytes   int64 // read, before decoding
-	Skipped map[sources.Reason]int64
+	Entries int64 // of Items, those from archives
+	// Archives counts those that were unpacked, also in others; documents and
+	// compressed files are such.
+	Archives int64
+	Bytes    int64 // read, before decoding
+	Skipped  map[sources.Reason]int64
 	// Unread are the first few wanted things that could not be read, for
 	// people; Skipped has the counts.
 	Unread []Unread
@@ -57,6 +61,8 @@ func (c *Coverage) Add(d Coverage) {
 	c.Items += d.Items
 	c.Blobs += d.Blobs
 	c.Files += d.Files
+	c.Entries += d.Entries
+	c.Archives += d.Archives
 	c.Bytes += d.Bytes
 	if c.Skipped == nil {
 		c.Skipped = map[sources.Reason]int64{}

@@ -194,7 +194,10 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
 		}
 	}()
-	n, err := r.read(ctx, it, s)
+	n, part, err := r.read(ctx, it, s)
+	if part == itself && err == nil {
+		return // counted
+	}
 	r.o.Progress.Done.Add(1)
 	r.o.Progress.Bytes.Add(n)
 	r.mu.Lock()
@@ -202,8 +205,12 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 		r.cov.Bytes += n
 	}
 	if err == nil && !it.Origin.Before {
-		r.cov.Items++
+		if part == text {
+			r.cov.Items++
+		}
 		switch {
+		case it.Origin.Entry != "":
+			r.cov.Entries++
 		case it.Origin.Blob != "":
 			r.cov.Blobs++
 		case it.Origin.Source != "git": // a message is part of its commit
@@ -222,12 +229,16 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 	r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: err})
 }
 
-func (r *run) read(ctx context.Context, it job, s *Stream) (int64, error) {
+func (r *run) read(ctx context.Context, it job, s *Stream) (int64, part, error) {
 	rc, err := it.Open(ctx)
 	if err != nil {
-		return 0, err
+		return 0, text, err
 	}
 	defer rc.Close()
+	if c, ok := rc.(sources.Container); ok {
+		part, err := r.container(ctx, it, c, s)
+		return 0, part, err
+	}
 	s.reset(func(m Match) { r.match(it.seq, it.Origin, m) })
 	var total int64
 	for {
@@ -240,10 +251,10 @@ func (r *run) read(ctx context.Context, it job, s *Stream) (int64, error) {
 			s.Close() // what was read is decided: nothing found is lost
 		}
 		if err == io.EOF {
-			return total, nil
+			return total, text, nil
 		}
 		if err != nil {
-			return total, err
+			return total, text, err
 		}
 	}
 }

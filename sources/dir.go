@@ -28,6 +28,8 @@ type FileOptions struct {
 	// MaxFileSize is the largest file read, in bytes; larger ones are skipped
 	// as too large. Zero is no limit: files are streamed.
 	MaxFileSize int64
+	// Archives are the limits on archives.
+	Archives ArchiveOptions
 	// StopAtRepositories passes over folders below the root that are
 	// repositories of their own: the caller scans them as such.
 	StopAtRepositories bool
@@ -127,7 +129,7 @@ func (s *fileSource) single(info fs.FileInfo) Item {
 			if err != nil {
 				return nil, err
 			}
-			return sniffed(rc)
+			return opened(rc, s.opts.Archives)
 		}
 	}
 	return it
@@ -317,7 +319,7 @@ func (w *walk) opener(f *folder, base, name string) func(context.Context) (io.Re
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			return openText(f.root, base)
+			return w.openText(f.root, base)
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -327,16 +329,16 @@ func (w *walk) opener(f *folder, base, name string) func(context.Context) (io.Re
 			return nil, &SkipError{Reason: reasonOf(err), Err: cause(err)}
 		}
 		defer root.Close()
-		return openText(root, name)
+		return w.openText(root, name)
 	}
 }
 
-func openText(root *os.Root, name string) (io.ReadCloser, error) {
+func (w *walk) openText(root *os.Root, name string) (io.ReadCloser, error) {
 	f, err := openRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
-	return sniffed(f)
+	return opened(f, w.opts.Archives)
 }
 
 // openRegular opens a file that is regular before it is opened and the same

@@ -33,6 +33,8 @@ type GitOptions struct {
 	Scope Scope
 	// Files are the options for the working tree.
 	Files FileOptions
+	// Archives are the limits on archives in the history.
+	Archives ArchiveOptions
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
 	// ObjectDirs are further folders of objects, such as the quarantine that a
@@ -491,7 +493,7 @@ func (h *history) give(id plumbing.Hash, o Origin) error {
 		if err != nil {
 			return nil, objectError(err)
 		}
-		return sniffed(blobReader{rc})
+		return opened(blobReader{rc}, h.s.opts.Archives)
 	}})
 }
 

@@ -32,6 +32,8 @@ type OpenOptions struct {
 	ExcludeEnv bool
 	// MaxFileSize is that of FileOptions.
 	MaxFileSize int64
+	// Archives are the limits on archives, in files and in history.
+	Archives ArchiveOptions
 	// TrustAlternates is that of GitOptions.
 	TrustAlternates bool
 }
@@ -53,7 +55,7 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 		if o.Stdin == nil {
 			return nil, errors.New("standard input is not available here; name a file or folder")
 		}
-		return []Source{Stdin(o.Stdin)}, nil
+		return []Source{&stdinSource{r: o.Stdin, o: o.Archives}}, nil
 	}
 	if p, ok := strings.CutPrefix(target, "git:"); ok {
 		if err := exists(p); err != nil {
@@ -103,7 +105,7 @@ func exists(target string) error {
 }
 
 func (o OpenOptions) files() FileOptions {
-	return FileOptions{Gitignore: !o.NoGitignore, ExcludeEnv: o.ExcludeEnv, MaxFileSize: o.MaxFileSize}
+	return FileOptions{Gitignore: !o.NoGitignore, ExcludeEnv: o.ExcludeEnv, MaxFileSize: o.MaxFileSize, Archives: o.Archives}
 }
 
 // outer is the source of a folder without the repositories in it.
@@ -139,7 +141,7 @@ func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
 func (o OpenOptions) git(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, TrustAlternates: o.TrustAlternates})
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, Archives: o.Archives, TrustAlternates: o.TrustAlternates})
 }
 
 // repository is one repository and those below its working tree. A scope is of the

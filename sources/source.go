@@ -30,11 +30,11 @@ type Source interface {
 // Item is one readable thing in a Source.
 type Item struct {
 	Origin Origin
-	// Size is the length in bytes, -1 when it cannot be known before reading.
+	// Size is the length in bytes of what is stored, -1 when it cannot be known before reading.
 	Size int64
 	// Open gives the bytes. It is nil when Skip is set. A reader of a live
 	// source may block; closing it or ending ctx unblocks it where the system
-	// can. An error of Open or of a read that is a *SkipError means what Skip
+	// can. What it gives may be a Container: an archive, to be unpacked. An error of Open or of a read that is a *SkipError means what Skip
 	// means: the item turned out to be binary, special or gone. Any other error
 	// is a failure to read it.
 	Open func(ctx context.Context) (io.ReadCloser, error)
@@ -63,6 +63,8 @@ const (
 	SkipSymlink   Reason = "symlink"   // not followed: its target is scanned as itself or lies outside
 	SkipSubmodule Reason = "submodule" // a repository of its own
 	SkipEmpty     Reason = "empty"     // a repository without a commit
+	SkipEncrypted Reason = "encrypted" // an entry of an archive that takes a password
+	SkipLimit     Reason = "limit"     // over a limit that the user set
 
 	SkipUnreadable Reason = "unreadable" // permission, I/O error
 	SkipMissing    Reason = "missing"    // an object or file that should be there
@@ -75,7 +77,7 @@ const (
 // Wanted reports whether a skip for this reason leaves a scan incomplete.
 func (r Reason) Wanted() bool {
 	switch r {
-	case SkipBinary, SkipIgnored, SkipSpecial, SkipSymlink, SkipSubmodule, SkipEmpty:
+	case SkipBinary, SkipIgnored, SkipSpecial, SkipSymlink, SkipSubmodule, SkipEmpty, SkipEncrypted, SkipLimit:
 		return false
 	}
 	return true
@@ -89,6 +91,9 @@ type Origin struct {
 	Root string
 	// Path is slash-separated, relative to Root for folders and repositories.
 	Path string
+	// Entry is where it lies in the archive that it was unpacked from; Path then
+	// ends in "!/" and Entry.
+	Entry string
 	// Blob is the object id in hex, for git.
 	Blob string
 	// Commit, Author, Email and Date are those of the first commit that holds

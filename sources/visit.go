@@ -73,13 +73,14 @@ func (s *gitSource) Visit(ctx context.Context, items []Item, workers int, f func
 	var mu sync.Mutex
 	rest, err := repo.Objects.Walk(ctx, ids, workers, func(v *pack.Visit) any {
 		i := at[v.Index]
+		text, binary := plainText(v.Data, s.opts.Archives)
 		switch {
-		case v.Kind != pack.Blob:
+		case v.Kind != pack.Blob || !text && !binary: // an archive is opened, as one that is not in a pack
 			mu.Lock()
 			left = append(left, i)
 			mu.Unlock()
 			return nil
-		case isBinary(v.Data):
+		case binary:
 			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipBinary, Err: ErrBinary}})
 		}
 		return f(&Content{Index: i, Data: v.Data, Base: v.Base, BaseLen: v.BaseLen, Copies: v.Copies, Stored: v.Stored})

@@ -241,6 +241,9 @@ func scanned(c scanner.Coverage) string {
 	add(c.Commits, "commit", "commits")
 	add(int(c.Blobs), "blob", "blobs")
 	add(int(c.Files), "file", "files")
+	if c.Archives > 0 {
+		parts = append(parts, count(int(c.Entries), "entry", "entries")+" of "+count(int(c.Archives), "archive", "archives"))
+	}
 	return strings.Join(append(parts, size(c.Bytes)), ", ")
 }
 

@@ -22,7 +22,8 @@ import (
 
 // Want says what the source under test holds.
 type Want struct {
-	// Content is what each item that opens gives, by its Key.
+	// Content is what each item that opens gives, by its Key, and each entry of
+	// those that turn out to be archives.
 	Content map[string]string
 	// Skips are the reasons of the items that do not open, by their Key,
 	// whether Skip told it or opening did.
@@ -101,20 +102,23 @@ func content(t *testing.T, src sources.Source, want Want) {
 		}
 		for range readers {
 			wg.Go(func() {
-				data, err := read(t.Context(), it)
-				mu.Lock()
-				defer mu.Unlock()
-				var s *sources.SkipError
-				switch {
-				case errors.As(err, &s):
-					skips[Key(it.Origin)] = s.Reason
-				case err != nil:
-					t.Errorf("%s: %v", Key(it.Origin), err)
-				default:
-					got[Key(it.Origin)] = data
-					if it.Size >= 0 && it.Size != int64(len(data)) {
-						t.Errorf("%s: size %d, read %d bytes", Key(it.Origin), it.Size, len(data))
+				err := read(t.Context(), it, func(it sources.Item, data string, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					var s *sources.SkipError
+					switch {
+					case it.Skip != nil:
+						skips[Key(it.Origin)] = it.Skip.Reason
+					case errors.As(err, &s):
+						skips[Key(it.Origin)] = s.Reason
+					case err != nil:
+						t.Errorf("%s: %v", Key(it.Origin), err)
+					default:
+						got[Key(it.Origin)] = data
 					}
+				})
+				if err != nil {
+					t.Errorf("%s: closing: %v", Key(it.Origin), err)
 				}
 			})
 		}
@@ -139,13 +143,26 @@ func orEmpty[K comparable, V any](m map[K]V) map[K]V {
 	return out
 }
 
-func read(ctx context.Context, it sources.Item) (string, error) {
+// read gives what is in an item: its text, or all that it contains.
+func read(ctx context.Context, it sources.Item, give func(sources.Item, string, error)) error {
+	if it.Skip != nil {
+		give(it, "", nil)
+		return nil
+	}
 	rc, err := it.Open(ctx)
 	if err != nil {
-		return "", err
+		give(it, "", err)
+		return nil
+	}
+	if c, ok := rc.(sources.Container); ok {
+		if _, err := c.Unpack(ctx, it.Origin, func(in sources.Item) error { return read(ctx, in, give) }); err != nil {
+			give(it, "", err)
+		}
+		return rc.Close()
 	}
 	data, err := io.ReadAll(rc)
-	return string(data), errors.Join(err, rc.Close())
+	give(it, string(data), err)
+	return rc.Close()
 }
 
 func order(t *testing.T, newSource func(t *testing.T) sources.Source, want Want) {
