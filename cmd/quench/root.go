@@ -91,7 +91,6 @@ something wanted could not be read.`,
 		newTokenCmd(),
 		newAuditCmd(),
 		newRulesCmd(),
-		newViewCmd(),
 	)
 	return root
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/muesli/termenv"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -31,6 +33,11 @@ target means the current folder.
   a file          its bytes
   -               standard input, decided line by line as it arrives
 
+Archives, compressed files and documents are unpacked wherever they lie, in one
+another too; what is in them is told as archive!/inner/path. --archive-depth and
+--archive-max-size bound it: what is over the defaults was not covered (exit code
+3), what is over a limit of your own is excluded.
+
 Findings are redacted unless --show-secrets is given. Secrets that the registry
 of issued tokens knows are matched whatever their shape; --revoke says what
 happens to them, and by default nothing does.
@@ -47,6 +54,7 @@ type scanFlags struct {
 	trustAlternates   bool
 	exitZero          bool
 	scope             sources.Scope
+	archives          archiveFlags
 	workers           int
 	compareFull       bool
 }
@@ -69,8 +77,8 @@ func newScanCmd() *cobra.Command {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.history, "history", true, "scan the history of repositories")
 	fl.BoolVar(&f.worktree, "worktree", true, "scan the working tree of repositories")
-	fl.StringVar(&f.scope.Range, "range", "", "only what commits A..B bring, as git log reads it; A...B, COMMIT^! and @{upstream}.. too")
-	fl.StringVar(&f.scope.Since, "since", "", "only commits since a time (2026-01-31, 14d, 2w, 3.months.ago) or not reachable from a commit")
+	fl.StringVar(&f.scope.Range, "range", "", "only what commits A..B bring: those reachable from B and not from A; A...B: from one and not both")
+	fl.StringVar(&f.scope.Since, "since", "", "only commits since a date (2026-01-31, 14d, 2w, 36h) or not reachable from a commit")
 	fl.StringArrayVar(&f.scope.Branches, "branch", nil, "only the history of this branch (repeatable)")
 	fl.StringArrayVar(&f.scope.RefGlobs, "ref-glob", nil, "only the history of refs such as tags/v* or heads/release/** (repeatable)")
 	fl.IntVar(&f.scope.MaxCount, "max-count", 0, "only the newest commits, this many")
@@ -81,6 +89,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
+	f.archives.add(cmd)
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 	return cmd
 }
@@ -89,11 +98,15 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		args = []string{"."}
 	}
+	archives, err := f.archives.options(cmd)
+	if err != nil {
+		return err
+	}
 	var srcs []sources.Source
 	for _, target := range args {
 		s, err := sources.Open(target, sources.OpenOptions{
 			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
-			NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
+			Archives: archives, NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
 		})
 		if err != nil {
 			return err
@@ -108,6 +121,44 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		return exit{Code: code, Err: res.Failed}
 	}
 	return res.Failed
+}
+
+// archiveFlags say how far archives are unpacked.
+type archiveFlags struct {
+	depth   int
+	maxSize string
+}
+
+// maxArchiveDepth bounds --archive-depth: each level holds a decoder's memory, and
+// nobody packs this deep but to break scanners.
+const maxArchiveDepth = 20
+
+func (f *archiveFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.IntVar(&f.depth, "archive-depth", sources.DefaultArchiveDepth, "how many archives in one another to unpack: zip, tar, gz and more; 0 for none")
+	fl.StringVar(&f.maxSize, "archive-max-size", humanize.IBytes(sources.DefaultArchiveSize), "most that is unpacked of one file")
+}
+
+// options tells a limit that was asked for from the default, which is hit with
+// another exit code.
+func (f *archiveFlags) options(cmd *cobra.Command) (o sources.ArchiveOptions, err error) {
+	if f.depth < 0 || f.depth > maxArchiveDepth {
+		return o, fmt.Errorf("--archive-depth %d: want 0 to %d", f.depth, maxArchiveDepth)
+	}
+	if cmd.Flags().Changed("archive-depth") {
+		o.Depth = f.depth
+		if f.depth == 0 {
+			o.Depth = -1
+		}
+	}
+	if cmd.Flags().Changed("archive-max-size") {
+		n, err := humanize.ParseBytes(f.maxSize)
+		if err != nil || n == 0 || n > math.MaxInt64 {
+			return o, fmt.Errorf("--archive-max-size %q: want a size, such as 500MB or 4GiB", f.maxSize)
+		}
+		o.MaxSize = int64(n)
+	}
+	return o, nil
 }
 
 // scanOptions are those of pipeline.Options that flags of some commands set.
@@ -155,7 +206,6 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 // outputFlags say how and where a report is written.
 type outputFlags struct {
 	format, file string
-	template     string
 	showSecrets  bool
 	noProgress   bool
 }
@@ -164,7 +214,6 @@ func (f *outputFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.format, "format", "f", "human", "report format: "+strings.Join(report.Formats(), ", "))
 	fl.StringVarP(&f.file, "output", "o", "", "write the report to this file, whole or not at all")
-	fl.StringVar(&f.template, "template", "", "file of the text/template that --format template fills in")
 	fl.BoolVar(&f.showSecrets, "show-secrets", false, "print secrets in plaintext")
 	fl.BoolVar(&f.noProgress, "no-progress", false, "show no progress, which is shown on a terminal only")
 }
@@ -175,15 +224,6 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string,
 	var out io.Writer = cmd.OutOrStdout()
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
-	if f.template != "" {
-		b, err := os.ReadFile(f.template)
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading the report template: %w", err)
-		}
-		if o.Template = string(b); f.format != "template" {
-			return nil, nil, fmt.Errorf("--template %s goes with --format template", f.template)
-		}
-	}
 	if f.file != "" {
 		t, err := atomicfile.Create(f.file)
 		if err != nil {

@@ -393,7 +393,7 @@ func TestKindOf(t *testing.T) {
 	for data, want := range map[string]Kind{
 		"": Text, "plain": Text, "BZh is no archive": Text, "PK": Text, "\xff\xfe\xfalie about ASCII": Text, "a\x00b": Binary,
 		"ascii first\n" + wideText("then wide characters", binary.LittleEndian, false): Text,
-		"\x1f\x8b\x08\xff no flags like these": Binary, "\x89PNG\r\n\x1a\nrest": Binary,
+		"\x1f\x8b\x08\xff no flags like these":                                         Binary, "\x89PNG\r\n\x1a\nrest": Binary,
 		"name\x00value\x00other\x00":   Binary,
 		strings.Repeat("\x00", 600):    Binary,
 		tarOf(t, file{"a", "b"})[:511]: Binary,
