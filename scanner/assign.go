@@ -4,6 +4,7 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/memo"
 	"github.com/quench-dev/quench/scanner/internal/score"
 )
 
@@ -47,27 +48,60 @@ func assignTable(as []*assignment) *keywords.Table[*assignment] {
 	return t
 }
 
+// judged is what was decided of a value, wherever in a text it stands.
+type judged struct {
+	raw     raw
+	refusal string
+}
+
+// judgements remember what assignments said of lines; see package memo.
+type judgements = memo.Lines[*assignment, judged]
+
 // decide looks at the value that the name around the keyword buf[at:end] is given.
 // A refusal keeps the name, where there is a value, so that it can be explained.
-func (a *assignment) decide(buf []byte, at, end int) (m raw, refusal string) {
+// Where js is not nil, what was decided before of such a line is not judged again.
+func (a *assignment) decide(buf []byte, at, end int, js *judgements) (m raw, refusal string) {
 	v, ok := assign.At(buf, at, end, a.maxLen)
 	if !ok {
 		return raw{}, "no value is given to a name that holds the keyword"
 	}
+	if js == nil {
+		return a.judge(buf, v, score.Of)
+	}
+	j, known := js.Get(a, buf, v, valueAside)
+	if j == nil {
+		return a.judge(buf, v, score.Sum)
+	}
+	if !known {
+		j.raw, j.refusal = a.judge(buf, v, score.Sum)
+	}
+	m = j.raw
+	m.start, m.end = v.Start, v.End
+	return m, j.refusal
+}
+
+// valueAside is how far beside a name and its value a judgement looks: what closes
+// the value, and score.Aside bytes more.
+const valueAside = score.Aside + 8
+
+// judge decides a value by its points: those of score.Of, which tells its terms too,
+// or of score.Sum, which does without where they do not come to a secret.
+func (a *assignment) judge(buf []byte, v assign.Value, of func([]byte, assign.Value) score.Result) (m raw, refusal string) {
 	name, val := string(buf[v.Name[0]:v.Name[1]]), buf[v.Start:v.End]
-	m = raw{rule: a.rule, start: v.Start, end: v.End, entropy: Entropy(val), key: name}
-	s := score.Of(buf, v)
+	m = raw{rule: a.rule, start: v.Start, end: v.End, key: name}
+	s := of(buf, v)
 	m.score = &s
 	if s.Refusal != "" {
 		return m, s.Refusal
 	}
+	m.entropy = Entropy(val)
 	if refusal = random(m, val); refusal != "" {
 		return m, refusal
 	}
-	m.confidence, m.why = scoredAs(name, s)
 	if s.Points < score.Low {
 		return m, "its points do not make it a secret"
 	}
+	m.confidence, m.why = scoredAs(name, s)
 	return m, ""
 }
 

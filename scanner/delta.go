@@ -23,7 +23,7 @@ type carried = delta.Carried[*Match, *compiled]
 
 func newDeltaScan(e *Engine) *deltaScan {
 	d := &deltaScan{e: e, s: e.NewStream(nil), lines: e.NewStream(nil)}
-	d.Engine = d
+	d.Engine, d.lines.judged = d, d.s.judged
 	return d
 }
 

@@ -64,7 +64,8 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		})
 	}
 	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {
-		if m, refusal := a.decide(b, start, end); m.key != "" {
+		if m, refusal := a.decide(b, start, end, nil); m.key != "" {
+			m.entropy = Entropy(b[m.start:m.end])
 			scored(add(a.rule, m.start, m, refusal), m, refusal)
 		}
 	})

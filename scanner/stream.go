@@ -45,6 +45,7 @@ type Stream struct {
 	slowMid bool            // slow lies within a line
 	work    int             // bytes that matchers and decoders were given, and pairs compared: what tests bound
 	walker  decode.Walker
+	judged  *judgements      // shared with inner; nil in the plain engine
 	inner   *Stream          // scans decoded text
 	views   []Match          // of decoded text, not emitted yet
 	sent    map[sentKey]bool // spans emitted, so that a decoded view adds none twice
@@ -80,6 +81,9 @@ const margin = contextLen + maskRun
 func (e *Engine) NewStream(emit func(Match)) *Stream {
 	s := &Stream{e: e, emit: emit}
 	s.walker.Plain = e.plain
+	if !e.plain {
+		s.judged = new(judgements)
+	}
 	return s
 }
 
@@ -90,7 +94,7 @@ func (s *Stream) reset(emit func(Match)) {
 	clear(s.views[:cap(s.views)])
 	s.walker.Reset()
 	*s = Stream{e: s.e, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
-		waiting: s.waiting[:0], walker: s.walker, inner: s.inner, work: s.work, views: s.views[:0], sent: s.sent}
+		waiting: s.waiting[:0], walker: s.walker, judged: s.judged, inner: s.inner, work: s.work, views: s.views[:0], sent: s.sent}
 }
 
 // readFrom reads once from r and emits what that decides.
@@ -340,7 +344,7 @@ func (s *Stream) decideAssignments(hi int, add func(raw)) {
 			continue
 		}
 		s.work += assign.Reach + a.rule.maxLen
-		if m, refusal := a.rule.decide(s.buf, a.pos, a.end); refusal == "" {
+		if m, refusal := a.rule.decide(s.buf, a.pos, a.end, s.judged); refusal == "" {
 			add(m)
 		}
 	}
@@ -379,6 +383,7 @@ func (s *Stream) decodeViews(hi int, final bool) {
 		s.work += g.End - g.Start + len(g.View)
 		if s.inner == nil {
 			s.inner = s.e.NewStream(nil)
+			s.inner.judged = s.judged
 		}
 		for _, m := range s.inner.whole(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
 			start, end := g.Span(m.Start, m.End)

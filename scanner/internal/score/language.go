@@ -16,10 +16,17 @@ var namesText string
 // lexicon is what words look like: the words themselves and how often one letter
 // follows another in them.
 type lexicon struct {
-	words map[string]bool
+	// nodes are the beginnings of words; of each, next is where the node of one
+	// letter more stands, 0 where no word goes on so.
+	nodes []node
 	// pairs is log2 of how much more often a pair of letters stands in words than
 	// in random text.
 	pairs [26][26]float32
+}
+
+type node struct {
+	next [26]uint16
+	word bool
 }
 
 const (
@@ -29,7 +36,7 @@ const (
 
 // lex is read when the first value asks for it.
 var lex = sync.OnceValue(func() *lexicon {
-	l := &lexicon{words: make(map[string]bool, 9000)}
+	l := &lexicon{nodes: make([]node, 1, 21_000)}
 	var count [26][26]float64
 	total := 0.0
 	for _, text := range []string{wordsText, namesText} {
@@ -37,7 +44,7 @@ var lex = sync.OnceValue(func() *lexicon {
 			if len(w) < minWord {
 				continue
 			}
-			l.words[w] = true
+			l.put(w)
 			for i := 1; i < len(w); i++ {
 				count[w[i-1]-'a'][w[i]-'a']++
 				total++
@@ -79,17 +86,46 @@ func language(val []byte) (covered, letters int) {
 	return covered, letters
 }
 
+func (l *lexicon) put(w string) {
+	at := uint16(0)
+	for i := range len(w) {
+		to := l.nodes[at].next[w[i]-'a']
+		if to == 0 {
+			to = uint16(len(l.nodes))
+			l.nodes = append(l.nodes, node{})
+			l.nodes[at].next[w[i]-'a'] = to
+		}
+		at = to
+	}
+	l.nodes[at].word = true
+}
+
+// has reports whether w, of small letters, is a word.
+func (l *lexicon) has(w string) bool {
+	at := uint16(0)
+	for i := range len(w) {
+		if at = l.nodes[at].next[w[i]-'a']; at == 0 {
+			return false
+		}
+	}
+	return l.nodes[at].word
+}
+
 // cover gives how many of the letters lie in words that do not overlap, at most.
 func (l *lexicon) cover(low []byte) int {
 	if len(low) < minWord {
 		return 0
 	}
-	var best [129]int
-	for i := 1; i <= len(low); i++ {
-		best[i] = best[i-1]
-		for n := minWord; n <= min(maxWord, i); n++ {
-			if best[i-n]+n > best[i] && l.words[string(low[i-n:i])] {
-				best[i] = best[i-n] + n
+	var best [129]int // of the letters before each
+	for i := range low {
+		best[i+1] = max(best[i+1], best[i])
+		at := uint16(0)
+		for j := i; j < min(len(low), i+maxWord); j++ {
+			if at = l.nodes[at].next[low[j]-'a']; at == 0 {
+				break
+			}
+			if l.nodes[at].word {
+				best[j+1] = max(best[j+1], best[i]+j+1-i)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func words(list string) map[string]bool {
 
 // name adds the terms of the name: its words, and where the key word stands.
 func (t *terms) name(buf []byte, v assign.Value, name []byte) {
-	ws := Words(name)
+	ws := t.words
 	last := ""
 	for i, w := range ws {
 		k := kinds[w]
@@ -46,24 +46,24 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		case k == "":
 		case i == len(ws)-1:
 			last = k
-			t.add("name ends in " + k)
+			t.add("name ends in ", k)
 		case k != "api":
-			t.add("name holds " + k)
+			t.add("name holds ", k)
 		}
 		if k == "" || k == "api" {
 			if i == len(ws)-1 {
-				t.add("last word " + w)
+				t.add("last word ", w)
 			} else {
-				t.add("word " + w)
+				t.add("word ", w)
 			}
 		}
 	}
 	t.when(last == "" || last == "api", "name ends in another word")
-	t.add("name of words " + level(len(ws), 2, 3, 4, 5))
+	t.add("name of words ", level(len(ws), 2, 3, 4, 5))
 	if last == "key" && len(ws) == 1 {
 		t.add("name is key alone")
 	}
-	t.when(ofSomethingElse(name), "name ends in a word for something else")
+	t.when(ofSomethingElse(ws), "name ends in a word for something else")
 	for _, w := range ws[:max(0, len(ws)-1)] {
 		if elseFirst[w] {
 			t.add("name begins with a word for something else")
@@ -77,8 +77,7 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		}
 	}
 	t.when(bytes.IndexByte(name, '.') >= 0 && v.Quote == 0 && v.Op == assign.Colon, "name with dots before a colon")
-	letters := bytes.ToUpper(name)
-	t.when(bytes.Equal(letters, name) && len(name) > 3, "name in capitals")
+	t.when(len(name) > 3 && !bytes.ContainsFunc(name, func(r rune) bool { return 'a' <= r && r <= 'z' }), "name in capitals")
 	if v.Name[0] > 0 {
 		switch c := buf[v.Name[0]-1]; c {
 		case '$':
@@ -99,20 +98,18 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 	}
 }
 
-// ofSomethingElse reports whether a name's last word says that it is no secret's.
-func ofSomethingElse(name []byte) bool {
-	ws := Words(name)
+// ofSomethingElse reports whether the last of a name's words says that it is no secret's.
+func ofSomethingElse(ws []string) bool {
 	return len(ws) > 1 && elseLast[ws[len(ws)-1]]
 }
 
-// Words takes a name apart at case, digits and punctuation, in lower case: at most
-// the last eight, since what stands further left says little.
-func Words(name []byte) []string {
-	var out []string
-	from := 0
+// appendWords takes a name apart at case, digits and punctuation, in lower case: at
+// most the last eight, since what stands further left says little.
+func appendWords(out []string, name []byte) []string {
+	from, low := 0, string(lower(make([]byte, 0, assign.MaxName+1), name))
 	cut := func(to int) {
 		if to > from {
-			out = append(out, split(strings.ToLower(string(name[from:to])))...)
+			out = split(out, low[from:to])
 		}
 		from = to
 	}
@@ -133,21 +130,22 @@ func Words(name []byte) []string {
 
 // split takes a key word off the end of a word that is none itself: "dbpassword", not
 // "compass" or "monkey".
-func split(w string) []string {
-	if kinds[w] != "" || lex().words[w] {
-		return []string{w}
-	}
-	for _, k := range []string{"password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "auth", "credential", "credentials"} {
-		if head, ok := strings.CutSuffix(w, k); ok && len(head) > 1 {
-			return []string{head, k}
+func split(out []string, w string) []string {
+	if kinds[w] == "" && !lex().has(w) {
+		for _, k := range keyWords {
+			if head, ok := strings.CutSuffix(w, k); ok && len(head) > 1 {
+				return append(out, head, k)
+			}
 		}
 	}
-	return []string{w}
+	return append(out, w)
 }
+
+var keyWords = []string{"password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "auth", "credential", "credentials"}
 
 // syntax adds the terms of how the value is written.
 func (t *terms) syntax(buf []byte, v assign.Value) {
-	t.add("given by " + assign.Words[v.Op])
+	t.add("given by ", assign.Words[v.Op])
 	switch {
 	case v.Quote == 0:
 		t.add("bare")
@@ -172,9 +170,10 @@ func (t *terms) syntax(buf []byte, v assign.Value) {
 	case bytes.HasPrefix(trim, []byte("export ")), bytes.HasPrefix(trim, []byte("ENV ")), bytes.HasPrefix(trim, []byte("set ")):
 		t.add("exported")
 	}
-	low := bytes.ToLower(left)
-	for _, w := range []string{"assert", "expect", "user", "curl", "error", "example", "mock", "host", "email", "function", "return", "const ", "label", "title", "message", "description"} {
-		t.when(bytes.Contains(low, []byte(w)), "line says "+strings.TrimSpace(w))
+	var room [Aside]byte
+	low := lower(room[:0], left)
+	for _, w := range lineWords {
+		t.when(bytes.Contains(low, []byte(w)), "line says ", strings.TrimSpace(w))
 	}
 	end := v.End
 	if v.Quote != 0 {
@@ -191,7 +190,7 @@ func (t *terms) syntax(buf []byte, v assign.Value) {
 	default:
 		switch c := right[0]; {
 		case bytes.IndexByte([]byte(",;)]}&<|"), c) >= 0:
-			t.add("before " + string(c))
+			t.add("before ", string(right[:1]))
 		case c == ' ' && v.Quote == 0:
 			t.add("bare, before a space")
 		case c == ' ':
@@ -203,6 +202,9 @@ func (t *terms) syntax(buf []byte, v assign.Value) {
 		}
 	}
 }
+
+// lineWords are what a line says of the value on it.
+var lineWords = []string{"assert", "expect", "user", "curl", "error", "example", "mock", "host", "email", "function", "return", "const ", "label", "title", "message", "description"}
 
 // lineLeft is at most Aside bytes before pos on its line.
 func lineLeft(buf []byte, pos int) []byte {

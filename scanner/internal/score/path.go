@@ -70,21 +70,21 @@ func (t *terms) path(p string, local Result) {
 			}
 		}
 	}
-	t.add("file of " + group)
+	t.add("file of ", group)
 	dir := low[:len(low)-len(base)]
 	for _, w := range folders {
-		t.when(strings.Contains(dir, w), "folder "+w)
+		t.when(strings.Contains(dir, w), "folder ", w)
 	}
 	written := "quoted"
 	if local.Has("bare") {
 		written = "bare"
 	}
-	t.add(group + ", " + written)
+	t.add(group, ", ", written)
 	for _, lt := range local.Terms {
 		switch {
 		case strings.HasPrefix(lt.Name, "words "), lt.Name == "few letters", strings.HasPrefix(lt.Name, "name ends in "), strings.HasPrefix(lt.Name, "given by "):
-			t.add(group + ", " + lt.Name)
+			t.add(group, ", ", lt.Name)
 		}
 	}
-	t.when(strings.Contains(low, "test") || strings.Contains(low, "spec"), "in tests, "+written)
+	t.when(strings.Contains(low, "test") || strings.Contains(low, "spec"), "in tests, ", written)
 }

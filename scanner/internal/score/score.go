@@ -69,41 +69,46 @@ var points = sync.OnceValue(func() map[string]int {
 // Of gives the terms of a value in buf. What it looks at lies on the value's line,
 // within Aside bytes of it and its name.
 func Of(buf []byte, v assign.Value) Result {
-	var r Result
-	val, name := buf[v.Start:v.End], buf[v.Name[0]:v.Name[1]]
-	if r.Refusal = refusal(buf, v, val); r.Refusal != "" {
+	t := newTerms(true)
+	defer t.free()
+	return t.of(buf, v)
+}
+
+// Sum is Of, without the terms of what is below Low: most values are.
+func Sum(buf []byte, v assign.Value) Result {
+	t := newTerms(false)
+	defer t.free()
+	if r := t.of(buf, v); r.Refusal != "" || r.Points < Low {
 		return r
 	}
-	var t terms
+	return Of(buf, v)
+}
+
+func (t *terms) of(buf []byte, v assign.Value) Result {
+	val := buf[v.Start:v.End]
+	t.low, t.words = lower(t.low[:0], val), appendWords(t.words[:0], buf[v.Name[0]:v.Name[1]])
+	if r := t.refusal(buf, v, val); r != "" {
+		return Result{Refusal: r}
+	}
 	t.add("always")
-	t.name(buf, v, name)
+	t.name(buf, v, buf[v.Name[0]:v.Name[1]])
 	t.syntax(buf, v)
-	t.value(v, val, name)
-	r.sum(t.names)
-	return r
+	t.value(v, val, buf[v.Name[0]:v.Name[1]])
+	return t.result()
 }
 
 // OfPath gives the terms of the path a value was found in, which may be empty, and
 // of path and value together.
 func OfPath(path string, local Result) Result {
-	var t terms
+	t := newTerms(true)
+	defer t.free()
 	t.path(path, local)
-	var r Result
-	r.sum(t.names)
-	return r
+	return t.result()
 }
 
 // Plus joins the terms of a value and of its path.
 func (r Result) Plus(o Result) Result {
 	return Result{Terms: append(r.Terms[:len(r.Terms):len(r.Terms)], o.Terms...), Points: r.Points + o.Points, Refusal: r.Refusal}
-}
-
-func (r *Result) sum(names []string) {
-	for _, n := range names {
-		p := points()[n]
-		r.Terms = append(r.Terms, Term{n, p})
-		r.Points += p
-	}
 }
 
 // Has reports whether a term holds.
@@ -129,14 +134,46 @@ func (r Result) Why() string {
 	return strconv.Itoa(r.Points) + " points: " + strings.Join(names, "; ")
 }
 
-// terms collects the names of what holds.
-type terms struct{ names []string }
+// terms collects what holds, and holds the memory that needs.
+type terms struct {
+	known map[string]int // points
+	sum   int
+	keep  bool // terms, not only their sum
+	list  []Term
+	term  []byte // of the term at hand
 
-func (t *terms) add(name string) { t.names = append(t.names, name) }
+	low, squeezed []byte   // the value in lower case, its letters and digits alone
+	words         []string // of the name
+}
 
-func (t *terms) when(ok bool, name string) {
+var scratch = sync.Pool{New: func() any { return &terms{known: points()} }}
+
+func newTerms(keep bool) *terms {
+	t := scratch.Get().(*terms)
+	t.sum, t.keep, t.list = 0, keep, nil
+	return t
+}
+
+func (t *terms) free() { scratch.Put(t) }
+
+func (t *terms) result() Result { return Result{Terms: t.list, Points: t.sum} }
+
+// add adds the term whose name the parts are, one after the other.
+func (t *terms) add(parts ...string) {
+	t.term = t.term[:0]
+	for _, p := range parts {
+		t.term = append(t.term, p...)
+	}
+	p := t.known[string(t.term)]
+	t.sum += p
+	if t.keep {
+		t.list = append(t.list, Term{string(t.term), p})
+	}
+}
+
+func (t *terms) when(ok bool, parts ...string) {
 	if ok {
-		t.add(name)
+		t.add(parts...)
 	}
 }
 
@@ -147,8 +184,37 @@ const Aside = 96
 func level(n int, bounds ...int) string {
 	for _, b := range bounds {
 		if n < b {
-			return "<" + strconv.Itoa(b)
+			return levels().below[b-leastLevel]
 		}
 	}
-	return ">=" + strconv.Itoa(bounds[len(bounds)-1])
+	return levels().from[bounds[len(bounds)-1]-leastLevel]
 }
+
+// leastLevel and mostLevel are the bounds that are used, at most.
+const leastLevel, mostLevel = -8, 128
+
+var levels = sync.OnceValue(func() *struct {
+	below, from [mostLevel - leastLevel + 1]string
+} {
+	var l struct {
+		below, from [mostLevel - leastLevel + 1]string
+	}
+	for i := range l.below {
+		l.below[i], l.from[i] = "<"+strconv.Itoa(i+leastLevel), ">="+strconv.Itoa(i+leastLevel)
+	}
+	return &l
+})
+
+// lower appends b in lower case, ASCII alone.
+func lower(dst, b []byte) []byte {
+	for _, c := range b {
+		if isUpper(c) {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// levelOf is a level behind other words.
+func levelOf(words string, n int, bounds ...int) string { return words + level(n, bounds...) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"math"
+	"sync"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
 )
@@ -14,11 +15,11 @@ const minValue = 4
 
 // refusal says why val is plainly no secret, whatever else holds; "" when nothing
 // does. It quotes nothing of the value.
-func refusal(buf []byte, v assign.Value, val []byte) string {
+func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 	if len(val) < minValue {
 		return "the value is shorter than 4 characters"
 	}
-	low := bytes.ToLower(val)
+	low := t.low
 	switch {
 	case distinct(val) <= 2:
 		return "the value is one character over and over"
@@ -26,15 +27,15 @@ func refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is a template or a reference"
 	case jobOfAnother(buf, v, val):
 		return "what stands here is judged by the rule for HTTP Basic, or is a word of tests and shells"
-	case len(val) < 6 && v.Op != assign.Address && !passwordKind(buf[v.Name[0]:v.Name[1]]):
+	case len(val) < 6 && v.Op != assign.Address && !passwordKind(t.words):
 		return "the value is shorter than any token"
-	case uuid(val) && ofSomethingElse(buf[v.Name[0]:v.Name[1]]):
+	case uuid(val) && ofSomethingElse(t.words):
 		return "the value is a UUID"
 	case v.Wrapped && v.Closed && oneOfSeveral(buf, v):
 		return "the value is one of several arguments of a call"
 	case bytes.HasPrefix(val, []byte("eyJ")) && bytes.IndexByte(val, '.') > 0:
 		return "the value looks like a JSON Web Token, which a rule of its own judges"
-	case digitsOnly(val) && !passwordKind(buf[v.Name[0]:v.Name[1]]) && v.Op != assign.Address:
+	case digitsOnly(val) && !passwordKind(t.words) && v.Op != assign.Address:
 		return "the value is a number"
 	case reference(buf, v, val):
 		return "the value is an expression of the program"
@@ -72,9 +73,15 @@ func distinct(b []byte) (n int) {
 	return n
 }
 
+// templates are parts of them, each with a mark in it.
+var templates = []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?"}
+
 // template finds the forms in which languages and tools write "put a value here".
 func template(val []byte, v assign.Value) bool {
-	for _, s := range []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?"} {
+	if !bytes.ContainsFunc(val, func(r rune) bool { return r >= 0x80 || !isLetter(byte(r)) && !isDigit(byte(r)) }) {
+		return false
+	}
+	for _, s := range templates {
 		if bytes.Contains(val, []byte(s)) {
 			return true
 		}
@@ -160,9 +167,10 @@ func digitsOnly(val []byte) bool {
 	return true
 }
 
-// passwordKind reports whether a name is that of a password, which may be digits.
-func passwordKind(name []byte) bool {
-	for _, w := range Words(name) {
+// passwordKind reports whether a name of such words is that of a password, which may
+// be digits.
+func passwordKind(ws []string) bool {
+	for _, w := range ws {
 		if kinds[w] == "password" || w == "pin" || w == "secret" {
 			return true
 		}
@@ -200,6 +208,9 @@ var extensions = []string{".pem", ".key", ".crt", ".cer", ".p12", ".pfx", ".jks"
 	".md", ".js", ".ts", ".py", ".rb", ".go", ".php", ".java", ".sh", ".env", ".png", ".svg", ".jpg", ".css", ".log", ".pub", ".asc", ".gpg", ".com", ".org", ".net", ".io", ".local"}
 
 func fileName(low []byte) bool {
+	if bytes.IndexByte(low, '.') < 0 {
+		return false
+	}
 	for _, e := range extensions {
 		if bytes.HasSuffix(low, []byte(e)) {
 			return true
@@ -333,9 +344,9 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 		class = "uuid"
 	}
 	length := level(n, 6, 8, 10, 12, 16, 20, 24, 32, 33, 40, 41, 64, 65, 128)
-	t.add("length " + length)
-	t.add("made of " + class)
-	t.add(class + " of " + level(n, 8, 16, 24, 32, 48))
+	t.add("length ", length)
+	t.add("made of ", class)
+	t.add(class, " of ", level(n, 8, 16, 24, 32, 48))
 	t.when(m.spaces > 0, "with spaces")
 	t.when(m.dashes > 0, "with - or _")
 	t.when(m.dashes > 2, "with many - or _")
@@ -349,15 +360,15 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	t.when(bytes.IndexByte(val, '@') >= 0, "with @")
 	t.when(val[n-1] == '=' && n%4 == 0, "padded as base64")
 	t.when(hex && n%2 == 0 && n >= 16, "hex bytes")
-	t.when(n > 8, "switches "+level(m.switches*16/n, 1, 2, 4, 6, 8))
-	t.when(walk(val), "walk of the keyboard")
+	t.when(n > 8, "switches ", level(m.switches*16/n, 1, 2, 4, 6, 8))
+	t.when(walk(t.low), "walk of the keyboard")
 
 	cover, letters := language(val)
 	look := "few letters"
 	if letters >= 4 && class != "hex" && class != "uuid" {
-		look = "words " + level(cover*100/letters, 1, 25, 45, 65, 85, 100)
+		look = levelOf("words ", cover*100/letters, 1, 25, 45, 65, 85, 100)
 	}
-	people := letters > 0 && cover*100/letters >= 65 && asPeopleDo(val) && (v.Op == assign.Address || passwordKind(name))
+	people := letters > 0 && cover*100/letters >= 65 && asPeopleDo(val) && (v.Op == assign.Address || passwordKind(t.words))
 	if people {
 		look = "word and digits, as people make passwords"
 	}
@@ -366,39 +377,47 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	if people {
 		chance = "pairs of a word"
 	} else if x, pairs := likeChance(val); pairs >= 3 && class != "hex" {
-		chance = "pairs " + level(int(math.Floor(x*4)), -6, -4, -2, 0, 2, 4)
+		chance = levelOf("pairs ", int(math.Floor(x*4)), -6, -4, -2, 0, 2, 4)
 	}
 	t.add(chance)
 	quote := "quoted"
 	if v.Quote == 0 {
 		quote = "bare"
 	}
-	t.add(quote + ", " + look)
-	t.add(quote + ", " + chance)
-	t.add(class + ", " + chance)
+	t.add(quote, ", ", look)
+	t.add(quote, ", ", chance)
+	t.add(class, ", ", chance)
 	kind := "other"
-	for _, w := range Words(name) {
+	for _, w := range t.words {
 		if k := kinds[w]; k != "" && k != "api" {
 			kind = k
 		}
 	}
-	t.add(kind + " of " + class)
-	t.add(kind + ", " + look)
-	t.add(kind + " of length " + level(n, 8, 12, 16, 24, 40))
-	t.add(kind + " given by " + assign.Words[v.Op] + ", " + quote)
-	t.add("entropy " + level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
-	low := bytes.ToLower(val)
+	t.add(kind, " of ", class)
+	t.add(kind, ", ", look)
+	t.add(kind, " of length ", level(n, 8, 12, 16, 24, 40))
+	t.add(kind, " given by ", assign.Words[v.Op], ", ", quote)
+	t.add("entropy ", level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
+	t.said(name)
+	if n >= 8 && m.upper > 0 && m.lower > 0 && m.digits+m.spaces+m.dashes+m.base64+m.other == 0 && letters > 0 && cover*100/letters >= 65 {
+		t.add("written like a name of a program")
+	}
+}
+
+// said adds the terms of words in the value, and of the name in it.
+func (t *terms) said(name []byte) {
+	low := t.low
 	for _, w := range valueWords {
 		if bytes.Contains(low, []byte(w[0])) {
 			t.add(w[1])
 			break
 		}
 	}
-	if len(name) > 3 && bytes.Contains(squeeze(low), squeeze(bytes.ToLower(name))) {
-		t.add("holds its name")
-	}
-	if n >= 8 && m.upper > 0 && m.lower > 0 && m.digits+m.spaces+m.dashes+m.base64+m.other == 0 && letters > 0 && cover*100/letters >= 65 {
-		t.add("written like a name of a program")
+	if len(name) > 3 {
+		t.squeezed = squeeze(t.squeezed[:0], low)
+		k := len(t.squeezed)
+		t.squeezed = lower(t.squeezed, squeeze(nil, name))
+		t.when(bytes.Contains(t.squeezed[:k], t.squeezed[k:]), "holds its name")
 	}
 }
 
@@ -445,8 +464,8 @@ var valueWords = [][2]string{
 	{"test", "holds test"}, {"key", "holds key"},
 }
 
-func squeeze(b []byte) []byte {
-	out := b[:0:0]
+// squeeze appends the letters and digits of b.
+func squeeze(out, b []byte) []byte {
 	for _, c := range b {
 		if isLetter(c) || isDigit(c) {
 			out = append(out, c)
@@ -484,22 +503,34 @@ func entropy(b []byte) float64 {
 }
 
 // walk finds runs of neighbours, on the keyboard or in the alphabet, over half the
-// value.
-func walk(val []byte) bool {
-	const rows = "qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz qazwsx 1q2w3e4r5t"
-	low := bytes.ToLower(val)
-	in := 0
+// value, which is in lower case.
+func walk(low []byte) bool {
+	in, three := 0, triples()
 	for i := 0; i+3 <= len(low); {
-		j := i + 3
-		for j <= len(low) && bytes.Contains([]byte(rows), low[i:j]) && bytes.IndexByte(low[i:j], ' ') < 0 {
-			j++
-		}
-		if n := j - 1 - i; n >= 3 {
-			in += n
-			i += n
+		if !three[[3]byte(low[i:])] {
+			i++
 			continue
 		}
-		i++
+		j := i + 4
+		for j <= len(low) && low[j-1] != ' ' && bytes.Contains(rows, low[i:j]) {
+			j++
+		}
+		in += j - 1 - i
+		i = j - 1
 	}
 	return in*2 > len(low)
 }
+
+// rows are neighbours; triples are three of them in a row.
+var (
+	rows    = []byte("qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz qazwsx 1q2w3e4r5t")
+	triples = sync.OnceValue(func() map[[3]byte]bool {
+		m := map[[3]byte]bool{}
+		for i := range len(rows) - 2 {
+			if t := [3]byte(rows[i:]); bytes.IndexByte(t[:], ' ') < 0 {
+				m[t] = true
+			}
+		}
+		return m
+	})
+)
