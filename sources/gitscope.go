@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -110,7 +111,8 @@ func (h *history) index() error {
 }
 
 func (h *history) staged(e *index.Entry, inHead plumbing.Hash) error {
-	if e.Hash == inHead || e.IntentToAdd || !h.wanted(e.Name) {
+	// Of a conflict, what both sides come from is in the history already.
+	if e.Hash == inHead || e.IntentToAdd || e.Stage == index.AncestorMode || !h.wanted(e.Name) {
 		return nil
 	}
 	o := h.s.origin()
@@ -131,7 +133,7 @@ func (h *history) wanted(p string) bool {
 	return h.s.opts.Scope.InPaths(p) && (h.repo.Prefix == "" || strings.HasPrefix(p, h.repo.Prefix+"/"))
 }
 
-func (h *history) unstaged(idx *index.Index) error {
+func (h *history) unstaged(idx *gitrepo.Index) error {
 	if h.repo.Worktree == "" {
 		return fmt.Errorf("%q has no working tree: nothing can be unstaged there", h.s.target)
 	}
@@ -144,7 +146,7 @@ func (h *history) unstaged(idx *index.Index) error {
 			return h.yield(it)
 		}
 		if e := tracked[it.Origin.Path]; e != nil {
-			if same, err := unchanged(h.ctx, filepath.Join(h.repo.Worktree, filepath.FromSlash(it.Origin.Path)), e, it); err == nil && same {
+			if same, err := unchanged(h.ctx, filepath.Join(h.repo.Worktree, filepath.FromSlash(it.Origin.Path)), e, it, idx.Written); err == nil && same {
 				return nil
 			}
 			if !e.IntentToAdd && e.Mode.IsFile() {
@@ -161,12 +163,12 @@ func (h *history) unstaged(idx *index.Index) error {
 // unchanged reports whether a file is what the index holds: by size and time, as
 // git does, or else by content. A filter that changes content on the way into git
 // makes a file look changed: it is scanned then.
-func unchanged(ctx context.Context, name string, e *index.Entry, it Item) (bool, error) {
+func unchanged(ctx context.Context, name string, e *index.Entry, it Item, written time.Time) (bool, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return false, err
 	}
-	if uint32(info.Size()) == e.Size && info.ModTime().Equal(e.ModifiedAt) {
+	if uint32(info.Size()) == e.Size && info.ModTime().Equal(e.ModifiedAt) && info.ModTime().Before(written) {
 		return true, nil
 	}
 	f, err := it.Open(ctx)

@@ -24,7 +24,7 @@ func TestREADMECommands(t *testing.T) {
 		t.Fatalf("the README has %d blocks to run", len(blocks))
 	}
 	dir := t.TempDir()
-	script := "set -eu\ngit init -q .\necho 'PORT=8080' > app.env\ngit add .\ngit commit -qm start\n"
+	script := "set -eu\ngit init -q -b main .\necho 'PORT=8080' > app.env\ngit add .\ngit commit -qm start\n"
 	for _, b := range blocks {
 		script += b[1]
 	}

@@ -91,6 +91,7 @@ something wanted could not be read.`,
 		newTokenCmd(),
 		newAuditCmd(),
 		newRulesCmd(),
+		newViewCmd(),
 	)
 	return root
 }

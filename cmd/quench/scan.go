@@ -77,8 +77,8 @@ func newScanCmd() *cobra.Command {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.history, "history", true, "scan the history of repositories")
 	fl.BoolVar(&f.worktree, "worktree", true, "scan the working tree of repositories")
-	fl.StringVar(&f.scope.Range, "range", "", "only what commits A..B bring: those reachable from B and not from A; A...B: from one and not both")
-	fl.StringVar(&f.scope.Since, "since", "", "only commits since a date (2026-01-31, 14d, 2w, 36h) or not reachable from a commit")
+	fl.StringVar(&f.scope.Range, "range", "", "only what commits A..B bring, as git log reads it; A...B, COMMIT^! and @{upstream}.. too")
+	fl.StringVar(&f.scope.Since, "since", "", "only commits since a time (2026-01-31, 14d, 2w, 3.months.ago) or not reachable from a commit")
 	fl.StringArrayVar(&f.scope.Branches, "branch", nil, "only the history of this branch (repeatable)")
 	fl.StringArrayVar(&f.scope.RefGlobs, "ref-glob", nil, "only the history of refs such as tags/v* or heads/release/** (repeatable)")
 	fl.IntVar(&f.scope.MaxCount, "max-count", 0, "only the newest commits, this many")
@@ -206,6 +206,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 // outputFlags say how and where a report is written.
 type outputFlags struct {
 	format, file string
+	template     string
 	showSecrets  bool
 	noProgress   bool
 }
@@ -214,6 +215,7 @@ func (f *outputFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.format, "format", "f", "human", "report format: "+strings.Join(report.Formats(), ", "))
 	fl.StringVarP(&f.file, "output", "o", "", "write the report to this file, whole or not at all")
+	fl.StringVar(&f.template, "template", "", "file of the text/template that --format template fills in")
 	fl.BoolVar(&f.showSecrets, "show-secrets", false, "print secrets in plaintext")
 	fl.BoolVar(&f.noProgress, "no-progress", false, "show no progress, which is shown on a terminal only")
 }
@@ -224,6 +226,15 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string,
 	var out io.Writer = cmd.OutOrStdout()
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
+	if f.template != "" {
+		b, err := os.ReadFile(f.template)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the report template: %w", err)
+		}
+		if o.Template = string(b); f.format != "template" {
+			return nil, nil, fmt.Errorf("--template %s goes with --format template", f.template)
+		}
+	}
 	if f.file != "" {
 		t, err := atomicfile.Create(f.file)
 		if err != nil {

@@ -1,12 +1,17 @@
 package report
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
 	"math"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -39,6 +44,8 @@ type Record struct {
 	Blobs         int        `json:"blobs,omitempty"`
 	Labels        []string   `json:"labels,omitempty"`
 	Secret        string     `json:"secret"`
+	SecretGroup   int        `json:"secret_group"`
+	Masked        string     `json:"masked,omitempty"`
 	Entropy       float64    `json:"entropy"`
 	FindingID     string     `json:"finding_id"`
 	TokenID       string     `json:"token_id,omitempty"`
@@ -56,7 +63,7 @@ func record(f scanner.Finding, o Options) Record {
 		StartLine: f.Line, EndLine: f.EndLine, StartColumn: f.Column, EndColumn: f.EndColumn,
 		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
 		InHead: f.Origin.InHead, Blobs: f.Blobs, Labels: f.Origin.Labels,
-		Secret: shown(f.Secret, o), Entropy: math.Round(f.Entropy*100) / 100,
+		Secret: shown(f.Secret, o), SecretGroup: o.groups.of(f.Secret), Masked: strings.TrimSpace(f.Masked), Entropy: math.Round(f.Entropy*100) / 100,
 		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia,
 	}
 	if !f.Origin.Date.IsZero() {
@@ -124,4 +131,46 @@ func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
 		r.Unread = append(r.Unread, UnreadRecord{u.What, u.Reason, u.Err})
 	}
 	return r
+}
+
+// groups number the secrets of one report, so that findings of the same secret
+// can be told by it. The key is thrown away with the report: a number says nothing
+// about the secret, and nothing in another report.
+type groups struct {
+	mu  sync.Mutex
+	key [sha256.Size]byte
+	n   map[[sha256.Size]byte]int
+}
+
+func newGroups() *groups {
+	g := &groups{n: map[[sha256.Size]byte]int{}}
+	rand.Read(g.key[:])
+	return g
+}
+
+// of is the number of a secret, from 1 in the order of the report.
+func (g *groups) of(s secret.Secret) int {
+	k := s.MAC(g.key[:])
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.n[k] == 0 {
+		g.n[k] = len(g.n) + 1
+	}
+	return g.n[k]
+}
+
+// place is where a finding lies, in one string: its target where that is not
+// clear, and its path or else its source.
+func (r *Record) place() string {
+	name := r.Path
+	if name == "" {
+		name = "<" + r.Source + ">"
+		if len(r.Labels) > 0 {
+			name = "<" + r.Labels[len(r.Labels)-1] + ">"
+		}
+	}
+	if r.Target != "" {
+		name = path.Join(filepath.ToSlash(r.Target), name)
+	}
+	return name
 }

@@ -1,8 +1,9 @@
 // Package report writes findings for people and for machines.
 //
 // A Writer is told of each finding as the scan goes and of the coverage at its
-// end. Each format is one file: human text, JSON, JSON lines, SARIF. Record is the
-// one schema of the machine formats. This package decides nothing about
+// end. Each format is one file: human text, JSON, JSON lines, SARIF, CSV, JUnit,
+// GitHub annotations, a template of the user's, a page of HTML. Record is the one
+// schema of the machine formats. This package decides nothing about
 // findings and never shows a secret unless Options.ShowSecrets asks for it; the
 // only place that reveals one is reveal.go. Start reading at Writer.
 package report
@@ -48,13 +49,22 @@ type Options struct {
 	// Targets are what was asked to be scanned, as the user named it. Where they
 	// are several, a finding says in which it lies.
 	Targets []string
+	// Template is the text/template of the format "template".
+	Template string
+
+	groups *groups
 }
 
 var formats = map[string]func(io.Writer, Options) Writer{
-	"human": newHuman,
-	"json":  newJSON,
-	"jsonl": newJSONLines,
-	"sarif": newSARIF,
+	"csv":      newCSV,
+	"github":   newGitHub,
+	"html":     newHTML,
+	"human":    newHuman,
+	"json":     newJSON,
+	"jsonl":    newJSONLines,
+	"junit":    newJUnit,
+	"sarif":    newSARIF,
+	"template": nil, // New makes it: a template may be wrong
 }
 
 // Formats lists the names that New knows, sorted.
@@ -75,6 +85,10 @@ func New(format string, w io.Writer, o Options) (Writer, error) {
 	}
 	if o.Width <= 0 {
 		o.Width = 80
+	}
+	o.groups = newGroups()
+	if make == nil {
+		return newTemplate(w, o)
 	}
 	return make(w, o), nil
 }

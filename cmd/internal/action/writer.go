@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/report"
 )
@@ -15,7 +14,7 @@ import (
 // Writer writes annotations as findings come, then the job's summary and
 // outputs, and passes everything on to further writers.
 type Writer struct {
-	out     io.Writer
+	notes   report.Writer
 	getenv  func(string) string
 	more    []report.Writer
 	what    string
@@ -29,24 +28,16 @@ const maxRows = 500
 
 // NewWriter makes a Writer; annotations go to out, which the runner reads.
 func NewWriter(out io.Writer, what string, getenv func(string) string, more ...report.Writer) *Writer {
-	return &Writer{out: out, getenv: getenv, what: what, more: more}
+	notes, err := report.New("github", out, report.Options{})
+	if err != nil {
+		panic(err) // the name is one of ours
+	}
+	return &Writer{notes: notes, getenv: getenv, what: what, more: more}
 }
 
 // Finding implements report.Writer.
 func (w *Writer) Finding(f scanner.Finding) error {
-	level := "warning"
-	if f.Confidence == rules.High {
-		level = "error"
-	}
-	msg := fmt.Sprintf("%s (%s)", f.Rule.Description, f.Secret.Redacted())
-	if f.Origin.Commit != "" {
-		msg += " in commit " + f.Origin.Commit[:min(10, len(f.Origin.Commit))]
-	}
-	if f.Contained != "" {
-		msg += "; " + f.Contained
-	}
-	_, err := fmt.Fprintf(w.out, "::%s file=%s,line=%d,endLine=%d,col=%d,endColumn=%d,title=%s::%s\n",
-		level, property(f.Origin.Path), f.Line, f.EndLine, f.Column, f.EndColumn+1, property("quench: "+f.Rule.ID), data(msg))
+	err := w.notes.Finding(f)
 	if len(w.rows) < maxRows {
 		w.rows = append(w.rows, fmt.Sprintf("| %s | %s | %s:%d | %s |", cell(f.Rule.ID), f.Confidence, cell(f.Origin.Path), f.Line, cell(f.Secret.Redacted())))
 	} else {
@@ -60,12 +51,9 @@ func (w *Writer) Finding(f scanner.Finding) error {
 
 // Close implements report.Writer.
 func (w *Writer) Close(c scanner.Coverage, t report.Totals) error {
-	var err error
+	err := w.notes.Close(c, t)
 	for _, m := range w.more {
 		err = errors.Join(err, m.Close(c, t))
-	}
-	if !c.Complete() || c.Nothing() {
-		fmt.Fprintf(w.out, "::warning title=quench::%s\n", data("the scan is not complete: see the coverage in the log"))
 	}
 	w.Trouble = errors.Join(w.appendTo("GITHUB_STEP_SUMMARY", w.summary(c, t)), w.appendTo("GITHUB_OUTPUT", fmt.Sprintf("findings=%d\n", t.Findings)))
 	return err
@@ -107,16 +95,6 @@ func (w *Writer) appendTo(variable, text string) error {
 		return fmt.Errorf("writing %s: %w", variable, err)
 	}
 	return nil
-}
-
-// data escapes the message of a workflow command, property one of its
-// properties, as the runner's toolkit does.
-func data(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
-}
-
-func property(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
 }
 
 // cell makes text harmless in a table of Markdown, where paths come from the

@@ -1,7 +1,7 @@
 // Package hook installs git hooks and reads what git tells them.
 //
-// It knows hooks and the git binary, which every user of a hook has; it does not
-// scan. Start reading at ParseRefs and Install.
+// It knows hooks and the git binary, which every user of a hook has, and says what is
+// to be scanned; it does not scan. Start reading at Kinds, then ParseRefs and Install.
 package hook
 
 import (
@@ -36,24 +36,51 @@ const maxLine = 16 << 10
 
 // ParseRefs reads the list a pre-push hook gets on standard input (githooks(5)):
 // "<local ref> <local id> <remote ref> <remote id>" a line.
-func ParseRefs(r io.Reader) ([]Ref, error) {
-	var out []Ref
+func ParseRefs(r io.Reader) (out []Ref, err error) {
+	err = eachLine(r, "pre-push", "<local ref> <local id> <remote ref> <remote id>", func(f []string) bool {
+		if len(f) != 4 || !isID(f[1]) || !isID(f[3]) || f[0] == "" || f[2] == "" {
+			return false
+		}
+		out = append(out, Ref{Local: f[0], LocalID: f[1], Remote: f[2], RemoteID: f[3]})
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ParseReceived reads the list a pre-receive hook gets, "<old id> <new id> <ref>" a
+// line, and gives the new ids. A ref that is deleted has none.
+func ParseReceived(r io.Reader) (tips []string, err error) {
+	err = eachLine(r, "pre-receive", "<old id> <new id> <ref>", func(f []string) bool {
+		if len(f) != 3 || !isID(f[0]) || !isID(f[1]) || f[2] == "" {
+			return false
+		}
+		if !isZero(f[1]) {
+			tips = append(tips, f[1])
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tips, nil
+}
+
+// eachLine calls f with the fields of each line, until it says that one is wrong.
+func eachLine(r io.Reader, hook, want string, f func(fields []string) bool) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, maxLine)
 	for n := 1; s.Scan(); n++ {
-		if strings.TrimSpace(s.Text()) == "" {
-			continue
+		if strings.TrimSpace(s.Text()) != "" && !f(strings.Split(s.Text(), " ")) {
+			return fmt.Errorf("line %d of the list of refs is not what git gives a %s hook: want %q", n, hook, want)
 		}
-		f := strings.Split(s.Text(), " ")
-		if len(f) != 4 || !isID(f[1]) || !isID(f[3]) || f[0] == "" || f[2] == "" {
-			return nil, fmt.Errorf("line %d of the list of refs is not what git gives a pre-push hook: want \"<local ref> <local id> <remote ref> <remote id>\"", n)
-		}
-		out = append(out, Ref{Local: f[0], LocalID: f[1], Remote: f[2], RemoteID: f[3]})
 	}
 	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("reading the list of refs: %w", err)
+		return fmt.Errorf("reading the list of refs: %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 func isID(s string) bool {

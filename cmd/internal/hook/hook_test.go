@@ -55,3 +55,41 @@ func FuzzParseRefs(f *testing.F) {
 		}
 	})
 }
+
+func TestParseReceived(t *testing.T) {
+	tips, err := ParseReceived(strings.NewReader(zero + " " + one + " refs/heads/new\n" + one + " " + zero + " refs/heads/gone\n" + one + " " + two + " refs/heads/x\n"))
+	if err != nil || !reflect.DeepEqual(tips, []string{one, two}) {
+		t.Errorf("%v, %v", tips, err)
+	}
+	for _, bad := range []string{"x", one + " " + two, one + " refs/heads/x " + two, one + " " + two + " ", one + " " + two + " refs/heads/a b"} {
+		if tips, err := ParseReceived(strings.NewReader(bad + "\n")); err == nil || tips != nil {
+			t.Errorf("%.40q was read", bad)
+		}
+	}
+}
+
+func FuzzParseReceived(f *testing.F) {
+	f.Add(zero + " " + one + " refs/heads/a\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		tips, err := ParseReceived(strings.NewReader(s))
+		if err != nil && tips != nil {
+			t.Error("ids beside an error")
+		}
+		for _, id := range tips {
+			if !isID(id) || isZero(id) {
+				t.Errorf("%q", id)
+			}
+		}
+	})
+}
+
+func TestKinds(t *testing.T) {
+	for _, k := range Kinds {
+		if got, err := Named(k.Name); err != nil || got.Name != k.Name || k.Event == "" || k.Advice == "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if _, err := Named("post-merge"); err == nil {
+		t.Error("post-merge is known")
+	}
+}

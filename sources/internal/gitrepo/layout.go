@@ -21,6 +21,7 @@ type Layout struct {
 	Prefix    string // slash-separated, the scanned folder below Worktree
 	// Alternates are further object folders, each one once, in order.
 	Alternates []string
+	Index      string // the file; empty for the one in GitDir
 }
 
 var (
@@ -35,7 +36,9 @@ var (
 // commondir, alternates. A path is at most 4 KiB on Linux.
 const metaLimit = 64 << 10
 
-// Find looks for the repository that path is, or lies in.
+// Find looks for the repository that path is, or lies in: for the current folder, the
+// one that the environment names. One of another user is refused, see ErrOwner; to
+// name it by GIT_DIR is to trust it, as in git.
 func Find(target string, trust bool) (Layout, error) {
 	abs, err := filepath.Abs(target)
 	if err == nil {
@@ -49,8 +52,25 @@ func Find(target string, trust bool) (Layout, error) {
 	} else if !info.IsDir() {
 		return Layout{}, fmt.Errorf("%q: %w but a file; without git: its content is scanned", target, ErrNotRepository)
 	}
+	if !isHere(abs) {
+		return find(target, abs, trust)
+	}
+	var l Layout
+	if os.Getenv("GIT_DIR") != "" {
+		l, err = fromEnvironment(target, abs, trust)
+	} else {
+		l, err = find(target, abs, trust)
+	}
+	if err == nil {
+		l.addEnvironment()
+	}
+	return l, err
+}
+
+// find looks in a folder, and above it.
+func find(target, abs string, trust bool) (Layout, error) {
 	if IsGitDir(abs) {
-		return Layout{GitDir: abs}.resolve(target, trust)
+		return Layout{GitDir: abs}.owned(target, trust)
 	}
 	for dir := abs; ; dir = filepath.Dir(dir) {
 		dot := filepath.Join(dir, ".git")
@@ -64,7 +84,7 @@ func Find(target string, trust bool) (Layout, error) {
 			if l.Prefix == "." {
 				l.Prefix = ""
 			}
-			return l.resolve(target, trust)
+			return l.owned(target, trust)
 		}
 		if filepath.Dir(dir) == dir {
 			return Layout{}, fmt.Errorf("%q: %w, nor is any folder above it; without git: its files are scanned", target, ErrNotRepository)
@@ -104,11 +124,20 @@ func BareNames(names []string) bool {
 	return slices.Contains(names, "HEAD") && slices.Contains(names, "objects") && slices.Contains(names, "refs")
 }
 
+// owned resolves l and refuses what belongs to others.
+func (l Layout) owned(target string, trust bool) (Layout, error) {
+	l, err := l.resolve(target, trust)
+	if err != nil {
+		return l, err
+	}
+	return l, l.checkOwner(target)
+}
+
 // resolve follows .git files, commondir and alternates, as far as they are to be
 // trusted.
 func (l Layout) resolve(target string, trust bool) (Layout, error) {
 	var err error
-	if l.Worktree != "" {
+	if l.Worktree != "" && l.GitDir == filepath.Join(l.Worktree, ".git") {
 		if l.GitDir, err = followDotGit(l.Worktree, l.GitDir, trust); err != nil {
 			return l, fmt.Errorf("opening the repository %q: %w", target, err)
 		}

@@ -1,15 +1,16 @@
 package gitrepo
 
 import (
-	"bufio"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/memfs"
@@ -29,8 +30,10 @@ type Repository struct {
 	storage *filesystem.Storage
 	Refs    []*plumbing.Reference
 	Head    plumbing.Hash // zero when HEAD has no commit yet
-	Shallow map[plumbing.Hash]struct{}
-	Bad     []error // packs and refs that do not load
+	// Detached says that HEAD is on no branch.
+	Detached bool
+	Shallow  map[plumbing.Hash]struct{}
+	Bad      []error // packs and refs that do not load
 }
 
 // Open reads refs and pack indexes; the layout is proven already.
@@ -58,70 +61,6 @@ func Open(l Layout) (*Repository, error) {
 	return r, nil
 }
 
-func (r *Repository) readRefs() (err error) {
-	defer guard(&err)
-	it, err := r.storage.IterReferences()
-	if err != nil {
-		return err
-	}
-	err = it.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() == plumbing.HashReference {
-			r.Refs = append(r.Refs, ref)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(r.Refs, func(a, b *plumbing.Reference) int { return strings.Compare(a.Name().String(), b.Name().String()) })
-	head, err := storer.ResolveReference(r.storage, plumbing.HEAD)
-	switch {
-	case err == nil:
-		r.Head = head.Hash()
-	case !errors.Is(err, plumbing.ErrReferenceNotFound):
-		r.Bad = append(r.Bad, fmt.Errorf("reading HEAD: %w", err))
-	}
-	return nil
-}
-
-// Tips are all object ids from which history is reachable: refs, HEAD, heads of
-// other worktrees, and the older entries of the stash, which only its log holds.
-func (r *Repository) Tips() []plumbing.Hash {
-	var out []plumbing.Hash
-	for _, ref := range r.Refs {
-		out = append(out, ref.Hash())
-	}
-	out = append(out, r.Head)
-	heads, _ := filepath.Glob(filepath.Join(globEscape(r.CommonDir), "worktrees", "*", "HEAD"))
-	for _, name := range append(heads, filepath.Join(r.CommonDir, "HEAD")) {
-		if data, err := readMeta(name); err == nil {
-			if h, err := ParseHash([]byte(strings.TrimSpace(data))); err == nil {
-				out = append(out, h)
-			}
-		}
-	}
-	if log, err := readBounded(filepath.Join(r.CommonDir, "logs", "refs", "stash"), 64*metaLimit); err == nil {
-		for line := range strings.SplitSeq(log, "\n") {
-			if f := strings.SplitN(line, " ", 3); len(f) == 3 {
-				if h, err := ParseHash([]byte(f[1])); err == nil && r.Objects.Has(h) {
-					out = append(out, h)
-				}
-			}
-		}
-	}
-	seen := map[plumbing.Hash]bool{plumbing.ZeroHash: true}
-	return slices.DeleteFunc(out, func(h plumbing.Hash) bool {
-		was := seen[h]
-		seen[h] = true
-		return was
-	})
-}
-
-// globEscape keeps a folder's own name from being a pattern.
-func globEscape(p string) string {
-	return strings.NewReplacer(`*`, `[*]`, `?`, `[?]`, `[`, `[[]`).Replace(p)
-}
-
 // Peel follows annotated tags to what they are about.
 func (r *Repository) Peel(h plumbing.Hash) (plumbing.ObjectType, plumbing.Hash, error) {
 	// A tag of a tag of a tag is legal; a loop of ids is not possible, but a
@@ -141,8 +80,8 @@ func (r *Repository) Peel(h plumbing.Hash) (plumbing.ObjectType, plumbing.Hash, 
 }
 
 // Resolve gives the commit that a revision names: a ref in any of git's short
-// forms, HEAD, an object id or an abbreviated one, each followed by any of ~N,
-// ^N and ^{commit}.
+// forms, HEAD, BRANCH@{upstream}, an object id or an abbreviated one, each followed
+// by any of ~N, ^N and ^{commit}.
 func (r *Repository) Resolve(rev string) (plumbing.Hash, error) {
 	base, steps := rev, ""
 	if i := strings.IndexAny(rev, "~^"); i >= 0 {
@@ -238,6 +177,12 @@ func (r *Repository) resolveBase(name string) (plumbing.Hash, error) {
 		}
 		return plumbing.ZeroHash, errRevision
 	}
+	if branch, ok := strings.CutSuffix(strings.Replace(name, "@{u}", "@{upstream}", 1), "@{upstream}"); ok {
+		var err error
+		if name, err = r.upstream(branch); err != nil {
+			return plumbing.ZeroHash, err
+		}
+	}
 	for _, form := range plumbing.RefRevParseRules {
 		ref, err := storer.ResolveReference(r.storage, plumbing.ReferenceName(fmt.Sprintf(form, name)))
 		if err == nil {
@@ -245,6 +190,31 @@ func (r *Repository) resolveBase(name string) (plumbing.Hash, error) {
 		}
 	}
 	return r.abbreviated(name)
+}
+
+// upstream gives the remote-tracking ref that a branch, or the one of HEAD, is set to
+// follow.
+func (r *Repository) upstream(branch string) (ref string, err error) {
+	if branch == "" || branch == "HEAD" {
+		head, err := r.storage.Reference(plumbing.HEAD)
+		if err != nil || head.Type() != plumbing.SymbolicReference {
+			return "", errors.New("HEAD is on no branch, and follows none")
+		}
+		branch = head.Target().Short()
+	}
+	cfg, err := readConfig(r.CommonDir)
+	if err != nil {
+		return "", err
+	}
+	s := cfg.Raw.Section("branch").Subsection(branch)
+	remote, merge := s.Option("remote"), strings.TrimPrefix(s.Option("merge"), "refs/heads/")
+	switch {
+	case remote == "" || merge == "":
+		return "", fmt.Errorf("branch %q follows none; see git branch --set-upstream-to", branch)
+	case remote == ".":
+		return "refs/heads/" + merge, nil
+	}
+	return "refs/remotes/" + remote + "/" + merge, nil
 }
 
 // abbreviated resolves a prefix of an object id of at least 4 digits, git's own
@@ -364,25 +334,33 @@ func (r *Repository) EachPath(tree plumbing.Hash, dir string, depth int, f func(
 	return nil
 }
 
-// Index reads the index, that of GIT_INDEX_FILE where a hook is told of another:
-// git commit FILE makes one of its own.
-func (r *Repository) Index() (idx *index.Index, err error) {
+// Index reads the index.
+func (r *Repository) Index() (idx *Index, err error) {
 	defer guard(&err)
-	name := os.Getenv("GIT_INDEX_FILE")
-	if name == "" {
-		name = filepath.Join(r.GitDir, "index")
-	}
-	f, err := os.Open(name)
+	name := cmp.Or(r.Layout.Index, filepath.Join(r.GitDir, "index"))
+	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &index.Index{}, nil // nothing was ever added
+		return &Index{}, nil // nothing was ever added
 	}
-	if err != nil {
+	info, statErr := os.Stat(name)
+	if err = cmp.Or(err, statErr); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	idx = &index.Index{}
-	if err := index.NewDecoder(bufio.NewReader(f)).Decode(idx); err != nil {
-		return nil, fmt.Errorf("%w; git update-index --no-split-index --index-version 2 writes one that is understood", err)
+	idx = &Index{Written: info.ModTime()}
+	err = index.NewDecoder(bytes.NewReader(data)).Decode(&idx.Index)
+	// With index.skipHash, git writes zeros for a checksum.
+	if errors.Is(err, index.ErrInvalidChecksum) && bytes.HasSuffix(data, make([]byte, 20)) {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; git update-index --no-split-index, or git sparse-checkout reapply --no-sparse-index, writes one that is understood", err)
 	}
 	return idx, nil
+}
+
+// Index is the index, and when its file was written: the content of an entry as young
+// as that may have changed since without a trace in size and time.
+type Index struct {
+	index.Index
+	Written time.Time
 }

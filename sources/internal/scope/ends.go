@@ -48,7 +48,7 @@ func (s *Scope) Ends(repo *gitrepo.Repository, target string) (e Ends, err error
 	}
 	id, err := repo.Resolve(s.Since)
 	if err != nil {
-		return e, fmt.Errorf("since %q: it is no time (2026-01-31, 2026-01-31T12:00:00Z, 36h, 14d, 2w), nor a commit of %q: %w", s.Since, target, err)
+		return e, fmt.Errorf("since %q: it is no time (2026-01-31, 2026-01-31T12:00:00Z, 36h, 14d, 2w, 3.months.ago), nor a commit of %q: %w", s.Since, target, err)
 	}
 	e.Exclude = append(e.Exclude, id)
 	return e, nil
@@ -71,10 +71,24 @@ func (s *Scope) tips(repo *gitrepo.Repository, e *Ends) error {
 			e.Exclude = append(e.Exclude, h)
 		}
 	}
+	if s.ExcludeRefs {
+		for _, r := range repo.Refs {
+			e.Exclude = append(e.Exclude, r.Hash())
+		}
+	}
 	return nil
 }
 
 func (s *Scope) rangeEnds(repo *gitrepo.Repository, e *Ends) error {
+	if rev, alone := strings.CutSuffix(s.Range, "^!"); alone {
+		h, err := repo.Resolve(rev)
+		if err != nil {
+			return err
+		}
+		c, err := repo.Commit(h)
+		e.Include, e.Exclude = append(e.Include, h), append(e.Exclude, c.Parents...)
+		return err
+	}
 	a, b, dots := strings.Cut(s.Range, "..")
 	b, symmetric := strings.CutPrefix(b, ".")
 	if !dots {
@@ -85,7 +99,7 @@ func (s *Scope) rangeEnds(repo *gitrepo.Repository, e *Ends) error {
 		return err
 	}
 	e.Include = append(e.Include, h)
-	if a == "" && !symmetric {
+	if !dots {
 		return nil
 	}
 	if h, err = repo.Resolve(a); err != nil {
@@ -119,23 +133,42 @@ func (s *Scope) refs(repo *gitrepo.Repository, e *Ends, target string) error {
 		found := false
 		for _, r := range repo.Refs {
 			name := r.Name().String()
-			if doublestar.MatchUnvalidated(glob, name) || doublestar.MatchUnvalidated("refs/"+glob, name) {
+			if refGlob(glob, name) {
 				e.Include, found = append(e.Include, r.Hash()), true
 			}
 		}
 		if !found {
-			return fmt.Errorf("no ref of %q fits %q; git for-each-ref lists them, and ** goes over slashes", target, glob)
+			return fmt.Errorf("no ref of %q fits %q; git for-each-ref lists them", target, glob)
 		}
 	}
 	return nil
 }
 
-// parseTime reads a date, a time (RFC 3339), or how long ago: 36h, 14d, 2w.
+// refGlob matches as git log --glob does: refs/ in front may be left out, a pattern
+// without a special character stands for what lies below it, and * fits slashes.
+func refGlob(glob, name string) bool {
+	if !strings.HasPrefix(glob, "refs/") {
+		glob = "refs/" + glob
+	}
+	if !strings.ContainsAny(glob, "*?[{") {
+		return name == glob || strings.HasPrefix(name, strings.TrimSuffix(glob, "/")+"/")
+	}
+	flat := func(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
+	return doublestar.MatchUnvalidated(glob, name) || doublestar.MatchUnvalidated(flat(glob), flat(name))
+}
+
+// parseTime reads a date, a time (RFC 3339, or @ and seconds since 1970), or how long
+// ago: 36h, 14d, 2w, "3 months ago", 1.year.ago, yesterday. A date alone begins at
+// midnight; to git log it is that day at the present time of day.
 func parseTime(s string, now time.Time) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
 			return t, true
 		}
+	}
+	if sec, ok := strings.CutPrefix(s, "@"); ok {
+		n, err := strconv.ParseInt(sec, 10, 62)
+		return time.Unix(n, 0), err == nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), true
@@ -147,6 +180,37 @@ func parseTime(s string, now time.Time) (time.Time, bool) {
 		case 'w':
 			return now.AddDate(0, 0, -7*n), true
 		}
+	}
+	return ago(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == ' ' || r == '.' }), now)
+}
+
+// ago reads "3 months ago" and the like.
+func ago(words []string, now time.Time) (time.Time, bool) {
+	if len(words) == 1 && words[0] == "yesterday" {
+		return now.AddDate(0, 0, -1), true
+	}
+	if len(words) != 3 || words[2] != "ago" {
+		return time.Time{}, false
+	}
+	n, err := strconv.Atoi(words[0])
+	if err != nil || n < 0 {
+		return time.Time{}, false
+	}
+	switch strings.TrimSuffix(words[1], "s") {
+	case "second":
+		return now.Add(-time.Duration(n) * time.Second), true
+	case "minute":
+		return now.Add(-time.Duration(n) * time.Minute), true
+	case "hour":
+		return now.Add(-time.Duration(n) * time.Hour), true
+	case "day":
+		return now.AddDate(0, 0, -n), true
+	case "week":
+		return now.AddDate(0, 0, -7*n), true
+	case "month":
+		return now.AddDate(0, -n, 0), true
+	case "year":
+		return now.AddDate(-n, 0, 0), true
 	}
 	return time.Time{}, false
 }

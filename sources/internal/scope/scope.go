@@ -20,16 +20,18 @@ import (
 // Branches nor RefGlobs. Of a blob that replaces one at the same path, which the
 // scope leaves out, the earlier version is given too, with Origin.Before.
 type Scope struct {
-	// Range, "A..B", is the commits reachable from B and not from A; "..B" is all
-	// up to B, "A.." is up to HEAD, "B" alone is as "..B". "A...B" is what is
-	// reachable from either and not from both.
+	// Range is as git log reads it: "A..B" is the commits reachable from B and not
+	// from A, "A...B" those reachable from either and not from both, where HEAD
+	// stands for the end that is left out; "B^!" is that commit alone, "B" all up
+	// to it.
 	Range string
 	// Since is a time or a revision: the commits not older than the one, not
 	// reachable from the other.
 	Since string
 	// Branches and RefGlobs are where the walk begins: branches by their names,
-	// local or remote-tracking; refs by patterns such as "refs/tags/v*" or
-	// "heads/release/**".
+	// local or remote-tracking; refs by patterns such as "tags/v*" or "heads/release",
+	// which are those of git log --glob: * goes over slashes too, and a pattern
+	// without one is a folder.
 	Branches, RefGlobs []string
 	// MaxCount is how many commits are wanted at most, the newest; 0 is all.
 	MaxCount int
@@ -43,6 +45,9 @@ type Scope struct {
 	// reachable from any id of NewTips and from none of Exclude. Both are
 	// object ids in hex. An id in Exclude that is not here excludes nothing.
 	NewTips, Exclude []string
+	// ExcludeRefs adds all that the refs reach to Exclude: what a pre-receive hook
+	// sees are those from before the push.
+	ExcludeRefs bool
 	// Now is the clock that a Since such as "2w" counts from; nil is time.Now.
 	Now func() time.Time
 }
