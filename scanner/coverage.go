@@ -16,6 +16,7 @@ type Coverage struct {
 	// compressed files are such.
 	Archives int64
 	Bytes    int64 // read, before decoding
+	Cached   int64 // of Items and of those skipped, what an earlier scan read
 	Skipped  map[sources.Reason]int64
 	// Unread are the first few wanted things that could not be read, for
 	// people; Skipped has the counts.
@@ -64,6 +65,7 @@ func (c *Coverage) Add(d Coverage) {
 	c.Entries += d.Entries
 	c.Archives += d.Archives
 	c.Bytes += d.Bytes
+	c.Cached += d.Cached
 	if c.Skipped == nil {
 		c.Skipped = map[sources.Reason]int64{}
 	}

@@ -215,15 +215,3 @@ func Entropy(b []byte) float64 {
 	}
 	return h
 }
-
-const alnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-func byteSet(s string) (t [256]bool) {
-	for i := range len(s) {
-		t[s[i]] = true
-	}
-	return t
-}

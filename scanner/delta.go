@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/quench-dev/quench/scanner/internal/delta"
+	"github.com/quench-dev/quench/scanner/internal/mask"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -103,7 +104,7 @@ func (s *Stream) borrowed(buf []byte, fn func()) {
 // Reach implements delta.Engine: what a decision and the line shown of it look at
 // (see window, judge and masked), and what decides the others shown on that line.
 func (d *deltaScan) Reach(c *compiled) int {
-	return c.rule.Width + margin + contextLen + 3*d.e.lineWidth
+	return c.rule.Width + margin + mask.Context + 3*d.e.lineWidth
 }
 
 // Order implements delta.Engine.

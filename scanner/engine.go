@@ -11,6 +11,7 @@ import (
 	"github.com/wasilibs/go-re2/experimental"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
 	"github.com/quench-dev/quench/scanner/internal/simple"
 )
@@ -114,7 +115,7 @@ func New(set *rules.Set, o Options) (*Engine, error) {
 			e.lineWidth = max(e.lineWidth, r.Width)
 		}
 	}
-	e.lineWidth = max(e.lineWidth, maxKnown)
+	e.lineWidth = max(e.lineWidth, candidate.MaxLen)
 	e.lineKw, e.multiKw, e.assignKw = keywordTable(e.line), keywordTable(e.multi), assignTable(e.assign)
 	return e, nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/score"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
@@ -33,7 +34,7 @@ type Match struct {
 	// "db_password".
 	Key string
 	// Masked is the line of the secret with every secret found on it masked,
-	// at most contextLen bytes on each side of the secret.
+	// at most mask.Context bytes on each side of the secret.
 	Masked string
 	// Context is the same with this secret and all that looks like one masked,
 	// and nothing else: FindingID is made of it.
@@ -93,8 +94,4 @@ type Known interface {
 
 // Shape is the form of one or more tokens: a length and the bytes they are
 // made of.
-type Shape struct {
-	Len int
-	// Extra are the bytes beyond [0-9A-Za-z] that such tokens hold, sorted.
-	Extra string
-}
+type Shape = candidate.Shape

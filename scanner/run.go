@@ -12,6 +12,7 @@ import (
 
 	"github.com/panjf2000/ants/v2"
 
+	"github.com/quench-dev/quench/scanner/cache"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -31,6 +32,10 @@ type RunOptions struct {
 	Full bool
 	// Progress is added to on the way; nil counts nothing.
 	Progress *Progress
+	// Memory is what earlier Runs found; nil has none. Hit is told of what is
+	// taken over once for each finding, when all else is read; of a Memory that
+	// proved wrong it is told again.
+	Memory *Memory
 }
 
 // readSize is how much of an item is read at a time. It is much longer than
@@ -58,7 +63,19 @@ const maxUnread = 20
 // decided. An item that cannot be read is counted in the coverage and stops
 // nothing. The error is the source's own; the coverage is true either way.
 func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Coverage, error) {
-	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}}
+	cov, err := e.run(ctx, src, o)
+	if errors.Is(err, errMemory) {
+		o.Memory.Cache, o.Memory.Failed = &cache.Cache{}, true
+		return e.run(ctx, src, o)
+	}
+	return cov, err
+}
+
+// errMemory says that the objects read are not what Memory says of them.
+var errMemory = errors.New("the memory of earlier scans is wrong")
+
+func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Coverage, error) {
+	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}, mem: newMemory(e, o.Memory)}
 	if r.o.Now == nil {
 		r.o.Now = time.Now
 	}
@@ -86,6 +103,7 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		if err := pool.Submit(func() {
 			defer wg.Done()
 			s := e.NewStream(nil)
+			r.mem.ask(s)
 			for j := range queue {
 				r.item(ctx, j, s)
 			}
@@ -103,17 +121,26 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 			return nil
 		}
 		r.o.Progress.Listed.Add(1)
-		if j := (job{seq, it}); !visits.add(ctx, j) {
+		if j := (job{seq, it}); !r.recall(j) && !visits.add(ctx, j) {
 			open(j)
 		}
 		seq++
 		return nil
+	})
+	r.reread(func(j job) {
+		if !visits.add(ctx, j) {
+			open(j)
+		}
 	})
 	r.o.Progress.listing.Store(false)
 	visits.flush(ctx)
 	close(queue)
 	wg.Wait()
 	pool.Release()
+	if !r.replay() && ctx.Err() == nil {
+		return r.cov, errMemory
+	}
+	r.remember()
 	r.flush()
 	if c, ok := src.(sources.Counter); ok {
 		r.cov.Counts = c.Counts()
@@ -132,6 +159,7 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 type run struct {
 	engine *Engine
 	o      RunOptions
+	mem    *memory
 	key    [32]byte // of the MACs that tell equal secrets apart from others
 
 	mu   sync.Mutex
@@ -194,42 +222,60 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
 		}
 	}()
-	n, part, err := r.read(ctx, it, s)
+	match, end := r.noting(it)
+	n, part, err := r.read(ctx, it, s, match)
 	if part == itself && err == nil {
 		return // counted
 	}
 	r.o.Progress.Done.Add(1)
 	r.o.Progress.Bytes.Add(n)
-	r.mu.Lock()
-	if !it.Origin.Before {
-		r.cov.Bytes += n
-	}
-	if err == nil && !it.Origin.Before {
+	if err == nil {
 		if part == text {
-			r.cov.Items++
+			end(n, nil)
 		}
-		switch {
-		case it.Origin.Entry != "":
-			r.cov.Entries++
-		case it.Origin.Blob != "":
-			r.cov.Blobs++
-		case it.Origin.Source != "git": // a message is part of its commit
-			r.cov.Files++
-		}
-	}
-	r.mu.Unlock()
-	if err == nil || ctx.Err() != nil {
+		r.count(it, n, part)
 		return
 	}
-	var skip *sources.SkipError
-	if errors.As(err, &skip) {
-		r.skip(it.Origin, &sources.Skip{Reason: skip.Reason, Err: skip.Err})
+	if !it.Origin.Before && it.seq >= 0 {
+		r.mu.Lock()
+		r.cov.Bytes += n
+		r.mu.Unlock()
+	}
+	if ctx.Err() != nil {
 		return
 	}
-	r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: err})
+	skip := &sources.Skip{Reason: sources.SkipUnreadable, Err: err}
+	var told *sources.SkipError
+	if errors.As(err, &told) {
+		skip = &sources.Skip{Reason: told.Reason, Err: told.Err}
+	}
+	end(n, skip)
+	r.skip(it.Origin, skip)
 }
 
-func (r *run) read(ctx context.Context, it job, s *Stream) (int64, part, error) {
+// count counts an item of which n bytes were read, to its end.
+func (r *run) count(it job, n int64, p part) {
+	o := it.Origin
+	if o.Before || it.seq < 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cov.Bytes += n
+	if p == text {
+		r.cov.Items++
+	}
+	switch {
+	case o.Entry != "":
+		r.cov.Entries++
+	case o.Blob != "":
+		r.cov.Blobs++
+	case o.Source != "git": // a message is part of its commit
+		r.cov.Files++
+	}
+}
+
+func (r *run) read(ctx context.Context, it job, s *Stream, match func(Match)) (int64, part, error) {
 	rc, err := it.Open(ctx)
 	if err != nil {
 		return 0, text, err
@@ -239,7 +285,7 @@ func (r *run) read(ctx context.Context, it job, s *Stream) (int64, part, error) 
 		part, err := r.container(ctx, it, c, s)
 		return 0, part, err
 	}
-	s.reset(func(m Match) { r.match(it.seq, it.Origin, m) })
+	s.reset(match)
 	var total int64
 	for {
 		n, err := s.readFrom(rc)
@@ -261,6 +307,10 @@ func (r *run) read(ctx context.Context, it job, s *Stream) (int64, part, error) 
 
 // match takes a decided match to its two events.
 func (r *run) match(seq int, o sources.Origin, m Match) {
+	if seq < 0 {
+		r.mem.Found(-1-seq, m)
+		return
+	}
 	m.Start += o.Offset
 	m.End += o.Offset
 	if o.Line > 1 {
@@ -282,7 +332,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		return // path filters never keep a token of ours from being matched
 	}
 	r.o.Progress.Hits.Add(1)
-	if r.o.Hit != nil {
+	if r.o.Hit != nil && m.Line > 0 {
 		r.o.Hit(h)
 	}
 	f := Finding{Hit: h}

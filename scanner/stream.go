@@ -10,7 +10,9 @@ import (
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
+	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/decode"
+	"github.com/quench-dev/quench/scanner/internal/mask"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -23,6 +25,7 @@ import (
 // anchors can still look back at. A Stream is used by one goroutine.
 type Stream struct {
 	e     *Engine
+	known Known // that of e, or what stands before it
 	emit  func(Match)
 	depth int
 	via   []string
@@ -68,18 +71,13 @@ type sentKey struct {
 	start, end int64
 }
 
-// contextLen is how much of a line is shown before and after a secret, in
-// bytes: two of them and a redacted secret fill two terminal lines.
-const contextLen = 80
-
-// margin is what a shown line can depend on beyond a match: contextLen, and
-// the part of a token-like run that its edge cuts.
-const margin = contextLen + maskRun
+// margin is what a shown line can depend on beyond a match.
+const margin = mask.Reach
 
 // NewStream starts a text. emit is called from Write, Flush and Close, in
 // order of the text for matches of one kind.
 func (e *Engine) NewStream(emit func(Match)) *Stream {
-	s := &Stream{e: e, emit: emit}
+	s := &Stream{e: e, known: e.known, emit: emit}
 	s.walker.Plain = e.plain
 	if !e.plain {
 		s.judged = new(judgements)
@@ -93,7 +91,7 @@ func (s *Stream) reset(emit func(Match)) {
 	clear(s.pending[:cap(s.pending)])
 	clear(s.views[:cap(s.views)])
 	s.walker.Reset()
-	*s = Stream{e: s.e, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
+	*s = Stream{e: s.e, known: s.known, emit: emit, buf: s.buf[:0], pending: s.pending[:0], anchors: s.anchors[:0], assigns: s.assigns[:0],
 		waiting: s.waiting[:0], walker: s.walker, judged: s.judged, inner: s.inner, work: s.work, views: s.views[:0], sent: s.sent}
 }
 
@@ -229,8 +227,8 @@ func (s *Stream) decideLine(hi int) {
 	}
 	s.anchors = left
 	s.decideAssignments(hi, add)
-	if s.e.known != nil {
-		findKnown(s.e.known, s.buf, s.line, hi, func(start, end int, t KnownToken) {
+	if s.known != nil {
+		candidate.Each(s.known.Shapes(), s.buf, s.line, hi, s.known.Lookup, func(start, end int, t KnownToken) {
 			add(raw{rule: RegistryRule, start: start, end: end, entropy: Entropy(s.buf[start:end]), token: &t,
 				confidence: rules.High, why: []string{"issued by this registry"}})
 		})
@@ -383,7 +381,7 @@ func (s *Stream) decodeViews(hi int, final bool) {
 		s.work += g.End - g.Start + len(g.View)
 		if s.inner == nil {
 			s.inner = s.e.NewStream(nil)
-			s.inner.judged = s.judged
+			s.inner.judged, s.inner.known = s.judged, s.known
 		}
 		for _, m := range s.inner.whole(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
 			start, end := g.Span(m.Start, m.End)
@@ -446,7 +444,11 @@ func (s *Stream) place(m *Match, start, end int) {
 	m.Start, m.End = s.base+int64(start), s.base+int64(end)
 	m.Line, m.Column, m.Column16 = s.lineOf(start)
 	m.EndLine, m.EndColumn, m.EndColumn16 = s.lineOf(end - 1)
-	m.Masked, m.Context = s.masked(start, end)
+	m.Masked, m.Context = mask.Line(s.buf, start, end, func(yield func(start, end int)) {
+		for _, p := range s.pending {
+			yield(p.start, p.end)
+		}
+	})
 }
 
 // lineOf gives line and column, from 1, of a position in the buffer, and the

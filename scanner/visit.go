@@ -31,7 +31,11 @@ func (r *run) newBatch(src sources.Source, workers int, open func(job)) *batch {
 		return nil
 	}
 	b := &batch{r: r, src: v, workers: workers, open: open}
-	b.scans.New = func() any { return newDeltaScan(r.engine) }
+	b.scans.New = func() any {
+		d := newDeltaScan(r.engine)
+		r.mem.ask(d.s, d.lines)
+		return d
+	}
 	return b
 }
 
@@ -69,7 +73,9 @@ func (b *batch) visit(j job, c *sources.Content) (state any) {
 	p.Done.Add(1)
 	p.Bytes.Add(int64(len(c.Data)))
 	p.Packed.Add(c.Stored)
+	match, end := b.r.noting(j)
 	if c.Skip != nil {
+		end(0, c.Skip)
 		b.r.skip(j.Origin, c.Skip)
 		return nil
 	}
@@ -81,14 +87,9 @@ func (b *batch) visit(j job, c *sources.Content) (state any) {
 		}
 	}()
 	d := b.scans.Get().(*deltaScan)
-	state = d.scan(c, func(m Match) { b.r.match(j.seq, j.Origin, m) })
+	state = d.scan(c, match)
 	b.scans.Put(d) // not after a panic
-	if !j.Origin.Before {
-		b.r.mu.Lock()
-		b.r.cov.Bytes += int64(len(c.Data))
-		b.r.cov.Items++
-		b.r.cov.Blobs++
-		b.r.mu.Unlock()
-	}
+	end(int64(len(c.Data)), nil)
+	b.r.count(j, int64(len(c.Data)), text)
 	return state
 }

@@ -313,16 +313,16 @@ func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, msg []
 	if tag.Kind == "commit" {
 		o.Commit = tag.Target.String()
 	}
-	return func() error { return h.message(o, "tag-message", msg) }
+	return func() error { return h.message(id, o, "tag-message", msg) }
 }
 
 // message yields the text of a commit or tag. A folder's scan leaves it out.
-func (h *history) message(o Origin, label string, msg []byte) error {
+func (h *history) message(id plumbing.Hash, o Origin, label string, msg []byte) error {
 	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 || len(msg) == 0 {
 		return nil
 	}
 	o.Labels = []string{label}
-	return h.yield(Item{Origin: o, Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -345,7 +345,7 @@ func (h *history) commit(id, tree plumbing.Hash) error {
 		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("commit %s: %w", id, err)))
 	}
 	o.Author, o.Email, o.Date = c.Author, c.Email, c.Date
-	if err := h.message(o, "commit-message", bytes.Clone(msg)); err != nil {
+	if err := h.message(id, o, "commit-message", bytes.Clone(msg)); err != nil {
 		return err
 	}
 	return h.root(tree, o)
@@ -485,7 +485,7 @@ func (h *history) give(id plumbing.Hash, o Origin) error {
 	if !store.Has(id) {
 		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", gitrepo.ErrMissing, id)))
 	}
-	return h.yield(Item{Origin: o, Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

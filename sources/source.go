@@ -40,7 +40,13 @@ type Item struct {
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	// Skip says why there is nothing to open.
 	Skip *Skip
+	// Object is the id of the git object that the bytes are, or whose message they
+	// are: items with the same have the same bytes. Zero where there is none.
+	Object ObjectID
 }
+
+// ObjectID is the id of a git object.
+type ObjectID [20]byte
 
 // Skip tells about something that was seen and not read.
 type Skip struct {

@@ -18,17 +18,15 @@ import (
 	"bytes"
 	"slices"
 	"sort"
+
+	"github.com/quench-dev/quench/scanner/internal/candidate"
 )
 
 // ID names content: the id of a git object, or of the one whose message it is.
 type ID [20]byte
 
-// Shape is the form of tokens that a registry looks for: their length, and the
-// bytes in them beyond letters and digits, sorted.
-type Shape struct {
-	Len   int
-	Extra string
-}
+// Shape is the form of tokens that a registry looks for.
+type Shape = candidate.Shape
 
 // Match says where a rule matched, and with which of a segment's secrets.
 type Match struct {

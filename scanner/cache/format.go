@@ -92,7 +92,7 @@ func parseSegment(raw []byte) *segment {
 	r := reader{rest: raw}
 	s.key = r.bytes(r.number(len(r.rest)))
 	for n := r.number(len(r.rest)); n > 0 && r.ok(); n-- {
-		s.shapes = append(s.shapes, Shape{r.number(1 << 30), r.text()})
+		s.shapes = append(s.shapes, Shape{Len: r.number(1 << 30), Extra: r.text()})
 	}
 	n := r.number(len(r.rest)) // a run takes a byte at least
 	s.runs = make([]uint64, 0, n)

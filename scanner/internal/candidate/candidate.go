@@ -1,25 +1,38 @@
-package scanner
+// Package candidate finds the runs of a text in which a token of a registry could
+// lie.
+//
+// It knows the shapes of tokens and nothing of which there are. Start reading at
+// Each.
+package candidate
 
 import "slices"
 
-// maxKnown is the longest token of the registry that is looked for in text:
+// Shape is the form of one or more tokens: a length and the bytes they are
+// made of.
+type Shape struct {
+	Len int
+	// Extra are the bytes beyond [0-9A-Za-z] that such tokens hold, sorted.
+	Extra string
+}
+
+// MaxLen is the longest token of the registry that is looked for in text:
 // GitHub's installation tokens have about 520 characters, JWTs of identity
 // providers rarely more than 2,000.
-const maxKnown = 4096
+const MaxLen = 4096
 
-// findKnown asks the registry about every run in which a token could lie, for
-// candidates that start in buf[lo:hi].
+// Each calls is with every candidate that starts in buf[lo:hi], and f with those
+// that it says are tokens.
 //
 // A candidate of length L is decided by its own bytes and one more on each
 // side: all L belong to the shape's class, and it begins or ends where a run
 // does or at a delimiter, a byte of the class that is not alphanumeric. So a
 // token is found as the value of key=T, in "T", as u:T@h, /T/, T. and T-more,
 // though '=', '/', '.' or '-' may be bytes of the token itself.
-func findKnown(known Known, buf []byte, lo, hi int, f func(start, end int, t KnownToken)) {
+func Each[T any](shapes []Shape, buf []byte, lo, hi int, is func(candidate []byte) (T, bool), f func(start, end int, t T)) {
 	classes := map[string][]int{} // extra bytes → lengths
 	var order []string
-	for _, s := range known.Shapes() {
-		if s.Len <= 0 || s.Len > maxKnown {
+	for _, s := range shapes {
+		if s.Len <= 0 || s.Len > MaxLen {
 			continue
 		}
 		if classes[s.Extra] == nil {
@@ -44,7 +57,7 @@ func findKnown(known Known, buf []byte, lo, hi int, f func(start, end int, t Kno
 				if end-s < n {
 					continue
 				}
-				knownInRun(known, buf, s, end, lo, hi, n, seen, f)
+				inRun(buf, s, end, lo, hi, n, seen, is, f)
 			}
 			s = end
 		}
@@ -78,13 +91,13 @@ func nextRun(buf []byte, s, n int, class *[256]bool) int {
 	return len(buf)
 }
 
-// knownInRun tries candidates of length n in the run buf[s:end].
-func knownInRun(known Known, buf []byte, s, end, lo, hi, n int, seen map[[2]int]bool, f func(int, int, KnownToken)) {
+// inRun tries candidates of length n in the run buf[s:end].
+func inRun[T any](buf []byte, s, end, lo, hi, n int, seen map[[2]int]bool, is func([]byte) (T, bool), f func(int, int, T)) {
 	try := func(c int) {
 		if c < lo || c >= hi || c < s || c+n > end || seen[[2]int{c, n}] {
 			return
 		}
-		if t, ok := known.Lookup(buf[c : c+n]); ok {
+		if t, ok := is(buf[c : c+n]); ok {
 			seen[[2]int{c, n}] = true
 			f(c, c+n, t)
 		}
@@ -103,4 +116,13 @@ func knownInRun(known Known, buf []byte, s, end, lo, hi, n int, seen map[[2]int]
 	}
 }
 
-func isAlnum(c byte) bool { return isDigit(c) || isLetter(c) }
+func isAlnum(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+const alnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+func byteSet(s string) (t [256]bool) {
+	for i := range len(s) {
+		t[s[i]] = true
+	}
+	return t
+}

@@ -1,0 +1,135 @@
+// Package recall rebuilds the matches of objects that need not be read again.
+//
+// Of each match it knows where which rule found it, and which others of its segment
+// have the same secret. A finding is shown from the earliest object that holds it:
+// that one is read again, which tells the secret of all the others. What it finds
+// must be what was remembered.
+//
+// It knows nothing of rules and of what a match is beyond that. Start reading at
+// Set.
+package recall
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// Set is the matches that one scan recalls, of items J and, when these are read
+// again, with matches M.
+type Set[J, M any] struct {
+	// Key says what a match is, but for the number of its secret.
+	Key  func(M) (cache.Match, secret.Secret)
+	hits []hit[J]
+	// again are the items to be read, by number, and what they had.
+	again  []*item[J, M]
+	bySeq  map[int]*item[J, M]
+	secret map[[2]int]secret.Secret
+}
+
+type hit[J any] struct {
+	cache.Match
+	item    J
+	seq     int
+	where   string
+	segment int
+}
+
+type item[J, M any] struct {
+	item  J
+	found []M
+}
+
+// Add takes the matches of an item: the seq-th, in the place that makes equal
+// secrets one finding.
+func (s *Set[J, M]) Add(it J, seq int, where string, segment int, ms []cache.Match) {
+	for _, m := range ms {
+		s.hits = append(s.hits, hit[J]{m, it, seq, where, segment})
+	}
+}
+
+// Again gives the items that are to be read, once all are added, and their numbers.
+func (s *Set[J, M]) Again(read func(n int, it J)) {
+	type finding struct {
+		segment, secret int
+		rule, where     string
+	}
+	first := map[finding]hit[J]{}
+	for _, h := range s.hits {
+		k := finding{h.segment, h.Secret, h.Rule, h.where}
+		if f, ok := first[k]; !ok || h.seq < f.seq {
+			first[k] = h
+		}
+	}
+	s.bySeq = map[int]*item[J, M]{}
+	var seqs []int
+	for _, h := range first {
+		if s.bySeq[h.seq] == nil {
+			s.bySeq[h.seq] = &item[J, M]{item: h.item}
+			seqs = append(seqs, h.seq)
+		}
+	}
+	slices.Sort(seqs)
+	for _, seq := range seqs {
+		s.again = append(s.again, s.bySeq[seq])
+	}
+	for n, a := range s.again {
+		read(n, a.item)
+	}
+}
+
+// Found takes a match of the n-th item. Calls with the same n come one at a time.
+func (s *Set[J, M]) Found(n int, m M) { s.again[n].found = append(s.again[n].found, m) }
+
+// Proven reports whether the items that were read again are what was remembered.
+func (s *Set[J, M]) Proven() bool {
+	s.secret = map[[2]int]secret.Secret{}
+	want := map[*item[J, M]]int{}
+	for _, h := range s.hits {
+		it := s.bySeq[h.seq]
+		if it == nil {
+			continue
+		}
+		want[it]++
+		i := s.index(it.found, h.Match)
+		if i < 0 {
+			return false
+		}
+		_, sec := s.Key(it.found[i])
+		at := [2]int{h.segment, h.Secret}
+		if known, ok := s.secret[at]; ok && !known.Equal(sec) {
+			return false
+		}
+		s.secret[at] = sec
+	}
+	for it, n := range want {
+		if len(it.found) != n {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Set[J, M]) index(found []M, want cache.Match) int {
+	return slices.IndexFunc(found, func(m M) bool {
+		k, _ := s.Key(m)
+		return cmp.Or(cmp.Compare(k.Rule, want.Rule), cmp.Compare(k.Start, want.Start), cmp.Compare(k.End, want.End), slices.Compare(k.Via, want.Via)) == 0
+	})
+}
+
+// Each gives all matches once they are proven: whole ones of what was read, and of
+// the others what is remembered, with the secret.
+func (s *Set[J, M]) Each(whole func(J, M), rest func(J, cache.Match, secret.Secret)) {
+	for _, h := range s.hits {
+		it := s.bySeq[h.seq]
+		if it == nil {
+			rest(h.item, h.Match, s.secret[[2]int{h.segment, h.Secret}])
+			continue
+		}
+		if i := s.index(it.found, h.Match); i >= 0 {
+			whole(h.item, it.found[i])
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package scanner
+
+import (
+	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/internal/recall"
+	"github.com/quench-dev/quench/scanner/secret"
+	"github.com/quench-dev/quench/sources"
+)
+
+// Memory is what a Run takes over from earlier ones of an Engine with the same
+// rules and options, and what later ones can take over from it. What was read
+// before and holds no token of the registry is not read again, but for the objects
+// that a finding is shown from.
+type Memory struct {
+	// Cache is what is known before the Run, and after it what is known then.
+	Cache *cache.Cache
+	// Grown says that the Run came to know more, Failed that Cache was wrong, so
+	// that everything was read again.
+	Grown, Failed bool
+}
+
+// Keyed is a Known that can tell later which runs it would have known: without it
+// nothing is remembered where there is a registry.
+type Keyed interface {
+	Known
+	// Fingerprint of a candidate, of those that Snapshot gives.
+	Fingerprint(candidate []byte) uint64
+	// Snapshot is the set as it is now, and stays.
+	Snapshot() cache.Registry
+	// Err is set when a Lookup could not be answered.
+	Err() error
+}
+
+// memory is the Memory of one Run.
+type memory struct {
+	*cache.Cache
+	*cache.Log
+	recall.Set[job, Match]
+	known Keyed
+}
+
+func newMemory(e *Engine, o *Memory) *memory {
+	if o == nil {
+		return nil
+	}
+	m := &memory{}
+	var registry cache.Registry
+	if e.known != nil {
+		var ok bool
+		if m.known, ok = e.known.(Keyed); !ok {
+			return nil
+		}
+		registry = m.known.Snapshot()
+	}
+	m.Cache, m.Log = o.Cache.For(registry), cache.NewLog(registry)
+	m.Key = func(m Match) (cache.Match, secret.Secret) {
+		return cache.Match{Rule: m.Rule.ID, Via: m.DecodedVia, Start: m.Start, End: m.End}, m.Secret
+	}
+	return m
+}
+
+// asked takes down what it is asked about.
+type asked struct {
+	Keyed
+	runs *cache.Runs
+}
+
+func (a asked) Lookup(candidate []byte) (KnownToken, bool) {
+	a.runs.Add(a.Fingerprint(candidate))
+	return a.Keyed.Lookup(candidate)
+}
+
+// ask makes a worker's streams take down what they ask the registry about.
+func (m *memory) ask(streams ...*Stream) {
+	if m == nil || m.known == nil {
+		return
+	}
+	known := asked{m.known, m.Runs()}
+	for _, s := range streams {
+		s.known = known
+	}
+}
+
+// recall takes an item that needs not be read, or says that it is none.
+func (r *run) recall(j job) bool {
+	if r.mem == nil || j.Object == (sources.ObjectID{}) || j.Origin.Before {
+		return false
+	}
+	res, segment, ok := r.mem.Get(cache.ID(j.Object))
+	if !ok {
+		return false
+	}
+	r.o.Progress.Done.Add(1)
+	r.mu.Lock()
+	r.cov.Cached++
+	r.mu.Unlock()
+	if res.Binary {
+		r.skip(j.Origin, &sources.Skip{Reason: sources.SkipBinary, Err: sources.ErrBinary})
+		return true
+	}
+	r.count(j, res.Size, text)
+	r.mem.Set.Add(j, j.seq, j.Origin.Root+"\x00"+j.Origin.Path, segment, res.Matches)
+	return true
+}
+
+// reread gives the objects that recalled findings are shown from to who reads.
+// Their seq is below zero.
+func (r *run) reread(read func(job)) {
+	if r.mem == nil {
+		return
+	}
+	r.mem.Again(func(n int, j job) {
+		j.seq = -1 - n
+		read(j)
+	})
+}
+
+// replay takes the recalled matches to their events, when all is read. It reports
+// whether the objects that were read again are what was remembered of them.
+func (r *run) replay() bool {
+	if r.mem == nil || !r.mem.Proven() {
+		return r.mem == nil
+	}
+	ok := true
+	r.mem.Each(func(j job, m Match) { r.match(j.seq, j.Origin, m) }, func(j job, m cache.Match, s secret.Secret) {
+		rule, known := r.engine.set.Rule(m.Rule)
+		if ok = ok && known; ok { // what is shown is another version: this has no line
+			r.match(j.seq, j.Origin, Match{Rule: rule, Start: m.Start, End: m.End, DecodedVia: m.Via, Secret: s})
+		}
+	})
+	return ok
+}
+
+// noting gives who takes the matches of an item, and who is told of its end.
+func (r *run) noting(j job) (match func(Match), end func(n int64, skip *sources.Skip)) {
+	if r.mem == nil || j.Object == (sources.ObjectID{}) || j.seq < 0 {
+		return func(m Match) { r.match(j.seq, j.Origin, m) }, func(int64, *sources.Skip) {}
+	}
+	var res cache.Result
+	token := false
+	return func(m Match) {
+			token = token || m.Token != nil
+			k, s := r.mem.Key(m)
+			k.Secret = r.mem.Secret(s.MAC(r.key[:]))
+			res.Matches = append(res.Matches, k)
+			r.match(j.seq, j.Origin, m)
+		}, func(n int64, skip *sources.Skip) {
+			res.Size = n
+			switch {
+			case skip != nil && skip.Reason == sources.SkipBinary:
+				r.mem.Log.Add(cache.ID(j.Object), cache.Result{Binary: true})
+			case skip == nil && !token:
+				r.mem.Log.Add(cache.ID(j.Object), res)
+			}
+		}
+}
+
+// remember leaves what is known now in the options' Memory.
+func (r *run) remember() {
+	if r.mem == nil || r.mem.Empty() || r.engine.Err() != nil || r.mem.known != nil && r.mem.known.Err() != nil {
+		return
+	}
+	r.o.Memory.Grown, r.o.Memory.Cache = true, r.mem.With(r.mem.Log)
+}
