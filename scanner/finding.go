@@ -67,6 +67,8 @@ type Finding struct {
 	ID string
 	// Blobs counts the distinct blobs that hold it, 0 outside git.
 	Blobs int
+	// MovedTo are the paths that its secret was moved to since, in order.
+	MovedTo []string
 	// IncidentID is set by whoever contained the leak.
 	IncidentID string
 	// Contained says in words what was done about it, or would be.

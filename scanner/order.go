@@ -5,20 +5,6 @@ import (
 	"slices"
 )
 
-// sortHeld orders a repository's findings by path, so that a report can group
-// them, then by place.
-func sortHeld(list []*heldFinding) {
-	slices.SortFunc(list, func(a, b *heldFinding) int {
-		return cmp.Or(
-			cmp.Compare(a.Origin.Path, b.Origin.Path),
-			cmp.Compare(a.seq, b.seq),
-			cmp.Compare(a.Start, b.Start),
-			cmp.Compare(a.Rule.ID, b.Rule.ID),
-			cmp.Compare(a.ID, b.ID),
-		)
-	})
-}
-
 // compareMatches orders the matches of one text by place, then by how they were
 // found, so that the order does not depend on when each was decided.
 func compareMatches(a, b Match) int {
@@ -30,3 +16,6 @@ func compareMatches(a, b Match) int {
 		slices.Compare(a.DecodedVia, b.DecodedVia),
 	)
 }
+
+// Compare orders findings in one item by place, then by how they were found.
+func (f Finding) Compare(g Finding) int { return compareMatches(f.Match, g.Match) }

@@ -1,18 +1,21 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
 
 	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -141,7 +144,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		return r.cov, errMemory
 	}
 	r.remember()
-	r.flush()
+	r.flush(ctx, src)
 	if c, ok := src.(sources.Counter); ok {
 		r.cov.Counts = c.Counts()
 	}
@@ -164,21 +167,7 @@ type run struct {
 
 	mu   sync.Mutex
 	cov  Coverage
-	held map[heldKey]*heldFinding
-	// before are the secrets that earlier versions hold.
-	before map[heldKey]struct{}
-}
-
-type heldKey struct {
-	rule, root, path string
-	mac              [32]byte
-}
-
-// heldFinding waits until all blobs of its repository are seen.
-type heldFinding struct {
-	Finding
-	seq   int // of the earliest item that holds it: history comes oldest first
-	blobs map[string]struct{}
+	held held.Set[Finding]
 }
 
 func (r *run) skip(o sources.Origin, s *sources.Skip) {
@@ -322,10 +311,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 	if o.Before {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.before == nil {
-			r.before = map[heldKey]struct{}{}
-		}
-		r.before[r.keyOf(h)] = struct{}{}
+		r.held.Before(r.keyOf(h))
 		return
 	}
 	if m.Token == nil && !inPath(m.Rule, o.Path) {
@@ -345,63 +331,31 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		}
 		return
 	}
-	r.hold(seq, f)
+	k := r.keyOf(h)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held.Add(k, seq, o, f)
+}
+
+func (r *run) keyOf(h Hit) held.Key {
+	return held.Key{Secret: held.Secret{Rule: h.Rule.ID, Root: h.Origin.Root, MAC: h.Secret.MAC(r.key[:])}, Path: h.Origin.Path}
+}
+
+// flush emits what was held, by path, so that a report can group it.
+func (r *run) flush(ctx context.Context, src sources.Source) {
+	list, earlier := r.held.Settle(ctx, src)
+	r.cov.Earlier += earlier
+	slices.SortStableFunc(list, func(a, b *held.Finding[Finding]) int { return cmp.Compare(a.Origin.Path, b.Origin.Path) })
+	for _, h := range list {
+		f := h.First
+		f.Origin, f.Blobs, f.MovedTo = h.Origin, h.Blobs, h.MovedTo
+		f.ID = findingID(f)
+		if r.o.Finding != nil {
+			r.o.Finding(f)
+		}
+	}
 }
 
 func findingID(f Finding) string {
 	return FindingID(f.Rule.ID, f.Origin.Path, f.Key, f.Context, f.Secret)
-}
-
-func (r *run) keyOf(h Hit) heldKey {
-	return heldKey{h.Rule.ID, h.Origin.Root, h.Origin.Path, h.Secret.MAC(r.key[:])}
-}
-
-// hold keeps a repository's finding until all its blobs are seen.
-func (r *run) hold(seq int, f Finding) {
-	k := r.keyOf(f.Hit)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.held == nil {
-		r.held = map[heldKey]*heldFinding{}
-	}
-	h := r.held[k]
-	if h == nil {
-		h = &heldFinding{Finding: f, seq: seq, blobs: map[string]struct{}{}}
-		r.held[k] = h
-	}
-	if b := f.Origin.Blob; b != "" {
-		h.blobs[b] = struct{}{}
-	}
-	inHead := mergeInHead(h.Origin.InHead, f.Origin.InHead)
-	if seq < h.seq || seq == h.seq && compareMatches(f.Match, h.Match) < 0 {
-		h.Finding, h.seq = f, seq
-	}
-	h.Origin.InHead = inHead
-}
-
-func mergeInHead(a, b *bool) *bool {
-	if a == nil || b != nil && *b {
-		return b
-	}
-	return a
-}
-
-// flush emits what was held, in the order of the history.
-func (r *run) flush() {
-	list := make([]*heldFinding, 0, len(r.held))
-	for k, h := range r.held {
-		if _, old := r.before[k]; old {
-			r.cov.Earlier++
-			continue
-		}
-		h.Blobs = len(h.blobs)
-		h.ID = findingID(h.Finding)
-		list = append(list, h)
-	}
-	sortHeld(list)
-	for _, h := range list {
-		if r.o.Finding != nil {
-			r.o.Finding(h.Finding)
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/quench-dev/quench/sources/internal/attrib"
 	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/graph"
@@ -67,6 +68,7 @@ type gitSource struct {
 	mu     sync.Mutex
 	counts Counts
 	repo   *gitrepo.Repository
+	past   *attrib.History // of the last walk
 }
 
 func (s *gitSource) Counts() Counts {
@@ -97,7 +99,7 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 		return err
 	}
 	s.mu.Lock()
-	s.counts = Counts{Repositories: 1}
+	s.counts, s.past = Counts{Repositories: 1}, nil
 	s.mu.Unlock()
 	l.Alternates = append(l.Alternates, s.opts.ObjectDirs...)
 	if err := s.opts.Scope.Check(); err != nil {
@@ -180,6 +182,7 @@ type history struct {
 	narrowed bool
 
 	forest *forest.Forest // of a walk of all; nil reads commits and trees one by one
+	graph  *graph.Graph
 
 	inHead map[plumbing.Hash]struct{} // HEAD's blobs
 	trees  map[plumbing.Hash]struct{} // visited whole
@@ -212,6 +215,7 @@ func (h *history) run(e scope.Ends) (err error) {
 		}
 	}
 	g := h.newGraph()
+	h.graph = g
 	if err := g.Walk(h.ctx, commits, stops, e); err != nil {
 		return err
 	}
@@ -234,6 +238,7 @@ func (h *history) run(e scope.Ends) (err error) {
 			return err
 		}
 	}
+	h.keepPast()
 	return nil
 }
 

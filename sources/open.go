@@ -203,7 +203,31 @@ func below(dir, p string, src Source) Source {
 	if err != nil {
 		return src
 	}
-	return under{src, filepath.ToSlash(rel)}
+	u := under{src, filepath.ToSlash(rel)}
+	if g, ok := src.(*gitSource); ok {
+		return underGit{u, g}
+	}
+	return u
+}
+
+// underGit is under for a repository.
+type underGit struct {
+	under
+	git *gitSource
+}
+
+// Visit implements Visitor.
+func (u underGit) Visit(ctx context.Context, items []Item, workers int, f func(*Content) any) (left []int, err error) {
+	return u.git.Visit(ctx, items, workers, f)
+}
+
+// Attribute implements Attributor.
+func (u underGit) Attribute(ctx context.Context, seen []Sighting) ([]Attribution, error) {
+	own := slices.Clone(seen)
+	for i := range own {
+		own[i].Path = strings.TrimPrefix(own[i].Path, u.rel+"/")
+	}
+	return u.git.Attribute(ctx, own)
 }
 
 // Items implements Source.

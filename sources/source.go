@@ -111,6 +111,11 @@ type Origin struct {
 	// InHead says whether the blob is in HEAD's tree; nil where that has no
 	// meaning.
 	InHead *bool
+	// Refs are the names of the refs that reach it, not more than some hundred,
+	// and RefCount is how many do. Sources tell them of few items at once; see
+	// Attributor.
+	Refs     []string
+	RefCount int
 	// Labels say what is special: "commit-message", "staged", "deleted".
 	Labels []string
 	// Before says that this is an earlier version of another item, given for

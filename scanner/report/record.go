@@ -40,7 +40,9 @@ type Record struct {
 	Email         string     `json:"email,omitempty"`
 	Date          *time.Time `json:"date,omitempty"`
 	Refs          []string   `json:"refs,omitempty"`
+	RefCount      int        `json:"ref_count,omitempty"`
 	InHead        *bool      `json:"in_head,omitempty"`
+	MovedTo       []string   `json:"moved_to,omitempty"`
 	Blobs         int        `json:"blobs,omitempty"`
 	Labels        []string   `json:"labels,omitempty"`
 	Secret        string     `json:"secret"`
@@ -62,7 +64,7 @@ func record(f scanner.Finding, o Options) Record {
 		Source: f.Origin.Source, Target: target(f, o), Path: f.Origin.Path,
 		StartLine: f.Line, EndLine: f.EndLine, StartColumn: f.Column, EndColumn: f.EndColumn,
 		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
-		InHead: f.Origin.InHead, Blobs: f.Blobs, Labels: f.Origin.Labels,
+		Refs: f.Origin.Refs, RefCount: f.Origin.RefCount, InHead: f.Origin.InHead, MovedTo: f.MovedTo, Blobs: f.Blobs, Labels: f.Origin.Labels,
 		Secret: shown(f.Secret, o), SecretGroup: o.groups.of(f.Secret), Masked: strings.TrimSpace(f.Masked), Entropy: math.Round(f.Entropy*100) / 100,
 		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia,
 	}

@@ -139,6 +139,12 @@ func details(f scanner.Finding) []detail {
 		}
 		out = append(out, detail{text: s})
 	}
+	if len(f.MovedTo) > 0 {
+		out = append(out, detail{text: "moved to " + clean(strings.Join(f.MovedTo, ", "))})
+	}
+	if s := reached(o); s != "" {
+		out = append(out, detail{text: clean(s)})
+	}
 	if len(f.DecodedVia) > 0 {
 		out = append(out, detail{text: "decoded from " + strings.Join(f.DecodedVia, ", ")})
 	}
@@ -152,6 +158,34 @@ func details(f scanner.Finding) []detail {
 		out = append(out, detail{text: "incident " + f.IncidentID})
 	}
 	return out
+}
+
+// namedRefs is how many refs a person is told by name.
+const namedRefs = 3
+
+// reached tells what leads to a secret in a repository: refs, or none.
+func reached(o sources.Origin) string {
+	if len(o.Refs) == 0 {
+		if slices.Contains(o.Labels, "unreachable") {
+			return "no ref reaches it: " + strings.Join(o.Labels, ", ")
+		}
+		return ""
+	}
+	var names []string
+	for _, r := range o.Refs[:min(namedRefs, len(o.Refs))] {
+		for _, p := range []string{"refs/heads/", "refs/remotes/", "refs/tags/", "refs/"} {
+			if short, ok := strings.CutPrefix(r, p); ok {
+				r = short
+				break
+			}
+		}
+		names = append(names, r)
+	}
+	s := "reached from " + strings.Join(names, ", ")
+	if more := max(o.RefCount, len(o.Refs)) - len(names); more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 // Close writes the summary.

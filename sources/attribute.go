@@ -1,0 +1,130 @@
+package sources
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/quench-dev/quench/sources/internal/attrib"
+	"github.com/quench-dev/quench/sources/internal/forest"
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
+)
+
+// Attributor is implemented by sources that know more of where an item lies than
+// is worth telling of each: it is asked for the few that hold something.
+type Attributor interface {
+	Source
+	// Attribute tells of each sighting; they are in the order that Items gave
+	// the first item of each in. It is called after Items, and costs about what
+	// reading the names of a history costs. The error is ctx's.
+	Attribute(ctx context.Context, seen []Sighting) ([]Attribution, error)
+}
+
+// Sighting is one thing found at one path, in one item or more.
+type Sighting struct {
+	// Same is an equal number for equal things.
+	Same int
+	// Path and Commit are those of the first item's Origin.
+	Path, Commit string
+	// Blobs are the items' objects; Commits are the commits of those that had
+	// none, as messages have none.
+	Blobs, Commits []string
+}
+
+// Attribution is what a source knows of a Sighting.
+type Attribution struct {
+	// Of is the place of the sighting that this one is a part of, as it was moved
+	// from there; its own where it was not.
+	Of int
+	// Refs are the names of those that reach it, branches first, not more than some
+	// hundred; RefCount is how many there are.
+	Refs     []string
+	RefCount int
+}
+
+// keepForest bounds the forest that is kept from the walk until findings are known,
+// in bytes. A scan's peak is meanwhile: 64 MB hold those of histories up to 100,000
+// commits, and a larger one is read again, when there are findings.
+const keepForest = 64 << 20
+
+// fewCommits is how many are searched in their folders alone, for a narrowed scan:
+// making the forest of all history costs more than they do.
+const fewCommits = 2000
+
+// keepPast keeps of a walk what Attribute needs.
+func (h *history) keepPast() {
+	past := attrib.New(h.graph)
+	past.Tree = func(id plumbing.Hash) ([]byte, error) { return h.repo.Objects.Read(plumbing.TreeObject, id) }
+	past.Peel = h.repo.Peel
+	past.Near = h.narrowed && past.Len() <= fewCommits
+	if h.forest != nil && h.forest.Size() <= keepForest {
+		past.Forest = h.forest
+	}
+	h.s.mu.Lock()
+	h.s.past = past
+	h.s.mu.Unlock()
+}
+
+// Attribute implements Attributor.
+func (s *gitSource) Attribute(ctx context.Context, seen []Sighting) ([]Attribution, error) {
+	s.mu.Lock()
+	past, repo := s.past, s.repo
+	s.mu.Unlock()
+	out := make([]Attribution, len(seen))
+	for i := range out {
+		out[i].Of = i
+	}
+	if past == nil || len(seen) == 0 {
+		return out, ctx.Err()
+	}
+	if past.Forest == nil && !past.Near {
+		var err error
+		if past.Forest, err = repo.Objects.Forest(ctx, runtime.GOMAXPROCS(0)); err != nil {
+			return nil, err
+		}
+		defer func(f *forest.Forest) { past.Forest = f }(nil)
+	}
+	leaks := make([]attrib.Leak, len(seen))
+	for i, s := range seen {
+		leaks[i] = attrib.Leak{Secret: s.Same, Path: s.Path, First: plumbing.NewHash(s.Commit), Blobs: hashes(s.Blobs), Commits: hashes(s.Commits)}
+	}
+	places, err := past.Attribute(ctx, leaks, tipsOf(repo))
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range places {
+		out[i] = Attribution(p)
+	}
+	return out, nil
+}
+
+func hashes(ids []string) []plumbing.Hash {
+	out := make([]plumbing.Hash, len(ids))
+	for i, id := range ids {
+		out[i] = plumbing.NewHash(id)
+	}
+	return out
+}
+
+// tipsOf are the names that history is entered by, those first that people know.
+func tipsOf(repo *gitrepo.Repository) []attrib.Tip {
+	kinds := []string{"refs/heads/", "refs/remotes/", "refs/tags/"}
+	rank := func(t gitrepo.Tip) int {
+		n := slices.IndexFunc(kinds, func(k string) bool { return strings.HasPrefix(t.Name, k) })
+		if n < 0 {
+			return len(kinds)
+		}
+		return n
+	}
+	t := repo.TipsByKind()
+	slices.SortStableFunc(t.Refs, func(a, b gitrepo.Tip) int { return cmp.Compare(rank(a), rank(b)) })
+	var out []attrib.Tip
+	for _, tip := range slices.Concat(t.Refs, t.Notes, t.Stash) {
+		out = append(out, attrib.Tip(tip))
+	}
+	return out
+}
