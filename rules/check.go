@@ -74,9 +74,9 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 			add("pattern", "a rule of kind %q has no pattern and no secret_group: the scanner finds the value itself", r.Kind)
 		}
 		return out
-	case KindPattern:
+	case KindPattern, KindContext:
 	default:
-		add("kind", "kind %q: must be %q or %q", r.Kind, KindPattern, KindAssignment)
+		add("kind", "kind %q: must be %q, %q or %q", r.Kind, KindPattern, KindAssignment, KindContext)
 		return out
 	}
 	if r.Pattern == "" {
@@ -91,6 +91,9 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 		add("secret_group", "secret_group %d: the pattern has %s", r.Group, plural(groups, "group"))
 	case r.Group == 0 && groups > 1:
 		add("pattern", "the pattern has %d groups: say with secret_group which is the secret, or write (?:…) for the others", groups)
+	}
+	if r.Kind == KindContext && (r.MaxLen > 0 || groups > 0 || multiline(re)) {
+		add("pattern", "a rule of kind %q has no maxlen, no groups and no line feeds: its pattern is the value alone", r.Kind)
 	}
 	switch w := width(re); {
 	case w == unbounded && r.MaxLen == 0:
@@ -118,7 +121,7 @@ func checkKeywords(r *Rule, re *syntax.Regexp) []fault {
 			add("keyword %q: must be printable ASCII", k)
 		case seen[k]:
 			add("keyword %q stands there twice", k)
-		case re != nil && !canHold(re, k, folds(re)):
+		case re != nil && r.Kind == KindPattern && !canHold(re, k, folds(re)):
 			add("keyword %q cannot occur in a match of the pattern", k)
 		}
 		seen[k] = true
@@ -130,8 +133,11 @@ func checkKeywords(r *Rule, re *syntax.Regexp) []fault {
 // which is for patterns that give no choice.
 func checkSlow(r *Rule, re *syntax.Regexp) []fault {
 	fail := func(format string, args ...any) []fault { return []fault{{"", fmt.Errorf(format, args...)}} }
-	if r.Kind == KindAssignment {
+	switch r.Kind {
+	case KindAssignment:
 		return fail("keywords are missing: name the words that end the names of such values, as in %q", "password")
+	case KindContext:
+		return fail("keywords are missing: name the service near whose name such values stand")
 	}
 	if re == nil {
 		return nil
@@ -151,6 +157,11 @@ func checkLists(r *Rule) []fault {
 	for _, b := range []struct{ key, class string }{{"boundary", r.Boundary}, {"boundary_before", r.BoundaryBefore}} {
 		if _, err := parseBoundary(b.class); err != nil {
 			out = append(out, fault{b.key, err})
+		}
+	}
+	for _, w := range r.Words {
+		if len(w) < minKeyword || w != strings.ToLower(w) || r.Kind != KindContext {
+			add("words", "word %q: words are parts of names in lower case, of at least %d bytes, for rules of kind %q", w, minKeyword, KindContext)
 		}
 	}
 	for _, w := range r.StopWords {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"regexp/syntax"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -269,10 +270,18 @@ func fill(r *Rule, f *ruleFile, name string) (re *syntax.Regexp, err error) {
 		}
 	}
 	if r.Confidence != High {
-		r.StopWords = append(r.StopWords[:len(r.StopWords):len(r.StopWords)], GlobalStopWords...)
+		r.StopWords = slices.Clip(r.StopWords)
+		for _, w := range GlobalStopWords {
+			if r.Kind != KindContext || len(w) > maxByChance {
+				r.StopWords = append(r.StopWords, w)
+			}
+		}
 	}
 	if r.Boundary == "" {
 		r.Boundary = DefaultBoundary
+	}
+	if r.Kind == KindContext && r.Words == nil {
+		r.Words = SecretWords
 	}
 	if r.BoundaryBefore == "" {
 		r.BoundaryBefore = DefaultBoundaryBefore
@@ -285,6 +294,10 @@ func fill(r *Rule, f *ruleFile, name string) (re *syntax.Regexp, err error) {
 	r.before, _ = classOf(r.BoundaryBefore)
 	return re, err
 }
+
+// maxByChance is the length of words that chance puts into random keys: four given
+// letters stand in one of 30,000 keys of 40 characters, five in one of a million.
+const maxByChance = 4
 
 // classOf is parseBoundary with the defaults read once.
 func classOf(s string) (*byteClass, error) {
@@ -309,6 +322,17 @@ func derive(r *Rule, re *syntax.Regexp) {
 		return
 	}
 	r.Width = width(re)
+	r.literal = literal(re)
+	if r.Kind == KindContext {
+		r.Fold = !slices.ContainsFunc(r.Keywords, func(k string) bool { return k != strings.ToLower(k) })
+		if len(r.Keywords) > 0 {
+			r.literal += len(slices.MinFunc(r.Keywords, func(a, b string) int { return len(a) - len(b) }))
+		}
+		if r.Width = plus(r.Width, ContextReach+ContextName); r.Width == unbounded {
+			r.Width = 0
+		}
+		return
+	}
 	if r.MaxLen > 0 {
 		r.Width = min(r.Width, r.MaxLen)
 	}

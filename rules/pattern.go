@@ -147,6 +147,28 @@ func required(re *syntax.Regexp) string {
 	return ""
 }
 
+// literal counts the bytes that every match of re holds as they are written.
+func literal(re *syntax.Regexp) (n int) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpCapture, syntax.OpPlus:
+		return literal(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min * literal(re.Sub[0])
+	case syntax.OpConcat:
+		for _, s := range re.Sub {
+			n += literal(s)
+		}
+	case syntax.OpAlternate:
+		n = unbounded
+		for _, s := range re.Sub {
+			n = min(n, literal(s))
+		}
+	}
+	return n
+}
+
 // Needs gives bytes that every match of the rule's pattern holds and none of its
 // keywords does: where one is missing around a keyword, the pattern need not be
 // tried. Letters, which may be matched in either case, are left out.

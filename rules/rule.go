@@ -47,7 +47,19 @@ const (
 	// KindAssignment rules start at the value: a token run to the right of an
 	// operator whose left side holds one of the keywords. They have no pattern.
 	KindAssignment Kind = "assignment"
+	// KindContext rules match their pattern, the value alone, near each keyword, which
+	// is the service's name: values of a form that many services use.
+	KindContext Kind = "context"
 )
+
+// ContextReach is how far from the name of its service the value of a KindContext
+// rule may begin or end, in bytes: the rest of a variable's name, an operator and
+// quotes, or an address and the header before it.
+const ContextReach = 48
+
+// ContextName is how far before its value a KindContext rule looks for the name that
+// the value is given to.
+const ContextName = 64
 
 // Rule describes one kind of secret. Rules are immutable once loaded.
 type Rule struct {
@@ -66,9 +78,13 @@ type Rule struct {
 	// also means group 1 when the pattern has exactly one group.
 	Group int `toml:"secret_group"`
 	// Keywords anchor the pattern: a match is decided once per occurrence of a
-	// keyword and contains it. Compared in ASCII without case when Fold is set.
+	// keyword and contains it, or lies near it in a rule of KindContext. Compared in
+	// ASCII without case when Fold is set.
 	// A pattern of which no text is part of every match has none: it is Slow.
 	Keywords []string `toml:"keywords"`
+	// Words are parts of names, of which one must be given the value of a KindContext
+	// rule, in lower case; unset means SecretWords.
+	Words []string `toml:"words"`
 	// Entropy is the least Shannon entropy of the secret in bits per
 	// character; 0 asks for none.
 	Entropy float64 `toml:"entropy"`
@@ -121,13 +137,31 @@ type Rule struct {
 	// is decided by one anchored trial at the keyword.
 	Prefixed bool `toml:"-"`
 	// Fold says that keywords are found without regard to ASCII case: the
-	// pattern, or part of it, is case-insensitive.
+	// pattern, or part of it, is case-insensitive; or the rule is of KindContext and
+	// none of them has a capital letter.
 	Fold bool `toml:"-"`
 	// Multiline says that a match can hold a line feed. All other rules are
 	// decided as soon as their line is complete.
 	Multiline bool `toml:"-"`
 
 	after, before *byteClass
+	literal       int // bytes that every match holds as the pattern writes them
+}
+
+// MoreSpecific reports whether a match of r says more than one of o of the same text:
+// by the confidence of the rules, then by an offline check, then by how much text the
+// pattern itself spells out. Of any two rules one is more specific.
+func (r *Rule) MoreSpecific(o *Rule) bool {
+	if a, b := r.Confidence.rank(), o.Confidence.rank(); a != b {
+		return a > b
+	}
+	if (r.Shape == "") != (o.Shape == "") {
+		return r.Shape != ""
+	}
+	if r.literal != o.literal {
+		return r.literal > o.literal
+	}
+	return r.ID < o.ID
 }
 
 // Slow says that the rule has a pattern and no keywords: each line is searched
@@ -180,6 +214,9 @@ func parseBoundary(s string) (*byteClass, error) {
 	}
 	return &c, nil
 }
+
+// SecretWords are the parts of names that hold keys and the like.
+var SecretWords = []string{"key", "token", "secret", "pass", "pwd", "auth", "cred", "bearer", "private"}
 
 // GlobalStopWords are parts of made-up values. They are added to the stop
 // words of rules below High confidence, whose patterns alone do not tell a

@@ -20,6 +20,8 @@ type raw struct {
 	why        []string
 	confidence rules.Confidence
 	score      *score.Result // of assignments
+	also       []string      // the rules that gave way to this one
+	dropped    string        // why it is none, when dropped matches are told
 }
 
 // maxTrials bounds the searches at one anchor of a rule that is not Prefixed.
@@ -49,7 +51,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		if !ok || s == end {
 			return raw{}, noMatch
 		}
-		return judge(c.rule, buf, a.start+s, a.start+end)
+		return e.judge(c.rule, buf, a.start+s, a.start+end)
 	}
 	lo, hi := window(buf, a)
 	if c.simple != nil {
@@ -57,7 +59,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		if !ok || s == end {
 			return raw{}, noMatch
 		}
-		return judge(c.rule, buf, a.start+s, a.start+end)
+		return e.judge(c.rule, buf, a.start+s, a.start+end)
 	}
 	for _, b := range c.needs {
 		if bytes.IndexByte(buf[lo:hi], b) < 0 {
@@ -78,7 +80,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if loc[2*c.group] < 0 || s == end {
 		return raw{}, "the pattern matches without its secret"
 	}
-	return judge(c.rule, buf, s, end)
+	return e.judge(c.rule, buf, s, end)
 }
 
 // window is the span that a match around a can touch: Width to either side,
@@ -122,8 +124,9 @@ func (c *compiled) search(buf []byte, lo, hi int, a anchor) (loc []int, base int
 	return nil, 0
 }
 
-// judge applies what a rule asks of the secret itself.
-func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
+// judge applies what a rule asks of the secret itself. What it drops is a refusal, or
+// a match that says so where the caller of the engine wants to see it.
+func (e *Engine) judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	after := -1
 	if end < len(buf) {
 		after = int(buf[end])
@@ -134,12 +137,12 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	}
 	m = raw{rule: r, start: s, end: end, entropy: Entropy(sec), confidence: r.Confidence}
 	if refusal = random(m, sec); refusal != "" {
-		return raw{}, refusal
+		return e.drop(m, refusal)
 	}
 	if r.Shape != "" {
 		switch res := rules.CheckShape(r.Shape, sec); res.State {
 		case rules.ShapeInvalid:
-			return raw{}, "the offline check fails: " + res.Why
+			return e.drop(m, "the offline check fails: "+res.Why)
 		case rules.ShapeValid:
 			m.why = append(m.why, res.Why)
 		case rules.ShapeHarmless:
@@ -149,6 +152,16 @@ func judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal string) {
 	if r.Score {
 		return scoreSecret(m, buf)
 	}
+	return m, ""
+}
+
+// drop refuses a match that has the form of the rule and is none all the same, or
+// tells it with the reason when dropped matches are to be told.
+func (e *Engine) drop(m raw, why string) (raw, string) {
+	if !e.dropped {
+		return raw{}, why
+	}
+	m.dropped, m.confidence = why, rules.Low
 	return m, ""
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/near"
 	"github.com/quench-dev/quench/scanner/internal/simple"
 )
 
@@ -29,6 +30,9 @@ type Options struct {
 	// the oracle that the fast search is tested against, and stays for those
 	// who doubt it.
 	Plain bool
+	// Dropped tells matches that have the form of a rule and were dropped all the
+	// same, by an offline check, entropy or a stop word: see Match.Dropped.
+	Dropped bool
 }
 
 // RegistryRule stands for matches that no rule made: the registry itself knew
@@ -54,6 +58,7 @@ type Engine struct {
 	multiKw  *keywords.Table[*compiled]
 	assignKw *keywords.Table[*assignment]
 	plain    bool
+	dropped  bool
 	lits     literals
 	// lineWidth and slowWidth are the longest windows in bytes of rules decided
 	// within a line and of slow ones: what a Stream must see to decide them.
@@ -74,6 +79,7 @@ type compiled struct {
 	// pattern as their first group, so that of the rule's groups is one more.
 	at, after, find *re2.Regexp
 	group           int
+	near            *near.Search // of KindContext
 	err             error
 	failed          atomic.Bool // err is set, for those who did not call compile
 }
@@ -81,7 +87,7 @@ type compiled struct {
 // New makes an Engine of the rules in set. Patterns were checked by the loader
 // and compile later, so New is cheap.
 func New(set *rules.Set, o Options) (*Engine, error) {
-	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain}
+	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain, dropped: o.Dropped}
 	if e.depth == 0 {
 		e.depth = 3
 	}
@@ -143,6 +149,10 @@ func keywordTable(cs []*compiled) *keywords.Table[*compiled] {
 func (c *compiled) compile() error {
 	c.once.Do(func() {
 		r := c.rule
+		if r.Kind == rules.KindContext {
+			c.compileContext()
+			return
+		}
 		if r.Prefixed && !c.plain {
 			if m, ok := simple.New(r.Pattern); ok {
 				c.group, c.simple = r.Group, m

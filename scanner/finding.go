@@ -41,6 +41,11 @@ type Match struct {
 	Context string
 	// Token is set when the registry knows the secret.
 	Token *KnownToken
+	// Also names other rules that match here, less specific ones.
+	Also []string
+	// Dropped says why this is no secret although it has the form of one; it is set
+	// only in an Engine that was asked for what it drops.
+	Dropped string
 	// Why lists in words what the confidence rests on.
 	Why []string
 	// Confidence is the rule's, raised or lowered by what Why lists.

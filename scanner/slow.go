@@ -83,7 +83,7 @@ func (s *Stream) searchSlow(lo, own, hi int, add func(raw)) {
 			if start < lo || start >= own || end-start > c.rule.Width || loc[2*c.group] < 0 || loc[2*c.group] == loc[2*c.group+1] {
 				continue
 			}
-			if m, refusal := judge(c.rule, s.buf, from+loc[2*c.group], from+loc[2*c.group+1]); refusal == "" {
+			if m, refusal := s.e.judge(c.rule, s.buf, from+loc[2*c.group], from+loc[2*c.group+1]); refusal == "" {
 				add(m)
 			}
 		}

@@ -221,6 +221,10 @@ func (s *Stream) decideLine(hi int) {
 			continue
 		}
 		s.work += a.rule.rule.Width
+		if a.rule.rule.Kind == rules.KindContext {
+			s.e.decideContext(s.buf, a, add, nil)
+			continue
+		}
 		if m, refusal := s.e.decide(s.buf, a); refusal == "" {
 			add(m)
 		}
@@ -275,17 +279,17 @@ func (s *Stream) overruled(i int, m *raw) bool {
 			if j < i {
 				return true // several keywords in one match
 			}
-		case m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment:
+		case m.givesWay(o):
 			return true
-		case m.confidence == rules.Medium && o.confidence == rules.High && o.rule != RegistryRule && o.rule.Kind != rules.KindAssignment && o.start <= m.start && m.end <= o.end:
-			return true // a header or an address around a provider's token
-		case o.rule.Kind == rules.KindAssignment && m.key == "":
-			if o.start <= m.start && m.end <= o.end {
+		case o.dropped != "":
+			continue
+		case o.rule.Kind == rules.KindAssignment:
+			if m.key == "" && o.start <= m.start && m.end <= o.end {
 				m.key = o.key
 			}
-		}
-		if same && m.rule == RegistryRule && o.rule.Kind != rules.KindAssignment {
-			return true
+		case o.rule != RegistryRule && o.givesWay(m) && !slices.Contains(m.also, o.rule.ID):
+			m.also = append(m.also, o.rule.ID)
+			slices.Sort(m.also)
 		}
 		if same && o.rule == RegistryRule && m.token == nil {
 			m.token = o.token
@@ -294,6 +298,23 @@ func (s *Stream) overruled(i int, m *raw) bool {
 		}
 	}
 	return false
+}
+
+// givesWay reports whether m, which overlaps o of another rule, is told by o. Of
+// matches of one secret the most specific rule's stays: a token inside a header or an
+// address is its provider's, and the values that two providers' rules take for theirs
+// are those of the one whose pattern says more.
+func (m *raw) givesWay(o *raw) bool {
+	if (m.dropped == "") != (o.dropped == "") {
+		return m.dropped != ""
+	}
+	if m.rule == RegistryRule || o.rule == RegistryRule {
+		return m.rule == RegistryRule && o.rule.Kind != rules.KindAssignment && o.start == m.start && o.end == m.end
+	}
+	if m.rule.Kind == rules.KindAssignment || o.rule.Kind == rules.KindAssignment {
+		return m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment
+	}
+	return o.start <= m.start && m.end <= o.end && o.rule.MoreSpecific(m.rule)
 }
 
 // find looks for keywords, once at every position. The last bytes of the buffer
@@ -432,7 +453,7 @@ func (s *Stream) told(m Match) {
 
 // send makes a Match of a decided raw one.
 func (s *Stream) send(r raw) {
-	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence, Score: r.score,
+	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence, Score: r.score, Also: r.also, Dropped: r.dropped,
 		Secret: secret.New(s.buf[r.start:r.end]), DecodedVia: s.via}
 	s.place(&m, r.start, r.end)
 	s.told(m)

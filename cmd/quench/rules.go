@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/quench-dev/quench/cmd/internal/ruletest"
 	"github.com/quench-dev/quench/cmd/internal/show"
@@ -54,21 +55,23 @@ func newRulesListCmd() *cobra.Command {
 			if format == "json" {
 				return show.JSON(cmd.OutOrStdout(), rows)
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tPROVIDER\tCONFIDENCE\tDESCRIPTION")
-			for _, r := range rows {
-				if r.Slow {
-					r.Description += " (slow)"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Provider, r.Confidence, r.Description)
-			}
-			return w.Flush()
+			return show.Rules(cmd.OutOrStdout(), rows, terminalWidth(cmd.OutOrStdout()))
 		},
 	}
 	cmd.Flags().StringVar(&provider, "provider", "", "only rules of this provider")
 	filesFlag(cmd, &files)
 	formatFlag(cmd, &format)
 	return cmd
+}
+
+// terminalWidth is the width of w in columns, 0 when it is no terminal.
+func terminalWidth(w io.Writer) int {
+	if tty, ok := w.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
+		if width, _, err := term.GetSize(int(tty.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
 }
 
 // filesFlag is --rules as scan has it.

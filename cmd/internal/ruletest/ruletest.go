@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -29,10 +30,14 @@ func Run(w io.Writer, eng *scanner.Engine, all *rules.Set, r *rules.Rule) (faile
 	for i, ex := range examples {
 		n := 0
 		for _, m := range eng.ScanBytes([]byte(ex)) {
-			if m.Rule == r {
+			if m.Rule == r || slices.Contains(m.Also, r.ID) {
 				n++
-			} else {
+			}
+			if m.Rule != r {
 				others[m.Rule.ID] = true
+			}
+			for _, id := range m.Also {
+				others[id] = id != r.ID || others[id]
 			}
 		}
 		switch {
@@ -75,6 +80,9 @@ func refusal(eng *scanner.Engine, r *rules.Rule, text string) string {
 	}
 	if r.Kind == rules.KindAssignment {
 		return "no assigned value"
+	}
+	if r.Kind == rules.KindContext {
+		return "no value of the pattern near a keyword, given to a name with one of the words"
 	}
 	return "no keyword in it"
 }

@@ -18,6 +18,7 @@ type RuleRow struct {
 	Description    string           `json:"description"`
 	Confidence     rules.Confidence `json:"confidence"`
 	Kind           rules.Kind       `json:"kind"`
+	Words          []string         `json:"words,omitempty"`
 	Keywords       []string         `json:"keywords"`
 	Pattern        string           `json:"pattern,omitempty"`
 	Group          int              `json:"secret_group,omitempty"`
@@ -37,8 +38,60 @@ type RuleRow struct {
 
 // NewRuleRow is the row of r.
 func NewRuleRow(r *rules.Rule) RuleRow {
-	return RuleRow{r.ID, r.Provider, r.ProviderName, r.Description, r.Confidence, r.Kind, r.Keywords, r.Pattern, r.Group, r.Entropy, r.Shape,
+	return RuleRow{r.ID, r.Provider, r.ProviderName, r.Description, r.Confidence, r.Kind, r.Words, r.Keywords, r.Pattern, r.Group, r.Entropy, r.Shape,
 		r.Boundary, r.BoundaryBefore, r.StopWords, r.Paths, r.ExcludePaths, r.Overlaps, r.Width, r.Multiline, r.Slow(), r.Reference}
+}
+
+// Rules writes a table of rules. On a terminal of width columns it leaves out the
+// provider, with which ids begin, and breaks descriptions; elsewhere, where width is
+// 0, a rule is a line.
+func Rules(out io.Writer, rows []RuleRow, width int) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if width == 0 {
+		fmt.Fprintln(w, "ID\tPROVIDER\tCONFIDENCE\tDESCRIPTION")
+		for _, r := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Provider, r.Confidence, r.told())
+		}
+		return w.Flush()
+	}
+	longest := len("ID")
+	for _, r := range rows {
+		longest = max(longest, len(r.ID))
+	}
+	left := max(width-longest-len("medium")-4, 20)
+	fmt.Fprintln(w, "ID\tSURE\tDESCRIPTION")
+	for _, r := range rows {
+		id, sure := r.ID, string(r.Confidence)
+		for _, line := range fold(r.told(), left) {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", id, sure, line)
+			id, sure = "", ""
+		}
+	}
+	return w.Flush()
+}
+
+// told is the description, and what a reader of a list must know of the rule.
+func (r RuleRow) told() string {
+	if r.Slow {
+		return r.Description + " (slow)"
+	}
+	return r.Description
+}
+
+// fold breaks a text at spaces into lines of at most width columns, where a word is
+// not longer.
+func fold(s string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(s) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 // Similar names rules whose id or provider holds a word of id.
@@ -71,11 +124,14 @@ func Rule(out io.Writer, set *rules.Set, r *rules.Rule) error {
 	row("provider", fmt.Sprintf("%s (%s)", r.ProviderName, r.Provider))
 	row("confidence", string(r.Confidence))
 	row("keywords", strings.Join(r.Keywords, "  "))
+	row("words", strings.Join(r.Words, "  "))
 	row("pattern", r.Pattern)
 	row("secret group", fmt.Sprint(r.Group))
-	if r.Kind == rules.KindPattern {
+	if r.Kind != rules.KindAssignment {
 		row("not after", r.BoundaryBefore)
 		row("not before", r.Boundary)
+	}
+	if r.Kind == rules.KindPattern {
 		row("longest match", fmt.Sprintf("%d bytes", r.Width))
 	}
 	if r.Entropy > 0 {
@@ -103,6 +159,8 @@ func lane(r *rules.Rule) string {
 	switch {
 	case r.Kind == rules.KindAssignment:
 		return "from the value backwards: an assigned value whose name holds a keyword"
+	case r.Kind == rules.KindContext:
+		return fmt.Sprintf("on the line of a keyword, within %d bytes of it: a value of the pattern given to a name that holds one of the words", rules.ContextReach)
 	case r.Slow():
 		return "slow lane: it has no keywords, so each line is searched with the pattern (some 3 s of CPU for each GB, twice what all other rules take)"
 	case r.Multiline:
