@@ -3,6 +3,7 @@ package scanner
 import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
+	"github.com/quench-dev/quench/scanner/internal/chars"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
 	"github.com/quench-dev/quench/scanner/internal/memo"
 	"github.com/quench-dev/quench/scanner/internal/score"
@@ -94,7 +95,7 @@ func (a *assignment) judge(buf []byte, v assign.Value, of func([]byte, assign.Va
 	if s.Refusal != "" {
 		return m, s.Refusal
 	}
-	m.entropy = Entropy(val)
+	m.entropy = chars.Entropy(val)
 	if refusal = random(m, val); refusal != "" {
 		return m, refusal
 	}

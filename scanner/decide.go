@@ -2,10 +2,9 @@ package scanner
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/quench-dev/quench/rules"
-	"github.com/quench-dev/quench/scanner/internal/keywords"
+	"github.com/quench-dev/quench/scanner/internal/chars"
 	"github.com/quench-dev/quench/scanner/internal/score"
 )
 
@@ -41,7 +40,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if err := c.compile(); err != nil {
 		return raw{}, err.Error()
 	}
-	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(before(buf, a.start), -1) {
+	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(chars.Before(buf, a.start), -1) {
 		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
 	}
 	if c.simple != nil && !c.simple.Crosses {
@@ -132,10 +131,10 @@ func (e *Engine) judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal st
 		after = int(buf[end])
 	}
 	sec := buf[s:end]
-	if !r.BoundaryOK(before(buf, s), after) {
+	if !r.BoundaryOK(chars.Before(buf, s), after) {
 		return raw{}, besideToken
 	}
-	m = raw{rule: r, start: s, end: end, entropy: Entropy(sec), confidence: r.Confidence}
+	m = raw{rule: r, start: s, end: end, entropy: chars.Entropy(sec), confidence: r.Confidence}
 	if refusal = random(m, sec); refusal != "" {
 		return e.drop(m, refusal)
 	}
@@ -169,62 +168,13 @@ const noMatch = "the pattern does not match here"
 
 const besideToken = "more characters of a token stand right beside it"
 
-// before is the byte that a token at s must not be the continuation of, or -1.
-func before(buf []byte, s int) int {
-	if s == 0 || endsEscape(buf[:s]) {
-		return -1
-	}
-	return int(buf[s-1])
-}
-
-// endsEscape reports whether b ends with \n, \r or \t written out, as JSON and
-// most languages do: its letter is no part of a token that follows.
-func endsEscape(b []byte) bool {
-	n := len(b)
-	return n >= 2 && b[n-2] == '\\' && (b[n-1] == 'n' || b[n-1] == 'r' || b[n-1] == 't')
-}
-
 // random refuses secrets below the rule's entropy and those with a stop word.
 func random(m raw, sec []byte) (refusal string) {
 	if m.entropy < m.rule.Entropy {
 		return "its entropy is below the rule's"
 	}
-	if stopWord(sec, m.rule.StopWords) != "" {
+	if chars.StopWord(sec, m.rule.StopWords) != "" {
 		return "it holds a stop word of the rule"
 	}
 	return ""
-}
-
-func lowerASCII(b []byte) []byte { return keywords.Lower(b) }
-
-func stopWord(sec []byte, stop []string) string {
-	if len(stop) == 0 {
-		return ""
-	}
-	low := lowerASCII(sec)
-	for _, w := range stop {
-		if bytes.Contains(low, lowerASCII([]byte(w))) {
-			return w
-		}
-	}
-	return ""
-}
-
-// Entropy is the Shannon entropy of b's byte distribution, in bits per byte.
-func Entropy(b []byte) float64 {
-	if len(b) == 0 {
-		return 0
-	}
-	var count [256]int
-	for _, c := range b {
-		count[c]++
-	}
-	h, n := 0.0, float64(len(b))
-	for _, k := range count {
-		if k > 0 {
-			p := float64(k) / n
-			h -= p * math.Log2(p)
-		}
-	}
-	return h
 }

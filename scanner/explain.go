@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner/internal/chars"
 	"github.com/quench-dev/quench/scanner/internal/keywords"
 	"github.com/quench-dev/quench/scanner/internal/score"
 )
@@ -69,7 +70,7 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 	}
 	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {
 		if m, refusal := a.decide(b, start, end, nil); m.key != "" {
-			m.entropy = Entropy(b[m.start:m.end])
+			m.entropy = chars.Entropy(b[m.start:m.end])
 			scored(add(a.rule, m.start, m, refusal), m, refusal)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/candidate"
+	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/score"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
@@ -54,6 +55,12 @@ type Match struct {
 	// Score is what the confidence of an assigned value rests on but for its path.
 	Score *score.Result
 }
+
+// Coverage tells what a scan read and what it did not.
+type Coverage = coverage.Coverage
+
+// Unread is one wanted thing that could not be read.
+type Unread = coverage.Unread
 
 // Hit is the first event of a secret: what match and containment need, sent
 // as soon as the engine decided it.

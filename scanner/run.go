@@ -15,6 +15,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 
 	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/sources"
 )
@@ -56,9 +57,6 @@ type job struct {
 	seq int
 	sources.Item
 }
-
-// maxUnread bounds the list of unread things shown; all are counted.
-const maxUnread = 20
 
 // Run reads every item of src through a pool of workers and emits its hits and
 // findings. Findings in a repository are emitted when the source is done, once
@@ -177,7 +175,7 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cov.Skipped[s.Reason]++
-	if s.Reason.Wanted() && len(r.cov.Unread) < maxUnread {
+	if s.Reason.Wanted() && len(r.cov.Unread) < coverage.MaxUnread {
 		u := Unread{What: what(o), Reason: s.Reason}
 		if s.Err != nil {
 			u.Err = s.Err.Error()

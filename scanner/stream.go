@@ -11,6 +11,7 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
 	"github.com/quench-dev/quench/scanner/internal/candidate"
+	"github.com/quench-dev/quench/scanner/internal/chars"
 	"github.com/quench-dev/quench/scanner/internal/decode"
 	"github.com/quench-dev/quench/scanner/internal/mask"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -233,7 +234,7 @@ func (s *Stream) decideLine(hi int) {
 	s.decideAssignments(hi, add)
 	if s.known != nil {
 		candidate.Each(s.known.Shapes(), s.buf, s.line, hi, s.known.Lookup, func(start, end int, t KnownToken) {
-			add(raw{rule: RegistryRule, start: start, end: end, entropy: Entropy(s.buf[start:end]), token: &t,
+			add(raw{rule: RegistryRule, start: start, end: end, entropy: chars.Entropy(s.buf[start:end]), token: &t,
 				confidence: rules.High, why: []string{"issued by this registry"}})
 		})
 	}

@@ -1,4 +1,7 @@
-package scanner
+// Package coverage tells what a scan read and what it did not.
+//
+// It counts and adds, and reads nothing itself. Start reading at Coverage.
+package coverage
 
 import (
 	"time"
@@ -32,6 +35,9 @@ type Coverage struct {
 	// commits whose ends resolve, with nothing between.
 	Empty bool
 }
+
+// MaxUnread bounds the list of unread things shown; all are counted.
+const MaxUnread = 20
 
 // Unread is one wanted thing that could not be read.
 type Unread struct {
@@ -72,7 +78,7 @@ func (c *Coverage) Add(d Coverage) {
 	for r, n := range d.Skipped {
 		c.Skipped[r] += n
 	}
-	c.Unread = append(c.Unread, d.Unread[:min(len(d.Unread), maxUnread-min(maxUnread, len(c.Unread)))]...)
+	c.Unread = append(c.Unread, d.Unread[:min(len(d.Unread), MaxUnread-min(MaxUnread, len(c.Unread)))]...)
 	c.Earlier += d.Earlier
 	c.Commits += d.Commits
 	c.Refs += d.Refs
