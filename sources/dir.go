@@ -55,6 +55,18 @@ type fileSource struct {
 	opts FileOptions
 }
 
+// Places implements Placed.
+func (s *fileSource) Places() []string {
+	abs, err := filepath.Abs(s.root)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return nil // Items tells it
+	}
+	return []string{abs}
+}
+
 func (s *fileSource) Items(ctx context.Context, yield func(Item) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,6 +76,15 @@ func (s *gitSource) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counts
+}
+
+// Places implements Placed.
+func (s *gitSource) Places() []string {
+	l, err := gitrepo.Find(s.target, s.opts.TrustAlternates)
+	if err != nil {
+		return nil // Items tells it
+	}
+	return slices.DeleteFunc([]string{l.CommonDir, l.GitDir, l.Worktree}, func(p string) bool { return p == "" })
 }
 
 // Close closes the pack files.

@@ -248,6 +248,17 @@ func (u under) Counts() Counts {
 	return Counts{}
 }
 
+// Places implements Placed.
+func (u under) Places() []string {
+	if p, ok := u.Source.(Placed); ok {
+		return p.Places()
+	}
+	return nil
+}
+
+// Places implements Placed.
+func (n inPaths) Places() []string { return under{Source: n.Source}.Places() }
+
 // Close implements io.Closer.
 func (u under) Close() error {
 	if c, ok := u.Source.(io.Closer); ok {

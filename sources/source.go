@@ -137,6 +137,13 @@ type Counts struct {
 	Repositories int
 }
 
+// Placed is implemented by sources of files.
+type Placed interface {
+	// Places are the folders and files that it lies in, absolute and free of
+	// links; of a repository first that of its objects.
+	Places() []string
+}
+
 // Counter is implemented by sources that have Counts to tell.
 type Counter interface {
 	Counts() Counts

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/quench-dev/quench/cmd/internal/atomicfile"
+	"github.com/quench-dev/quench/cmd/internal/cachedir"
 	"github.com/quench-dev/quench/cmd/internal/pipeline"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -57,6 +58,7 @@ type scanFlags struct {
 	archives          archiveFlags
 	workers           int
 	compareFull       bool
+	cache             string
 }
 
 func newScanCmd() *cobra.Command {
@@ -90,6 +92,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
 	f.archives.add(cmd)
+	fl.StringVar(&f.cache, "cache", "", "folder to remember in what history was read, so that the next scan reads only what is new")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 	return cmd
 }
@@ -113,7 +116,9 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
-	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull})
+	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{
+		workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v", archives),
+	})
 	if err != nil {
 		return err
 	}
@@ -166,6 +171,8 @@ type scanOptions struct {
 	workers     int
 	mayBeEmpty  bool
 	compareFull bool
+	cache       string // folder
+	detect      string // all that what is read depends on besides detectFlags, for the cache
 }
 
 // runScan scans the sources into the report that the flags ask for.
@@ -195,10 +202,20 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 	if err != nil {
 		return res, err
 	}
-	res, err = pipeline.Run(cmd.Context(), srcs, pipeline.Options{
+	po := pipeline.Options{
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
 		Progress: m.counters(), Read: m.stop,
-	})
+	}
+	if o.cache != "" {
+		po.Cache, err = cachedir.Open(o.cache, srcs, cachedir.Options{
+			Rules: set.Rules(), Detect: fmt.Sprintf("%d %s", df.decodeDepth, o.detect),
+			Notice: func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) },
+		})
+		if err != nil {
+			return res, err
+		}
+	}
+	res, err = pipeline.Run(cmd.Context(), srcs, po)
 	res.Failed = errors.Join(res.Failed, c.check())
 	return res, err
 }

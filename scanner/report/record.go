@@ -104,6 +104,7 @@ type CoverageRecord struct {
 	Archives     int64                    `json:"archives,omitempty"`
 	Entries      int64                    `json:"entries,omitempty"`
 	Bytes        int64                    `json:"bytes"`
+	Cached       int64                    `json:"cached,omitempty"`
 	Skipped      map[sources.Reason]int64 `json:"skipped,omitempty"`
 	Unread       []UnreadRecord           `json:"unread,omitempty"`
 	Findings     int                      `json:"findings"`
@@ -125,7 +126,7 @@ func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
 	r := CoverageRecord{
 		Complete: c.Complete() && !c.Nothing(), Interrupted: c.Interrupted,
 		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs,
-		Blobs: c.Blobs, Files: c.Files, Archives: c.Archives, Entries: c.Entries, Bytes: c.Bytes, Skipped: c.Skipped,
+		Blobs: c.Blobs, Files: c.Files, Archives: c.Archives, Entries: c.Entries, Bytes: c.Bytes, Cached: c.Cached, Skipped: c.Skipped,
 		Findings: t.Findings, Below: t.Below, Earlier: c.Earlier, Incidents: t.Incidents, Revoked: t.Revoked,
 		ElapsedMS: c.Elapsed.Milliseconds(),
 	}

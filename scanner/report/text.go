@@ -278,7 +278,11 @@ func scanned(c scanner.Coverage) string {
 	if c.Archives > 0 {
 		parts = append(parts, count(int(c.Entries), "entry", "entries")+" of "+count(int(c.Archives), "archive", "archives"))
 	}
-	return strings.Join(append(parts, size(c.Bytes)), ", ")
+	parts = append(parts, size(c.Bytes))
+	if c.Cached > 0 {
+		parts = append(parts, count(int(c.Cached), "object", "objects")+" from the cache")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func skipped(c scanner.Coverage) string {

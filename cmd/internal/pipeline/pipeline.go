@@ -38,10 +38,20 @@ type Options struct {
 	// CompareFull scans what is stored as differences both ways and fails where
 	// they do not agree.
 	CompareFull bool
+	// Cache keeps what scans found, for later ones; nil keeps nothing.
+	Cache Cache
 	// Progress is added to on the way, and Read is called when all is read,
 	// before the report's last word. Both may be nil.
 	Progress *scanner.Progress
 	Read     func()
+}
+
+// Cache keeps the scanner's Memory of sources.
+type Cache interface {
+	// Recall gives what is remembered of a source, nil when there is nothing to
+	// remember; Keep keeps what is known after the scan.
+	Recall(src sources.Source) *scanner.Memory
+	Keep(src sources.Source, m *scanner.Memory)
 }
 
 // Result is what a Run came to.
@@ -90,11 +100,18 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 	}
 	p.res.Coverage.Skipped = map[sources.Reason]int64{}
 	for _, src := range srcs {
+		var memory *scanner.Memory
+		if o.Cache != nil {
+			memory = o.Cache.Recall(src)
+		}
 		cov, err := o.Engine.Run(ctx, src, scanner.RunOptions{
 			Workers: o.Workers,
 			Hit:     func(h scanner.Hit) { p.hit(ctx, h) },
-			Finding: p.finding, Progress: o.Progress,
+			Finding: p.finding, Progress: o.Progress, Memory: memory,
 		})
+		if o.Cache != nil {
+			o.Cache.Keep(src, memory)
+		}
 		p.res.Coverage.Add(cov)
 		if o.CompareFull && err == nil {
 			err = compareFull(ctx, o.Engine, src, o.Workers)

@@ -128,6 +128,7 @@ func bench(w io.Writer, dir string) error {
 		table(w, "The history of "+name, []command{
 			{name: "git cat-file --batch-all-objects --batch", args: []string{"sh", "-c", "git -C \"$0\" cat-file --batch-all-objects --batch --unordered --buffer >/dev/null", repo}},
 			{name: "quench scan --worktree=false", args: []string{quench, "scan", "--worktree=false", "-f", "jsonl", repo}},
+			{name: "quench scan --worktree=false --cache, again", args: []string{quench, "scan", "--worktree=false", "-f", "jsonl", "--cache", filepath.Join(dir, "cache"), repo}},
 			{name: "gitleaks git", args: []string{"gitleaks", "git", "--no-banner", "-l", "error", repo}, once: true},
 		})
 	}
