@@ -17,6 +17,8 @@ const maxDirectory = 24 << 20
 // The compression methods beside those of archive/zip (APPNOTE.TXT 4.4.5).
 const (
 	methodBzip2 = 12
+	methodZstd  = 93
+	methodXZ    = 95
 )
 
 // flagEncrypted is bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4).
@@ -30,6 +32,14 @@ func (w *walker) zip(in Input, prefix string, depth int) error {
 	}
 	dir.left = -1
 	z.RegisterDecompressor(methodBzip2, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(bufio.NewReader(r))) })
+	z.RegisterDecompressor(methodZstd, func(r io.Reader) io.ReadCloser {
+		d, err := newZstd(r)
+		if err != nil {
+			return io.NopCloser(failed{err})
+		}
+		return d.IOReadCloser()
+	})
+	z.RegisterDecompressor(methodXZ, func(r io.Reader) io.ReadCloser { return io.NopCloser(newXZ(w, r)) })
 	var stored uint64
 	for _, f := range z.File {
 		if err := w.zipEntry(f, prefix, depth); err != nil {
@@ -64,6 +74,11 @@ func (w *walker) zipEntry(f *zip.File, prefix string, depth int) error {
 	defer r.Close()
 	return w.entry(prefix, f.Name, int64(min(f.UncompressedSize64, 1<<62)), r, depth)
 }
+
+// failed is a decoder that could not be made.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // directoryReader reads a zip, at most left bytes while its directory is read; it
 // is not counted where left is less than 0.
