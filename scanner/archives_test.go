@@ -118,6 +118,17 @@ func TestArchives(t *testing.T) {
 			[]string{"saved.tar!/c.json:1 github-pat []", "saved.tar!/0/layer.tar!/srv/app.env:2 github-pat []"}},
 		{"oci.tar", inTar(t, packed{"oci-layout", "{}"}, packed{"blobs/sha256/0a", config}, packed{"blobs/sha256/0b", inGzip(t, layer)}),
 			[]string{"oci.tar!/blobs/sha256/0a:1 github-pat []", "oci.tar!/blobs/sha256/0b!/srv/app.env:2 github-pat []"}},
+		{"letter.docx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"word/document.xml", "<w:document><w:body><w:p><w:r><w:t>one</w:t></w:r></w:p><w:p><w:r><w:t>" +
+			token[:9] + "</w:t></w:r><w:proofErr/><w:r><w:rPr><w:b/></w:rPr><w:t>" + token[9:] + "</w:t></w:r></w:p></w:body></w:document>"},
+			packed{"word/_rels/document.xml.rels", "<R>\n<R Target=\"https://example.com/?t=" + token + "\"/></R>"}),
+			[]string{"letter.docx!/word/document.xml:2 github-pat [extracted]", "letter.docx!/word/_rels/document.xml.rels:2 github-pat []"}},
+		{"sheet.xlsx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"xl/sharedStrings.xml", "<sst><si><t>x</t></si><si><r><t>" + token[:20] + "</t></r><r><t>" + token[20:] + "</t></r></si></sst>"}),
+			[]string{"sheet.xlsx!/xl/sharedStrings.xml:2 github-pat [extracted]"}},
+		{"slides.pptx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"ppt/slides/slide1.xml", "<a:p><a:r><a:t>" + token + "</a:t></a:r></a:p>"}),
+			[]string{"slides.pptx!/ppt/slides/slide1.xml:1 github-pat [extracted]"}},
+		{"text.odt", inZip(t, packed{"mimetype", "application/vnd.oasis.opendocument.text"}, packed{"META-INF/manifest.xml", "<m/>"},
+			packed{"content.xml", "<text:p>one</text:p><text:p>" + token[:7] + "<text:span>" + token[7:] + "</text:span></text:p>"}),
+			[]string{"text.odt!/content.xml:2 github-pat [extracted]"}},
 		{"app.war", inZip(t, packed{"WEB-INF/lib/x.jar", inZip(t, packed{"x.properties", env})}), []string{"app.war!/WEB-INF/lib/x.jar!/x.properties:2 github-pat []"}},
 	} {
 		got, cov := found(t, e, c.name, c.data)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/xmltext"
 )
 
 // maxDirectory bounds the directory of a zip, which the library holds in memory, at
@@ -41,8 +43,13 @@ func (w *walker) zip(in Input, prefix string, depth int) error {
 	})
 	z.RegisterDecompressor(methodXZ, func(r io.Reader) io.ReadCloser { return io.NopCloser(newXZ(w, r)) })
 	var stored uint64
+	document := documentParts(z.File)
 	for _, f := range z.File {
-		if err := w.zipEntry(f, prefix, depth); err != nil {
+		var view func(io.Reader) io.Reader
+		if document(f.Name) {
+			view = xmltext.NewReader
+		}
+		if err := w.zipEntry(f, prefix, depth, view); err != nil {
 			return err
 		}
 		// Entries that share their bytes are how a small file holds petabytes.
@@ -53,7 +60,7 @@ func (w *walker) zip(in Input, prefix string, depth int) error {
 	return nil
 }
 
-func (w *walker) zipEntry(f *zip.File, prefix string, depth int) error {
+func (w *walker) zipEntry(f *zip.File, prefix string, depth int, view func(io.Reader) io.Reader) error {
 	path := prefix + CleanName(f.Name)
 	mode := f.Mode()
 	switch {
@@ -72,7 +79,7 @@ func (w *walker) zipEntry(f *zip.File, prefix string, depth int) error {
 		return w.skip(path, fmt.Errorf("%w: %v", ErrCorrupt, err))
 	}
 	defer r.Close()
-	return w.entry(prefix, f.Name, int64(min(f.UncompressedSize64, 1<<62)), r, depth)
+	return w.viewed(prefix, f.Name, int64(min(f.UncompressedSize64, 1<<62)), r, depth, view)
 }
 
 // failed is a decoder that could not be made.
