@@ -5,6 +5,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -137,6 +144,48 @@ func TestArchives(t *testing.T) {
 		}
 		if !cov.Complete() || cov.Archives == 0 || cov.Entries == 0 || cov.Files != 1 {
 			t.Errorf("%s: coverage %+v", c.name, cov)
+		}
+	}
+}
+
+// A key in a keystore is told as the private key it is, and as encrypted.
+func TestKeystore(t *testing.T) {
+	e := builtinEngine(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What an encrypted key looks like: an algorithm, and what it made.
+	sealed, err := asn1.Marshal(struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Data      []byte
+	}{pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 42, 2, 17, 1, 1}}, bytes.Repeat(der, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jks []byte
+	put := func(b string) { jks = append(binary.BigEndian.AppendUint16(jks, uint16(len(b))), b...) }
+	for _, v := range []uint32{0xfeedfeed, 2, 1, 1} { // the format, its version, entries, a key
+		jks = binary.BigEndian.AppendUint32(jks, v)
+	}
+	put("signing")
+	jks = binary.BigEndian.AppendUint64(jks, 0)
+	jks = append(binary.BigEndian.AppendUint32(jks, uint32(len(sealed))), sealed...)
+	jks = append(jks, make([]byte, 4+20)...) // no chain, a digest
+	for _, c := range []struct {
+		name, data string
+		want       []string
+	}{
+		{"release.jks", string(jks), []string{"release.jks!/signing.pem:1 private-key [extracted]"}},
+		{"key.der", string(der), []string{"key.der!/key.pem:1 private-key [extracted]"}},
+	} {
+		got, cov := found(t, e, c.name, c.data)
+		if d := cmp.Diff(c.want, got); d != "" || !cov.Complete() {
+			t.Errorf("%s: coverage %+v (-want +got):\n%s", c.name, cov, d)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/keystore"
 )
 
 // Kind is what the first bytes of a file say it is. A name decides nothing: a text
@@ -25,6 +27,7 @@ const (
 	Zstd
 	Tar
 	Zip
+	Keystore
 )
 
 // Wide reports whether it is text to be decoded.
@@ -52,6 +55,8 @@ func init() {
 		Zstd:  {open: (*walker).zstd},
 		Tar:   {open: (*walker).tar},
 		Zip:   {open: (*walker).zip, random: true},
+
+		Keystore: {open: (*walker).keystore},
 	}
 }
 
@@ -98,6 +103,9 @@ func KindOf(head []byte) Kind {
 	}
 	if isTar(head) {
 		return Tar
+	}
+	if keystore.Is(head) {
+		return Keystore
 	}
 	if k := wide(head); k != Binary {
 		return k
