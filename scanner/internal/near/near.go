@@ -61,7 +61,7 @@ func (s *Search) Values(buf []byte, at, end int, f func(start, end int, name [2]
 		if n == 0 || p < at && (p+n > at || p+n+s.Reach < at) {
 			continue
 		}
-		if name, ok := s.given(buf, p); ok {
+		if name, ok := s.given(buf, p); ok && !variable(buf, p, p+n) {
 			f(p, p+n, name)
 		}
 		p += n - 1
@@ -113,6 +113,13 @@ func (s *Search) given(buf []byte, p int) (name [2]int, ok bool) {
 		lo = from
 	}
 	return [2]int{from, k}, s.tells(bytes.ToLower(buf[lo:k])) && !s.otherWord(buf[from:k])
+}
+
+// variable reports whether the value is a bare argument of a call without a digit: the
+// name of a variable, which may be as long as a key.
+func variable(buf []byte, start, end int) bool {
+	i := back(buf, max(0, start-4), start, " \t")
+	return i > 0 && (buf[i-1] == ',' || buf[i-1] == '(') && !bytes.ContainsAny(buf[start:end], "0123456789")
 }
 
 func back(buf []byte, lo, p int, set string) int {

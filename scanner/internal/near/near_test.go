@@ -60,6 +60,7 @@ func TestValues(t *testing.T) {
 		{"algolia", "algolia_app=V", ""}, // no word that tells
 		{"algolia", "algolia_key=" + strings.Repeat(" ", 60) + "V", ""},
 		{"algolia", "V algolia_key=", ""},
+		{"algolia", "algolia.New(authSecret, " + strings.Repeat("abcdefab", 4) + ")", ""}, // a variable
 		{"box", "box_token=V", "box_token"},
 		{"box", "myBox.token=V", "myBox.token"},
 		{"box", "textbox_token=V", ""},
