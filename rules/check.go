@@ -179,6 +179,9 @@ func checkLists(r *Rule) []fault {
 			}
 		}
 	}
+	if p := r.Partner; p != "" && (!slug(p) || p == r.ID) {
+		add("partner", "partner: %q is not the id of another rule", p)
+	}
 	for _, id := range r.Overlaps {
 		if !slug(id) || id == r.ID {
 			add("overlaps", "overlaps: %q is not the id of another rule", id)

@@ -119,6 +119,10 @@ type Rule struct {
 	// texts in which it finds none. Both are templates, see Expand.
 	Examples  []string `toml:"examples"`
 	Negatives []string `toml:"negatives"`
+	// Partner is the rule that finds the public half of such a credential, as an access
+	// key's id is that of its secret: a few lines apart they are one finding, of High
+	// confidence.
+	Partner string `toml:"partner"`
 	// Overlaps names other rules that may match this rule's examples too,
 	// since the formats cannot be told apart.
 	Overlaps []string `toml:"overlaps"`

@@ -59,6 +59,7 @@ type Engine struct {
 	assignKw *keywords.Table[*assignment]
 	plain    bool
 	dropped  bool
+	halves   map[string]bool // rules that find one half of a credential
 	lits     literals
 	// lineWidth and slowWidth are the longest windows in bytes of rules decided
 	// within a line and of slow ones: what a Stream must see to decide them.
@@ -91,7 +92,7 @@ type compiled struct {
 // New makes an Engine of the rules in set. Patterns were checked by the loader
 // and compile later, so New is cheap.
 func New(set *rules.Set, o Options) (*Engine, error) {
-	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain, dropped: o.Dropped}
+	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain, dropped: o.Dropped, halves: halves(set)}
 	if e.depth == 0 {
 		e.depth = 3
 	}

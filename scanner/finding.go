@@ -75,6 +75,9 @@ type Hit struct {
 // report.
 type Finding struct {
 	Hit
+	// Pair is the public half of the credential, found a few lines away and told by
+	// this finding alone.
+	Pair *Half
 	// ID is stable over rebases, line moves and re-scans: see FindingID.
 	ID string
 	// Blobs counts the distinct blobs that hold it, 0 outside git.
@@ -85,6 +88,14 @@ type Finding struct {
 	IncidentID string
 	// Contained says in words what was done about it, or would be.
 	Contained string
+}
+
+// Half is the public half of a credential: it names what the secret opens.
+type Half struct {
+	Rule         *rules.Rule
+	Line, Column int
+	Secret       secret.Secret
+	Why          []string
 }
 
 // KnownToken is what the scanner may know of a token in the registry.

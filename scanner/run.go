@@ -76,7 +76,7 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 var errMemory = errors.New("the memory of earlier scans is wrong")
 
 func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Coverage, error) {
-	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}, mem: newMemory(e, o.Memory)}
+	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}, mem: newMemory(e, o.Memory), waiting: map[int][]Finding{}}
 	if r.o.Now == nil {
 		r.o.Now = time.Now
 	}
@@ -166,6 +166,8 @@ type run struct {
 	mu   sync.Mutex
 	cov  Coverage
 	held held.Set[Finding]
+	// waiting are findings in files, by item, until all their other halves are seen.
+	waiting map[int][]Finding
 }
 
 func (r *run) skip(o sources.Origin, s *sources.Skip) {
@@ -209,6 +211,7 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
 		}
 	}()
+	defer r.settle(it.seq)
 	match, end := r.noting(it)
 	n, part, err := r.read(ctx, it, s, match)
 	if part == itself && err == nil {
@@ -324,7 +327,10 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		f.ID = findingID(f)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.o.Finding != nil {
+		switch {
+		case o.Source == "file" && r.engine.halves[m.Rule.ID]:
+			r.waiting[seq] = append(r.waiting[seq], f)
+		case r.o.Finding != nil:
 			r.o.Finding(f)
 		}
 		return
@@ -344,10 +350,14 @@ func (r *run) flush(ctx context.Context, src sources.Source) {
 	list, earlier := r.held.Settle(ctx, src)
 	r.cov.Earlier += earlier
 	slices.SortStableFunc(list, func(a, b *held.Finding[Finding]) int { return cmp.Compare(a.Origin.Path, b.Origin.Path) })
+	fs := make([]Finding, 0, len(list))
 	for _, h := range list {
 		f := h.First
 		f.Origin, f.Blobs, f.MovedTo = h.Origin, h.Blobs, h.MovedTo
 		f.ID = findingID(f)
+		fs = append(fs, f)
+	}
+	for _, f := range r.engine.pairUp(fs) {
 		if r.o.Finding != nil {
 			r.o.Finding(f)
 		}
