@@ -244,6 +244,9 @@ func TestBuiltinHabits(t *testing.T) {
 		if !strings.HasPrefix(r.File, "builtin/") || r.Provider == "" || r.ProviderName == "" {
 			t.Errorf("%s: file %q, provider %q %q", r.ID, r.File, r.Provider, r.ProviderName)
 		}
+		if _, ok := builtinSet(t).Rule(r.Partner); !ok && r.Partner != "" {
+			t.Errorf("%s: partner names %q, which is no rule", r.ID, r.Partner)
+		}
 		if strings.Contains(r.Pattern, `\b`) {
 			t.Errorf("%s: uses \\b; boundary says it faster", r.ID)
 		}

@@ -34,7 +34,7 @@ func (e *Engine) pairUp(list []Finding) []Finding {
 		}
 		f, p := &list[i], list[j]
 		f.Pair = &Half{Rule: p.Rule, Line: p.Line, Column: p.Column, Secret: p.Secret, Why: p.Why}
-		f.Confidence, f.Why = rules.High, append(slices.Clip(f.Why), "its "+p.Rule.ID+" stands near it")
+		f.Confidence, f.Why = rules.High, append(slices.Concat(f.Why, p.Why), "its public half stands near it")
 		gone[j] = p.Token == nil
 	}
 	if len(gone) == 0 {

@@ -319,7 +319,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		return // path filters never keep a token of ours from being matched
 	}
 	r.o.Progress.Hits.Add(1)
-	if r.o.Hit != nil && m.Line > 0 {
+	if r.o.Hit != nil && m.Line > 0 && m.Dropped == "" {
 		r.o.Hit(h)
 	}
 	f := Finding{Hit: h}

@@ -91,6 +91,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.scope.Unstaged, "unstaged", false, "only what is changed and not staged, new files included")
 	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
+	fl.BoolVar(&f.detect.showDropped, "show-dropped", false, "also show what has the form of a secret and is none, and why: a wrong checksum, a stop word (human, json, jsonl, csv)")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
 	f.archives.add(cmd)
@@ -102,6 +103,13 @@ func newScanCmd() *cobra.Command {
 func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		args = []string{"."}
+	}
+	switch f.output.format {
+	case "human", "json", "jsonl", "csv":
+	default:
+		if f.detect.showDropped {
+			return fmt.Errorf("--show-dropped with --format %s: every result of that format stands for a finding; use human, json, jsonl or csv", f.output.format)
+		}
 	}
 	archives, err := f.archives.options(cmd)
 	if err != nil {
@@ -302,6 +310,7 @@ type detectFlags struct {
 	minConfidence string
 	engine        string
 	decodeDepth   int
+	showDropped   bool // of scan alone
 }
 
 // maxDecodeDepth bounds --decode-depth: each further one doubles, at worst, what
@@ -327,7 +336,7 @@ func (f *detectFlags) newEngine(set *rules.Set, known scanner.Known) (*scanner.E
 	}
 	switch f.engine {
 	case "fast", "plain":
-		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain", DecodeDepth: depth})
+		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain", DecodeDepth: depth, Dropped: f.showDropped})
 	}
 	return nil, fmt.Errorf("--engine %q: want fast or plain", f.engine)
 }

@@ -54,6 +54,11 @@ type Record struct {
 	IncidentID    string     `json:"incident_id,omitempty"`
 	Contained     string     `json:"contained,omitempty"`
 	DecodedVia    []string   `json:"decoded_via,omitempty"`
+	Also          []string   `json:"also,omitempty"`
+	PairRuleID    string     `json:"pair_rule_id,omitempty"`
+	PairLine      int        `json:"pair_start_line,omitempty"`
+	PairColumn    int        `json:"pair_start_column,omitempty"`
+	Dropped       string     `json:"dropped,omitempty"`
 }
 
 func record(f scanner.Finding, o Options) Record {
@@ -66,7 +71,10 @@ func record(f scanner.Finding, o Options) Record {
 		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
 		Refs: f.Origin.Refs, RefCount: f.Origin.RefCount, InHead: f.Origin.InHead, MovedTo: f.MovedTo, Blobs: f.Blobs, Labels: f.Origin.Labels,
 		Secret: shown(f.Secret, o), SecretGroup: o.groups.of(f.Secret), Masked: strings.TrimSpace(f.Masked), Entropy: math.Round(f.Entropy*100) / 100,
-		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia,
+		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia, Also: f.Also, Dropped: f.Dropped,
+	}
+	if p := f.Pair; p != nil {
+		r.PairRuleID, r.PairLine, r.PairColumn = p.Rule.ID, p.Line, p.Column
 	}
 	if !f.Origin.Date.IsZero() {
 		r.Date = &f.Origin.Date

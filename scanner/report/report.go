@@ -30,6 +30,7 @@ type Writer interface {
 // Totals is what a scan came to.
 type Totals struct {
 	Findings     int
+	Dropped      int // matches that are none, told because they were asked for
 	Below        int // matches under the least confidence reported
 	ByConfidence map[rules.Confidence]int
 	Incidents    int // incidents that the scan opened or added to

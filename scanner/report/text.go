@@ -65,7 +65,7 @@ func (h *human) Finding(f scanner.Finding) error {
 	h.head = head
 	h.n++
 	place := fmt.Sprintf("%d:%d", f.Line, f.Column)
-	fmt.Fprintf(&b, "  %-9s %s  %s  %s\n", place, h.confidence(f.Confidence), h.bold(f.Rule.ID), h.paint(clean(shown(f.Secret, h.o)), termenv.ANSIRed))
+	fmt.Fprintf(&b, "  %-9s %s  %s  %s\n", place, h.sure(f), h.bold(f.Rule.ID), h.paint(clean(shown(f.Secret, h.o)), termenv.ANSIRed))
 	if line := strings.TrimSpace(clean(f.Masked)); line != "" && line != "****" {
 		for _, l := range wrap(line, h.o.Width-indent) {
 			fmt.Fprintf(&b, "%*s%s\n", indent, "", h.faint(l))
@@ -83,9 +83,13 @@ func (h *human) Finding(f scanner.Finding) error {
 	return err
 }
 
-func (h *human) confidence(c rules.Confidence) string {
-	s := fmt.Sprintf("%-6s", c)
-	switch c {
+// sure is the confidence, or that the finding is none.
+func (h *human) sure(f scanner.Finding) string {
+	if f.Dropped != "" {
+		return h.faint("dropped")
+	}
+	s := fmt.Sprintf("%-6s", f.Confidence)
+	switch f.Confidence {
 	case rules.High:
 		return h.paint(s, termenv.ANSIRed)
 	case rules.Medium:
@@ -118,6 +122,19 @@ type detail struct {
 // details tell where a finding comes from and whose it is.
 func details(f scanner.Finding) []detail {
 	var out []detail
+	if f.Dropped != "" {
+		out = append(out, detail{text: f.Dropped})
+	}
+	if p := f.Pair; p != nil {
+		s := fmt.Sprintf("with the %s at %d:%d", p.Rule.Description, p.Line, p.Column)
+		if len(p.Why) > 0 {
+			s += ": " + strings.Join(p.Why, ", ")
+		}
+		out = append(out, detail{text: clean(s)})
+	}
+	if len(f.Also) > 0 {
+		out = append(out, detail{text: "matched by " + strings.Join(f.Also, ", ") + " too"})
+	}
 	o := f.Origin
 	if o.Commit != "" {
 		s := "commit " + o.Commit[:min(10, len(o.Commit))]
@@ -198,6 +215,9 @@ func (h *human) Close(c scanner.Coverage, t Totals) error {
 	fmt.Fprintf(&b, "scanned %s in %s%s\n", scanned(c), duration(c.Elapsed), speed(c))
 	if s := skipped(c); s != "" {
 		fmt.Fprintf(&b, "passed over %s\n", s)
+	}
+	if t.Dropped > 0 {
+		fmt.Fprintf(&b, "%s dropped, with the reason; none is a finding\n", count(t.Dropped, "match", "matches"))
 	}
 	if t.Below > 0 {
 		fmt.Fprintf(&b, "%s below the confidence asked for; see --min-confidence\n", count(t.Below, "match", "matches"))

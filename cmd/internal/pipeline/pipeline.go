@@ -194,6 +194,13 @@ func (p *pipe) containment(h scanner.Hit) *containment {
 }
 
 func (p *pipe) finding(f scanner.Finding) {
+	if f.Dropped != "" {
+		p.res.Totals.Dropped++
+		if p.writeErr == nil {
+			p.writeErr = p.o.Writer.Finding(f)
+		}
+		return
+	}
 	if f.Token == nil && !f.Confidence.AtLeast(p.o.MinConfidence) {
 		p.res.Below++
 		return

@@ -143,6 +143,7 @@ func Rule(out io.Writer, set *rules.Set, r *rules.Rule) error {
 	row("stop words", strings.Join(r.StopWords, "  "))
 	row("paths", strings.Join(r.Paths, "  "))
 	row("not in paths", strings.Join(r.ExcludePaths, "  "))
+	row("partner", r.Partner)
 	row("overlaps", strings.Join(r.Overlaps, "  "))
 	row("decided", lane(r))
 	row("reference", r.Reference)
