@@ -11,6 +11,8 @@ package rules
 import (
 	"fmt"
 
+	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/quench-dev/quench/rules/internal/shape"
 )
 
@@ -191,6 +193,21 @@ func (r *Rule) BoundaryOK(before, after int) bool {
 		return false
 	}
 	return after < 0 || r.after == nil || !r.after[byte(after)]
+}
+
+// InPath reports whether the rule's path filters let the report name path. An
+// empty path, of a stream or a message, passes every filter but a list of
+// paths. The loader has checked the globs.
+func (r *Rule) InPath(path string) bool {
+	any := func(globs []string) bool {
+		for _, g := range globs {
+			if doublestar.MatchUnvalidated(g, path) {
+				return true
+			}
+		}
+		return false
+	}
+	return (len(r.Paths) == 0 || any(r.Paths)) && !any(r.ExcludePaths)
 }
 
 // parseBoundary reads the inside of a character class: bytes and ranges, where

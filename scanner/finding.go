@@ -6,6 +6,7 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/coverage"
+	"github.com/quench-dev/quench/scanner/internal/findingid"
 	"github.com/quench-dev/quench/scanner/internal/score"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
@@ -59,6 +60,10 @@ type Match struct {
 // Coverage tells what a scan read and what it did not.
 type Coverage = coverage.Coverage
 
+// Progress counts what Runs have done so far, for whoever shows it. The zero
+// Progress is ready; reading it is safe at any time.
+type Progress = coverage.Progress
+
 // Unread is one wanted thing that could not be read.
 type Unread = coverage.Unread
 
@@ -96,6 +101,12 @@ type Half struct {
 	Line, Column int
 	Secret       secret.Secret
 	Why          []string
+}
+
+// FindingID names a finding by what stays when lines move, histories are rebased and
+// scans repeated: see findingid.Of.
+func FindingID(ruleID, path, key, maskedLine string, s secret.Secret) string {
+	return findingid.Of(ruleID, path, key, maskedLine, s)
 }
 
 // KnownToken is what the scanner may know of a token in the registry.

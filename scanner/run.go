@@ -83,8 +83,8 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	if r.o.Progress == nil {
 		r.o.Progress = new(Progress)
 	}
-	r.o.Progress.listing.Store(true)
-	defer r.o.Progress.listing.Store(false)
+	r.o.Progress.Listing(true)
+	defer r.o.Progress.Listing(false)
 	if _, err := rand.Read(r.key[:]); err != nil {
 		return r.cov, fmt.Errorf("making a key for this scan: %w", err)
 	}
@@ -133,7 +133,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 			open(j)
 		}
 	})
-	r.o.Progress.listing.Store(false)
+	r.o.Progress.Listing(false)
 	visits.flush(ctx)
 	close(queue)
 	wg.Wait()
@@ -315,7 +315,7 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		r.held.Before(r.keyOf(h))
 		return
 	}
-	if m.Token == nil && !inPath(m.Rule, o.Path) {
+	if m.Token == nil && !m.Rule.InPath(o.Path) {
 		return // path filters never keep a token of ours from being matched
 	}
 	r.o.Progress.Hits.Add(1)

@@ -1,4 +1,4 @@
-package scanner
+package coverage
 
 import "sync/atomic"
 
@@ -21,3 +21,6 @@ type Progress struct {
 func (p *Progress) Total() (n int64, known bool) {
 	return p.Listed.Load(), !p.listing.Load()
 }
+
+// Listing says whether a source is still telling of its items.
+func (p *Progress) Listing(on bool) { p.listing.Store(on) }

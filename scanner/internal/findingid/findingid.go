@@ -1,4 +1,7 @@
-package scanner
+// Package findingid names findings by what stays when lines move.
+//
+// It knows the parts of a name and nothing of findings. Start reading at Of.
+package findingid
 
 import (
 	"crypto/sha256"
@@ -14,11 +17,11 @@ import (
 // tell a short password, yet two secrets at one place are told apart.
 const idSecretBits = 20
 
-// FindingID names a finding by what stays when lines move, histories are
+// Of names a finding by what stays when lines move, histories are
 // rebased and scans repeated: the rule, the path, the name of the value, the
 // line around it with its secrets masked, and idSecretBits of the secret's hash.
 // It has 16 hexadecimal digits.
-func FindingID(ruleID, path, key, maskedLine string, s secret.Secret) string {
+func Of(ruleID, path, key, maskedLine string, s secret.Secret) string {
 	h := sha256.New()
 	for _, part := range []string{"quench finding v1", ruleID, path, key, maskedLine} {
 		var n [8]byte
