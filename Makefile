@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy bench bench-doc
+.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ cross: ## build for the other platforms
 
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"
+
+accuracy-cross: ## the same on repositories left out when learning: make accuracy-cross DATA=DIR
+	go run ./testdata/accuracy -cross -clean "$$(go env GOROOT)/src" "$(DATA)"
+
+points: ## learn the points of the generic rule anew: make points DATA=DIR
+	go run ./testdata/accuracy -learn scanner/internal/score/points.txt -clean "$$(go env GOROOT)/src" "$(DATA)"
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)

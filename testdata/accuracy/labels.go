@@ -58,11 +58,15 @@ func (f *file) repository() string {
 	return repo
 }
 
+// folds is how many parts the repositories are cut into: with fifths, four parts in
+// five are learned from.
+const folds = 5
+
 // fold is which fifth of the repositories the file belongs to, 0 to 4.
 func (f *file) fold() int {
 	h := fnv.New32a()
 	h.Write([]byte(f.repository()))
-	return int(h.Sum32() % 5)
+	return int(h.Sum32() % folds)
 }
 
 // load reads every *.jsonl and *.jsonl.gz in dir that holds excerpts.

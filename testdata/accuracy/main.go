@@ -1,6 +1,8 @@
 // Command accuracy measures detection on labelled lines.
 //
 //	go run ./testdata/accuracy [-show misses|alarms] [-category NAME] [-rule ID] DIR
+//	go run ./testdata/accuracy -cross [-clean DIR] DIR
+//	go run ./testdata/accuracy -learn FILE [-clean DIR] DIR
 //
 // DIR holds *.jsonl or *.jsonl.gz files, one excerpt a line: an object of path,
 // text and labels, each label [first line, last line, "T", "F" or "X", value,
@@ -19,6 +21,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -35,6 +38,8 @@ var (
 	show     = flag.String("show", "", "list the misses (rows T that no finding touches) or the alarms (findings that touch none), with their lines")
 	category = flag.String("category", "", "list only rows of this category")
 	ruleID   = flag.String("rule", "", "count only findings of this rule")
+	cross    = flag.Bool("cross", false, "measure each fifth of the repositories with points learned from the others")
+	counts   = flag.Bool("counts", false, "print the counts as JSON, for -cross")
 	learnTo  = flag.String("learn", "", "learn the points of the generic rule's terms, and write them to this file")
 	fold     = flag.Int("fold", -1, "a fifth of the repositories, 0 to 4: left out when learning, the only ones measured otherwise")
 	least    = flag.String("min-confidence", string(rules.Medium), "least confidence of a finding that counts")
@@ -55,6 +60,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if *cross {
+		if err := crossValidate(flag.Arg(0), clean); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if *fold >= 0 {
 		files = slices.DeleteFunc(files, func(f *file) bool { return (f.fold() == *fold) == (*learnTo != "") })
 	}
@@ -69,6 +80,12 @@ func main() {
 		log.Fatal(err)
 	}
 	j := judge(files, found)
+	if *counts {
+		if err := json.NewEncoder(os.Stdout).Encode(j.all); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	switch *show {
 	case "":
 		j.print()
@@ -119,9 +136,9 @@ func scan(files []*file) (map[string][]found, error) {
 
 // tally counts rows and findings.
 type tally struct {
-	rows, hit                    int // T
-	true_, false_, unlabelled    int // findings
-	repositoryRows, repositoryOK map[string]int
+	Rows, Hit                    int // T
+	True, False, Unlabelled      int // findings
+	RepositoryRows, RepositoryOK map[string]int
 }
 
 type verdict struct {
@@ -141,7 +158,7 @@ type judgement struct {
 // judge compares findings with labels.
 func judge(files []*file, found map[string][]found) *judgement {
 	j := &judgement{categories: map[string]*tally{}}
-	j.all.repositoryRows, j.all.repositoryOK = map[string]int{}, map[string]int{}
+	j.all.RepositoryRows, j.all.RepositoryOK = map[string]int{}, map[string]int{}
 	of := func(c string) *tally {
 		if j.categories[c] == nil {
 			j.categories[c] = &tally{}
@@ -181,9 +198,9 @@ func judge(files []*file, found map[string][]found) *judgement {
 			for _, c := range l.categories {
 				of(c).row(touched[i])
 			}
-			j.all.repositoryRows[f.repository()]++
+			j.all.RepositoryRows[f.repository()]++
 			if touched[i] {
-				j.all.repositoryOK[f.repository()]++
+				j.all.RepositoryOK[f.repository()]++
 			} else {
 				j.missed = append(j.missed, verdict{file: f, cats: l.categories})
 				j.missed[len(j.missed)-1].start = l.start
@@ -196,18 +213,18 @@ func judge(files []*file, found map[string][]found) *judgement {
 func (t *tally) count(kind string) {
 	switch kind {
 	case "true":
-		t.true_++
+		t.True++
 	case "false":
-		t.false_++
+		t.False++
 	default:
-		t.unlabelled++
+		t.Unlabelled++
 	}
 }
 
 func (t *tally) row(hit bool) {
-	t.rows++
+	t.Rows++
 	if hit {
-		t.hit++
+		t.Hit++
 	}
 }
 
@@ -226,24 +243,29 @@ func f1(p, r float64) float64 {
 }
 
 func (t *tally) String() string {
-	p, pu, r := ratio(t.true_, t.true_+t.false_), ratio(t.true_, t.true_+t.false_+t.unlabelled), ratio(t.hit, t.rows)
-	return fmt.Sprintf("T %5d hit %5d false %4d unlabelled %4d  P %.3f P_u %.3f R %.3f F1 %.3f F1_u %.3f", t.rows, t.hit, t.false_, t.unlabelled, p, pu, r, f1(p, r), f1(pu, r))
+	p, pu, r := ratio(t.True, t.True+t.False), ratio(t.True, t.True+t.False+t.Unlabelled), ratio(t.Hit, t.Rows)
+	return fmt.Sprintf("T %5d hit %5d false %4d unlabelled %4d  P %.3f P_u %.3f R %.3f F1 %.3f F1_u %.3f", t.Rows, t.Hit, t.False, t.Unlabelled, p, pu, r, f1(p, r), f1(pu, r))
+}
+
+// print gives the figures over all, and the mean recall over repositories.
+func (t *tally) print() {
+	fmt.Printf("%-30s %v\n", "overall", t)
+	sum := 0.0
+	for repo, n := range t.RepositoryRows {
+		sum += ratio(t.RepositoryOK[repo], n)
+	}
+	fmt.Printf("mR %.3f over %d repositories\n", sum/float64(max(1, len(t.RepositoryRows))), len(t.RepositoryRows))
 }
 
 func (j *judgement) print() {
-	fmt.Printf("%-30s %v\n", "overall", &j.all)
-	sum := 0.0
-	for repo, n := range j.all.repositoryRows {
-		sum += ratio(j.all.repositoryOK[repo], n)
-	}
-	fmt.Printf("mR %.3f over %d repositories\n", sum/float64(max(1, len(j.all.repositoryRows))), len(j.all.repositoryRows))
+	j.all.print()
 	names := make([]string, 0, len(j.categories))
 	for c := range j.categories {
 		names = append(names, c)
 	}
 	sort.Slice(names, func(a, b int) bool {
 		x, y := j.categories[names[a]], j.categories[names[b]]
-		return x.rows > y.rows || x.rows == y.rows && names[a] < names[b]
+		return x.Rows > y.Rows || x.Rows == y.Rows && names[a] < names[b]
 	})
 	for _, c := range names[:min(25, len(names))] {
 		fmt.Printf("%-30s %v\n", c, j.categories[c])
