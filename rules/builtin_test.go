@@ -233,7 +233,10 @@ func (r *Rule) afterOrNone() *byteClass {
 func TestBuiltinHabits(t *testing.T) {
 	// Rules whose secret spans lines. All others are decided as soon as their
 	// line is complete, which streams rely on.
-	multiline := []string{"private-key", "google-service-account-key"}
+	multiline := []string{
+		"private-key", "google-service-account-key", "jwk-private-key", "jwk-private-key-first",
+		"named-value", "netrc-password", "plist-value", "terraform-variable-default",
+	}
 	for _, r := range builtinSet(t).Rules() {
 		if want := slices.Contains(multiline, r.ID); r.Multiline != want {
 			t.Errorf("%s: multiline %v, want %v: use [ \\t] for \\s, and keep \\n out of negated classes", r.ID, r.Multiline, want)

@@ -89,6 +89,8 @@ func checkKind(r *Rule, re *syntax.Regexp) []fault {
 	switch {
 	case r.Group < 0 || r.Group > groups:
 		add("secret_group", "secret_group %d: the pattern has %s", r.Group, plural(groups, "group"))
+	case r.NameGroup < 0 || r.NameGroup > groups || r.NameGroup > 0 && (r.NameGroup == r.Group || !r.Score):
+		add("name_group", "name_group %d: want a group of the pattern that is not the secret, of a rule with score = true; the pattern has %s", r.NameGroup, plural(groups, "group"))
 	case r.Group == 0 && groups > 1:
 		add("pattern", "the pattern has %d groups: say with secret_group which is the secret, or write (?:…) for the others", groups)
 	}

@@ -79,6 +79,9 @@ type Rule struct {
 	// Group is the capture group that is the secret; 0 is the whole match, and
 	// also means group 1 when the pattern has exactly one group.
 	Group int `toml:"secret_group"`
+	// NameGroup is the capture group that holds the name the secret is given to,
+	// for rules with Score; 0 when the pattern has no such group.
+	NameGroup int `toml:"name_group"`
 	// Keywords anchor the pattern: a match is decided once per occurrence of a
 	// keyword and contains it, or lies near it in a rule of KindContext. Compared in
 	// ASCII without case when Fold is set.

@@ -106,19 +106,44 @@ func (a *assignment) judge(buf []byte, v assign.Value, of func([]byte, assign.Va
 	return m, ""
 }
 
-// scoreSecret judges a secret that a pattern found in an address, user:secret@host,
-// as one assigned to the user.
-func scoreSecret(m raw, buf []byte) (raw, string) {
-	user := m.start - 1
-	for user > 0 && m.start-user <= assign.MaxName && buf[user-1] != '/' {
-		user--
+// nameOf is where the name lies that the secret of a match is given to, or nothing.
+func nameOf(r *rules.Rule, loc []int, base int) (name [2]int) {
+	if i := 2 * (r.NameGroup + 1); r.NameGroup > 0 && loc[i] >= 0 {
+		name = [2]int{loc[i] + base, loc[i+1] + base}
 	}
-	s := score.Of(buf, assign.Value{Name: [2]int{user, max(user, m.start-1)}, Start: m.start, End: m.end, Op: assign.Address})
+	return name
+}
+
+// scoreSecret judges a secret that a pattern found as one assigned to the name, or,
+// where there is none, in an address, user:secret@host, to the user.
+func scoreSecret(m raw, buf []byte, name [2]int) (raw, string) {
+	v := assign.Value{Name: name, Start: m.start, End: m.end, Op: assign.Pair}
+	if name == [2]int{} {
+		user := m.start - 1
+		for user > 0 && m.start-user <= assign.MaxName && buf[user-1] != '/' && buf[user-1] > ' ' {
+			user--
+		}
+		v.Name, v.Op = [2]int{user, max(user, m.start-1)}, assign.Address
+	} else {
+		m.key = string(buf[name[0]:name[1]])
+	}
+	if q := buf[m.start-1]; (q == '"' || q == '\'') && v.Op == assign.Pair {
+		v.Quote, v.Closed = q, m.end < len(buf) && buf[m.end] == q
+	}
+	if name != [2]int{} && name[1] < len(buf) {
+		switch buf[name[1]] {
+		case ' ', '\t':
+			v.Op = assign.Space
+		case '<':
+			v.Op = assign.Element
+		}
+	}
+	s := score.Of(buf, v)
 	m.score = &s
 	if s.Refusal != "" {
 		return m, s.Refusal
 	}
-	m.confidence, m.why = scoredAs("", s)
+	m.confidence, m.why = scoredAs(m.key, s)
 	if s.Points < score.Low {
 		return m, "its points do not make it a secret"
 	}
@@ -146,10 +171,6 @@ func confidenceOf(points int) rules.Confidence {
 // inFile judges an assigned value with the path it was found in.
 func (m *Match) inFile(path string) {
 	if m.Score != nil && m.Token == nil {
-		name := m.Key
-		if m.Rule.Kind != rules.KindAssignment {
-			name = ""
-		}
-		m.Confidence, m.Why = scoredAs(name, m.Score.Plus(score.OfPath(path, *m.Score)))
+		m.Confidence, m.Why = scoredAs(m.Key, m.Score.Plus(score.OfPath(path, *m.Score)))
 	}
 }

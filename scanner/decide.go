@@ -37,7 +37,9 @@ const maxTrials = 8
 // A refusal comes with its reason in words, which quote nothing of the text.
 func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	c := a.rule
-	c.prepare()
+	if err := c.compile(); err != nil {
+		return raw{}, err.Error()
+	}
 	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(chars.Before(buf, a.start), -1) {
 		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
 	}
@@ -63,12 +65,6 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 			return raw{}, noMatch
 		}
 	}
-	if c.run != nil && !c.run.In(buf[lo:hi]) {
-		return raw{}, noMatch
-	}
-	if err := c.compile(); err != nil {
-		return raw{}, err.Error()
-	}
 	var loc []int
 	var base int
 	if c.rule.Prefixed {
@@ -83,7 +79,11 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	if loc[2*c.group] < 0 || s == end {
 		return raw{}, "the pattern matches without its secret"
 	}
-	return e.judge(c.rule, buf, s, end)
+	m, refusal = e.judge(c.rule, buf, s, end)
+	if refusal == "" && c.rule.Score {
+		return scoreSecret(m, buf, nameOf(c.rule, loc, base))
+	}
+	return m, refusal
 }
 
 // window is the span that a match around a can touch: Width to either side,
@@ -109,7 +109,7 @@ func (c *compiled) matchAt(buf []byte, start, hi int) (loc []int, base int) {
 		loc = c.after.FindSubmatchIndex(buf[start-1 : hi])
 		return loc, start - 1
 	}
-	return c.first().FindSubmatchIndex(buf[:hi]), 0
+	return c.at.FindSubmatchIndex(buf[:hi]), 0
 }
 
 // search finds the first match in the window that holds the keyword.
@@ -151,9 +151,6 @@ func (e *Engine) judge(r *rules.Rule, buf []byte, s, end int) (m raw, refusal st
 		case rules.ShapeHarmless:
 			m.why, m.confidence = append(m.why, res.Why), rules.Low
 		}
-	}
-	if r.Score {
-		return scoreSecret(m, buf)
 	}
 	return m, ""
 }

@@ -175,6 +175,9 @@ func TestDeltaIsFullBuiltin(t *testing.T) {
 	}
 	bits := []string{"\n", "\n", "plain words;\n", "}\n", "\"", " = ", "+", "\\\n", "\r\n"}
 	for _, r := range set.Rules() {
+		if len(r.Paths) > 0 {
+			continue // ScanBytes knows no path
+		}
 		for _, x := range r.Examples {
 			x, err := rules.Expand(x, 1)
 			if err != nil {

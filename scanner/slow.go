@@ -83,7 +83,11 @@ func (s *Stream) searchSlow(lo, own, hi int, add func(raw)) {
 			if start < lo || start >= own || end-start > c.rule.Width || loc[2*c.group] < 0 || loc[2*c.group] == loc[2*c.group+1] {
 				continue
 			}
-			if m, refusal := s.e.judge(c.rule, s.buf, from+loc[2*c.group], from+loc[2*c.group+1]); refusal == "" {
+			m, refusal := s.e.judge(c.rule, s.buf, from+loc[2*c.group], from+loc[2*c.group+1])
+			if refusal == "" && c.rule.Score {
+				m, refusal = scoreSecret(m, s.buf, nameOf(c.rule, loc, from))
+			}
+			if refusal == "" {
 				add(m)
 			}
 		}

@@ -3,7 +3,7 @@
 // At says, of one occurrence of a key word such as "password", which name it
 // belongs to, how a value is given to that name, and which bytes that value is, in
 // the syntaxes people write: code, JSON, YAML, TOML, properties, shells, command
-// lines, SQL, XML, addresses, netrc. It looks at one line, Reach bytes to the left
+// lines, SQL, XML, addresses. It looks at one line, Reach bytes to the left
 // of the word and Reach and the longest value to the right, and judges nothing:
 // whether the value is a secret is package score's business. Start reading at At.
 package assign
@@ -24,7 +24,7 @@ const (
 	Comma      // "name", "value"
 	Element    // <name>value</name>
 	Pair       // name="name" value="value", {"key": "name", "value": "value"}
-	Space      // --name value, PASSWORD 'value', login x password y
+	Space      // --name value, PASSWORD 'value', ENV name value
 	Address    // scheme://name:value@host; read by rules, not by At
 )
 
@@ -180,7 +180,7 @@ func (r *reader) operator(v *Value) bool {
 	case spaces > 0 && !quoted || quoted && v.Flag:
 		v.Op = Space
 		r.preposition()
-		return true
+		return r.at(r.p) != '`' // names in prose stand in backquotes
 	}
 	return v.Op != None
 }
@@ -194,11 +194,27 @@ func (r *reader) typed(v *Value) {
 		r.p++
 	}
 	if r.p > from && r.at(r.p) == '=' && r.at(r.p+1) != '=' && r.at(r.p+1) != '>' {
+		apart := r.at(r.p-1) == ' '
 		r.p++
-		v.Op = Equals
-		return
+		if c := r.at(r.p); (apart || c == ' ' || c == '"' || c == '\'' || c == '`') && r.begins() {
+			v.Op = Equals
+			return
+		}
 	}
 	r.p = p
+}
+
+// begins reports whether a value can begin here, behind an equals sign, which also
+// ends base64.
+func (r *reader) begins() bool {
+	p := r.p
+	r.gap()
+	c, next := r.at(r.p), r.at(r.p+1)
+	r.p = p
+	if c == '"' || c == '\'' || c == '`' {
+		return bytes.IndexByte([]byte("\n\r,;)}] "), next) < 0
+	}
+	return bytes.IndexByte([]byte("\n\r,;)}]#<"), c) < 0
 }
 
 // preposition steps over the word of SQL before a value: BY 'value'.
@@ -256,7 +272,7 @@ func (r *reader) opening(v *Value) bool {
 	case Call, Comma:
 		return false
 	case Space:
-		return v.Flag || r.netrc(v)
+		return v.Flag || r.command(v)
 	case Arrow, Compare:
 		return true
 	}
@@ -288,14 +304,24 @@ func (r *reader) nested(v *Value) bool {
 	return true
 }
 
-// netrc reports whether the words left of the name are those of such a file.
-func (r *reader) netrc(v *Value) bool {
+// command reports whether the words left of the name are of a command that gives
+// names values after a space: Docker's ENV, set of shells, psql's \set.
+func (r *reader) command(v *Value) bool {
 	left := r.buf[max(0, v.Name[0]-MaxName):v.Name[0]]
 	if i := bytes.LastIndexByte(left, '\n'); i >= 0 {
-		left = left[i:]
+		left = left[i+1:]
 	}
-	return bytes.Contains(left, []byte("login "))
+	left = bytes.TrimLeft(left, " \t>$%#")
+	for _, w := range setters {
+		if string(left) == w {
+			return true
+		}
+	}
+	return false
 }
+
+// setters are the commands, as they stand at the beginning of a line.
+var setters = []string{"ENV ", "ARG ", "set -x ", "set -gx ", "set -Ux ", "set -lx ", "set -xg ", "setenv ", "setx ", "\\set "}
 
 // quote steps over an opening quote.
 func (r *reader) quote(v *Value) bool {
@@ -371,12 +397,28 @@ func (r *reader) value(v *Value, maxLen int) bool {
 		i--
 	}
 	v.End = i
-	return v.End > v.Start
+	return v.End > v.Start && !r.objectKey(v)
+}
+
+// objectKey reports whether a quoted text in brackets is itself a name that is
+// given a value: {"password": {"min": 8}}.
+func (r *reader) objectKey(v *Value) bool {
+	if !v.Wrapped || !v.Closed {
+		return false
+	}
+	i := v.End + 1
+	if v.Escaped {
+		i++
+	}
+	for i < len(r.buf) && i < v.End+maxGap && (r.buf[i] == ' ' || r.buf[i] == '\t') {
+		i++
+	}
+	return i < len(r.buf) && (r.buf[i] == ':' || r.buf[i] == '=' && i+1 < len(r.buf) && r.buf[i+1] == '>')
 }
 
 // scheme steps over the word that says what kind of credentials follow.
 func (r *reader) scheme(v *Value) {
-	for _, w := range []string{"Bearer ", "bearer ", "Basic ", "basic ", "Token ", "token ", "ApiKey ", "apikey ", "OAuth ", "Key ", "pass:"} {
+	for _, w := range []string{"Bearer ", "bearer ", "Basic ", "basic ", "Token ", "token ", "ApiKey ", "apikey ", "OAuth ", "Key ", "NTLM ", "Negotiate ", "pass:"} {
 		if r.has(w) {
 			v.Scheme = true
 			r.gap()

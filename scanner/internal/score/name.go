@@ -2,6 +2,7 @@ package score
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
@@ -21,7 +22,7 @@ var kinds = map[string]string{
 // Words that say a name is of something else than a secret: behind the key word
 // ("token_url", "key_id"), and before it ("public_key", "csrf_token").
 var (
-	elseLast  = words("id ids name names path paths file files filename dir folder url urls uri endpoint host port type types kind count counter len length size max min limit index idx field fields column label title text texts message messages msg hint prompt placeholder description desc desription header headers prefix suffix pattern regex regexp format formatter algorithm algorithms alg method mode policy policies strategy class service services provider providers manager factory handler helper util error errors err status state version expires expiry expiration expired ttl timeout lifetime age date time at created updated enabled enable disabled required allowed valid invalid ref reference arn param params parameter parameters var variable env option options config configuration settings map list set attribute attributes property properties prop role scope scopes user username email account issuer audience subject domain realm region number event action icon image button link page form input output view model table schema store storage cache request response source target object obj struct impl builder parser reader writer generator validator checker check test tests is has word words screen dialog tab menu panel section box char chars code codes block blocks bits bytes usage uses used lock unlock press up down left right binding board")
+	elseLast  = words("id ids name names path paths file files filename dir folder url urls uri endpoint host port type types kind count counter len length size max min limit index idx field fields column label title text texts message messages msg hint prompt placeholder description desc desription header headers prefix suffix pattern regex regexp format formatter algorithm algorithms alg method mode policy policies strategy class service services provider providers manager factory handler helper util error errors err status state version expires expiry expiration expired ttl timeout lifetime age date time at created updated enabled enable disabled required allowed valid invalid ref reference arn param params parameter parameters var variable env option options config configuration settings map list set attribute attributes property properties prop role scope scopes user username email account issuer audience subject domain realm region number event action icon image button link page form input output view model table schema store storage cache request response source target object obj struct impl builder parser reader writer generator validator checker check test tests is has word words screen dialog tab menu panel section box char chars code codes block blocks bits bytes usage uses used lock unlock press up down left right binding board verify verification pin pins in")
 	elseFirst = words("recv public pub csrf xsrf primary foreign partition sort cache object row next page continuation sync cancel cancellation design lexer syntax paren current start end first last map dict keyboard hot shortcut translation i18n locale label error err invalid missing wrong bad forgot reset change confirm enter show hide toggle validate check verify has is no not use enable disable min max feature json yaml group unique idempotency message event routing host known fingerprint thumb get set find lookup parse scan peek eof comment unknown expected any this that each every which arrow escape esc shift ctrl alt meta space tab delete registry config option options property field column index hash sub child parent node tree entry item data type state store storage cell legend color font attribute api's video stream track")
 )
 
@@ -34,6 +35,45 @@ func words(list string) map[string]bool {
 		m[w] = true
 	}
 	return m
+}
+
+// telling lists the kinds, those first that say most: a secret_key is a secret.
+var telling = []string{"password", "secret", "token", "apikey", "credential", "auth", "seed", "key"}
+
+// kindOf gives the most telling kind among the words of a name, or "other".
+func kindOf(ws []string) string {
+	best := len(telling)
+	for _, w := range ws {
+		if k := kinds[w]; k != "" && k != "api" {
+			best = min(best, slices.Index(telling, k))
+		}
+	}
+	if best == len(telling) {
+		return "other"
+	}
+	return telling[best]
+}
+
+// keyOfAPI reports whether a name says api, access, private and the like before key.
+func keyOfAPI(ws []string) bool {
+	for i, w := range ws {
+		if kinds[w] == "apikey" || i > 0 && w == "key" && kinds[ws[i-1]] == "api" {
+			return true
+		}
+	}
+	return false
+}
+
+// identifiedBy is the key word of SQL that is two words, and stands for a password.
+var identifiedBy, sqlName = []byte("identified by"), []byte("password")
+
+// nameOf gives the name of a value as terms read it.
+func nameOf(buf []byte, v assign.Value) []byte {
+	name := buf[v.Name[0]:v.Name[1]]
+	if len(name) == len(identifiedBy) && bytes.EqualFold(name, identifiedBy) {
+		return sqlName
+	}
+	return name
 }
 
 // name adds the terms of the name: its words, and where the key word stands.
@@ -64,8 +104,13 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		t.add("name is key alone")
 	}
 	t.when(ofSomethingElse(ws), "name ends in a word for something else")
-	for _, w := range ws[:max(0, len(ws)-1)] {
-		if elseFirst[w] {
+	own := ws // of a member, config.password, what it is a member of says less
+	if i := bytes.LastIndexByte(name, '.'); i >= 0 && (v.Quote != 0 || v.Op != assign.Colon) {
+		t.own = appendWords(t.own[:0], name[i+1:])
+		own = t.own
+	}
+	for i, w := range own[:max(0, len(own)-1)] {
+		if elseFirst[w] && !(v.Op == assign.Call && i == 0 && w == "set") {
 			t.add("name begins with a word for something else")
 			break
 		}
@@ -125,6 +170,9 @@ func appendWords(out []string, name []byte) []string {
 		}
 	}
 	cut(len(name))
+	if n := len(out); n > 2 && out[n-1] == "base" && out[n-2] == "key" {
+		out = out[:n-1] // secret_key_base, of Rails and Phoenix, is a key
+	}
 	return out[max(0, len(out)-8):]
 }
 

@@ -38,6 +38,31 @@ var (
 	translated = words("data config script text")
 )
 
+// tongues are the languages that programs are translated into most, as files and
+// folders of translations are named after them.
+var tongues = words("en de fr es it pt ru zh ja ko pl nl sv da nb nn no fi cs sk hu ro bg el tr uk ar he fa hi bn ta te th vi id ms ca eu gl hr sr bs sl et lv lt af cy ga is mk sq ka hy az kk uz fil eo")
+
+// translation reports whether a path in small letters is that of a file of
+// translations: in a folder of them, or named after a language.
+func translation(low, base string) bool {
+	for part := range strings.SplitSeq(low[:len(low)-len(base)], "/") {
+		if catalogue[part] || strings.HasPrefix(part, "values-") && strings.HasSuffix(base, ".xml") {
+			return true
+		}
+	}
+	stem, _, _ := strings.Cut(base, ".")
+	parts := strings.FieldsFunc(stem, func(r rune) bool { return r == '_' || r == '-' })
+	for i, p := range parts {
+		if tongues[p] && i >= len(parts)-2 && (i == 0 || catalogues[parts[0]]) {
+			return true
+		}
+	}
+	return false
+}
+
+// catalogues are what files of translations are named before the language.
+var catalogues = words("messages message strings labels label text texts lang language locale translation translations translate errors validation validationmessages resources resource bundle i18n app common")
+
 // path adds the terms of a path, and of path and value together. No path, as of
 // standard input, has the terms of none.
 func (t *terms) path(p string, local Result) {
@@ -63,12 +88,8 @@ func (t *terms) path(p string, local Result) {
 	if strings.HasPrefix(base, ".env") {
 		group = "config"
 	}
-	if translated[group] {
-		for part := range strings.SplitSeq(low, "/") {
-			if catalogue[part] {
-				group = "text"
-			}
-		}
+	if translated[group] && translation(low, base) {
+		group = "text"
 	}
 	t.add("file of ", group)
 	dir := low[:len(low)-len(base)]
@@ -86,5 +107,7 @@ func (t *terms) path(p string, local Result) {
 			t.add(group, ", ", lt.Name)
 		}
 	}
+	t.when(written == "bare" && local.Has("made of 0"), group, ", bare digits")
+	t.when(local.Has("written as a variable is") && !local.Has("in a comment"), group, ", written as a variable is")
 	t.when(strings.Contains(low, "test") || strings.Contains(low, "spec"), "in tests, ", written)
 }

@@ -86,14 +86,14 @@ func Sum(buf []byte, v assign.Value) Result {
 
 func (t *terms) of(buf []byte, v assign.Value) Result {
 	val := buf[v.Start:v.End]
-	t.low, t.words = lower(t.low[:0], val), appendWords(t.words[:0], buf[v.Name[0]:v.Name[1]])
+	t.low, t.words = lower(t.low[:0], val), appendWords(t.words[:0], nameOf(buf, v))
 	if r := t.refusal(buf, v, val); r != "" {
 		return Result{Refusal: r}
 	}
 	t.add("always")
-	t.name(buf, v, buf[v.Name[0]:v.Name[1]])
+	t.name(buf, v, nameOf(buf, v))
 	t.syntax(buf, v)
-	t.value(v, val, buf[v.Name[0]:v.Name[1]])
+	t.value(v, val, nameOf(buf, v))
 	return t.result()
 }
 
@@ -142,8 +142,10 @@ type terms struct {
 	list  []Term
 	term  []byte // of the term at hand
 
-	low, squeezed []byte   // the value in lower case, its letters and digits alone
-	words         []string // of the name
+	low, squeezed []byte // the value in lower case, its letters and digits alone
+	text          []byte // what the value is the base64 of, or nothing
+	decoded       [maxDecoded]byte
+	words, own    []string // of the name, and of its last member
 }
 
 var scratch = sync.Pool{New: func() any { return &terms{known: points()} }}

@@ -2,277 +2,11 @@ package score
 
 import (
 	"bytes"
-	"encoding/base64"
 	"math"
 	"sync"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
 )
-
-// minValue is the shortest value that is a secret: PINs and passwords of four
-// letters protect something, shorter ones nothing.
-const minValue = 4
-
-// refusal says why val is plainly no secret, whatever else holds; "" when nothing
-// does. It quotes nothing of the value.
-func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
-	if len(val) < minValue {
-		return "the value is shorter than 4 characters"
-	}
-	low := t.low
-	switch {
-	case distinct(val) <= 2:
-		return "the value is one character over and over"
-	case template(val, v):
-		return "the value is a template or a reference"
-	case jobOfAnother(buf, v, val):
-		return "what stands here is judged by the rule for HTTP Basic, or is a word of tests and shells"
-	case len(val) < 6 && v.Op != assign.Address && !passwordKind(t.words):
-		return "the value is shorter than any token"
-	case uuid(val) && ofSomethingElse(t.words):
-		return "the value is a UUID"
-	case v.Wrapped && v.Closed && oneOfSeveral(buf, v):
-		return "the value is one of several arguments of a call"
-	case bytes.HasPrefix(val, []byte("eyJ")) && bytes.IndexByte(val, '.') > 0:
-		return "the value looks like a JSON Web Token, which a rule of its own judges"
-	case digitsOnly(val) && !passwordKind(t.words) && v.Op != assign.Address:
-		return "the value is a number"
-	case reference(buf, v, val):
-		return "the value is an expression of the program"
-	case bytes.Contains(val, []byte("://")), bytes.IndexByte([]byte("/.~"), val[0]) >= 0 && !padded(val), bytes.HasPrefix(val, []byte(`C:\`)):
-		return "the value is an address or a path"
-	case fileName(low):
-		return "the value is a file name"
-	case bytes.ContainsFunc(val, func(r rune) bool { return r >= 0x80 || r < 0x20 }):
-		return "the value holds characters beyond ASCII"
-	case bytes.Count(val, []byte(" ")) > 2:
-		return "the value is a sentence"
-	case numeric(val):
-		return "the value is a number, a version, a date or an address"
-	case notSecret[string(low)]:
-		return "the value is a word that stands for none"
-	case public(val, low):
-		return "the value is a digest or a public key"
-	}
-	for _, w := range placeholders {
-		if bytes.Contains(low, []byte(w)) {
-			return "the value is a placeholder"
-		}
-	}
-	return ""
-}
-
-func distinct(b []byte) (n int) {
-	var seen [256]bool
-	for _, c := range b {
-		if !seen[c] {
-			seen[c] = true
-			n++
-		}
-	}
-	return n
-}
-
-// templates are parts of them, each with a mark in it.
-var templates = []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?"}
-
-// template finds the forms in which languages and tools write "put a value here".
-func template(val []byte, v assign.Value) bool {
-	if !bytes.ContainsFunc(val, func(r rune) bool { return r >= 0x80 || !isLetter(byte(r)) && !isDigit(byte(r)) }) {
-		return false
-	}
-	for _, s := range templates {
-		if bytes.Contains(val, []byte(s)) {
-			return true
-		}
-	}
-	n := len(val)
-	first, last := val[0], val[n-1]
-	switch {
-	case first == '$' && (isLetter(val[1]) || val[1] == '_'),
-		first == '<' || first == '{' && last == '}' || first == '[' && last == ']' || first == '(' && last == ')',
-		first == '%' && (last == '%' || isLetter(last) && n < 6),
-		first == '_' && val[1] == '_' && last == '_',
-		first == '@' && last == '@', first == '-',
-		first == '&' && v.Quote == 0, first == '*' && v.Quote == 0:
-		return true
-	}
-	for i := 0; i+1 < n; i++ {
-		if val[i] == '%' && (val[i+1] == 's' || val[i+1] == 'd' || val[i+1] == 'v' || val[i+1] == 'q') && (i+2 == n || !isHex(val[i+2])) {
-			return true
-		}
-		if val[i] == '{' && bytes.IndexByte(val[i:], '}') > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// reference finds a bare value that goes on as an expression: a call, an index, a
-// member.
-func reference(buf []byte, v assign.Value, val []byte) bool {
-	if v.Quote != 0 {
-		return false
-	}
-	if v.End < len(buf) {
-		switch c := buf[v.End]; c {
-		case '(', '[', '{', '<':
-			return c != '<' || v.Op != assign.Element
-		}
-	}
-	for i := range val {
-		if i > 0 && (val[i] == ':' && val[i-1] == ':' || val[i] == '>' && val[i-1] == '-') {
-			return true
-		}
-	}
-	return dotted(val)
-}
-
-// jobOfAnother finds what looks like an assignment and is known to be none:
-// credentials of HTTP Basic, which a rule of their own decodes and judges; lines of
-// test logs ("--- PASS: name (0.1s)"); the shell's working folder.
-func jobOfAnother(buf []byte, v assign.Value, val []byte) bool {
-	switch string(buf[v.Name[0]:v.Name[1]]) {
-	case "PASS":
-		return v.Op == assign.Colon && v.Quote == 0
-	case "PWD", "OLDPWD":
-		return true
-	}
-	if !v.Scheme {
-		return false
-	}
-	raw, err := base64.StdEncoding.DecodeString(string(val))
-	return err == nil && bytes.IndexByte(raw, ':') > 0 && !bytes.ContainsFunc(raw, func(r rune) bool { return r < 0x20 || r > 0x7e })
-}
-
-// oneOfSeveral reports whether a call around the value goes on after it.
-func oneOfSeveral(buf []byte, v assign.Value) bool {
-	open := v.Start - 2
-	if v.Escaped {
-		open--
-	}
-	if open < 0 || buf[open] != '(' {
-		return false
-	}
-	next := bytes.TrimLeft(lineRight(buf, v.End+1), "\\\"' ")
-	return len(next) > 0 && next[0] == ','
-}
-
-func digitsOnly(val []byte) bool {
-	for _, c := range val {
-		if !isDigit(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// passwordKind reports whether a name of such words is that of a password, which may
-// be digits.
-func passwordKind(ws []string) bool {
-	for _, w := range ws {
-		if kinds[w] == "password" || w == "pin" || w == "secret" {
-			return true
-		}
-	}
-	return false
-}
-
-// dotted reports whether v is made of names joined by dots: a field or method of a
-// program, a host name.
-func dotted(v []byte) bool {
-	if bytes.IndexByte(v, '.') < 0 {
-		return false
-	}
-	for part := range bytes.SplitSeq(v, []byte(".")) {
-		if len(part) == 0 || isDigit(part[0]) || len(part) > 40 {
-			return false
-		}
-		for _, c := range part {
-			if !isLetter(c) && !isDigit(c) && c != '_' && c != '-' && c != '?' && c != '!' && c != '$' && c != '@' {
-				return false
-			}
-		}
-		if cover, letters := language(part); letters > 3 && cover*2 < letters {
-			return false
-		}
-	}
-	return true
-}
-
-func padded(val []byte) bool {
-	return val[len(val)-1] == '=' || len(val) > 24 && val[0] == '/' && bytes.IndexByte(val[1:], '/') < 0
-}
-
-var extensions = []string{".pem", ".key", ".crt", ".cer", ".p12", ".pfx", ".jks", ".json", ".yml", ".yaml", ".txt", ".xml", ".html", ".conf", ".cfg", ".ini", ".properties",
-	".md", ".js", ".ts", ".py", ".rb", ".go", ".php", ".java", ".sh", ".env", ".png", ".svg", ".jpg", ".css", ".log", ".pub", ".asc", ".gpg", ".com", ".org", ".net", ".io", ".local"}
-
-func fileName(low []byte) bool {
-	if bytes.IndexByte(low, '.') < 0 {
-		return false
-	}
-	for _, e := range extensions {
-		if bytes.HasSuffix(low, []byte(e)) {
-			return true
-		}
-	}
-	return false
-}
-
-// numeric finds numbers with something in them: 1.2.3, 2020-01-02, 0x1f, 10ms. Bare
-// digits may be a password.
-func numeric(val []byte) bool {
-	digits, other := 0, 0
-	for _, c := range val {
-		switch {
-		case isDigit(c):
-			digits++
-		case bytes.IndexByte([]byte(".-:/+_TZ, "), c) >= 0:
-			other++
-		default:
-			if len(val) > 2 && val[0] == '0' && (val[1] == 'x' || val[1] == 'X') && len(val) <= 18 {
-				return true
-			}
-			return digits > 0 && digits+2 >= len(val) && len(val) < 8 && isLetter(val[len(val)-1]) && !isLetter(val[0])
-		}
-	}
-	return other > 0
-}
-
-// notSecret are words that say there is no value here, or name the thing itself.
-var notSecret = func() map[string]bool {
-	m := map[string]bool{}
-	for _, w := range []string{"true", "false", "null", "none", "undefined", "string", "number", "object", "boolean", "bool", "integer", "bytes", "array", "function", "self", "this", "required", "optional", "enabled", "disabled",
-		"default", "unknown", "empty", "unset", "blank", "hidden", "masked", "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "basic", "bearer", "digest", "oauth", "oauth2", "key", "auth", "authorization", "user", "username", "test", "text", "value", "name", "type", "email", "admin", "root", "nil", "yes", "await", "const", "return", "credentials", "include", "same-origin", "omit", "mypassword", "mysecret", "mytoken", "secretkey", "secret_key", "private", "public", "sha256", "sha1", "md5", "rsa", "ed25519", "env", "file", "vault", "prompt", "ask", "input", "read", "write", "not", "new"} {
-		m[w] = true
-	}
-	return m
-}()
-
-// placeholders are parts of made-up values.
-var placeholders = []string{"example", "xxxx", "placeholder", "changeme", "change_me", "change-me", "change_this", "changethis", "your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "yourapi",
-	"dummy", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined"}
-
-// public finds what says itself that it is no secret: digests of passwords and
-// files, public keys, certificates.
-func public(val, low []byte) bool {
-	for _, p := range []string{"sha1", "sha256", "sha384", "sha512", "md5"} {
-		if bytes.HasPrefix(low, []byte(p)) && len(low) > len(p) && bytes.IndexByte([]byte(":-$_="), low[len(p)]) >= 0 {
-			return true
-		}
-	}
-	for _, p := range []string{"$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$argon2", "$apr1$", "{ssha}", "{sha}", "{md5}", "{crypt}", "pbkdf2", "bcrypt", "ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2", "-----begin", "h1:"} {
-		if bytes.HasPrefix(low, []byte(p)) {
-			return true
-		}
-	}
-	for _, p := range []string{"AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "MIIBIjANBg", "MIGfMA0GCSq", "MIICIjANBg", "MFkwEwYHKo", "LS0tLS1CRUdJTi"} {
-		if bytes.HasPrefix(val, []byte(p)) {
-			return true
-		}
-	}
-	return false
-}
 
 // makeup counts what a value is made of.
 type makeup struct {
@@ -343,10 +77,39 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	if uuid(val) {
 		class = "uuid"
 	}
-	length := level(n, 6, 8, 10, 12, 16, 20, 24, 32, 33, 40, 41, 64, 65, 128)
-	t.add("length ", length)
+	cover, letters := language(val)
+	kind, quote := kindOf(t.words), "quoted"
+	if v.Quote == 0 {
+		quote = "bare"
+	}
+	t.when(walk(t.low), "walk of the keyboard")
+	// The labelled lines hold no password as people make them, and hex as tokens are
+	// only as secrets, so that what is learned of length, alphabet and letters does
+	// not hold of these.
+	switch {
+	case (v.Op == assign.Address || passwordKind(t.words)) && (asPeopleDo(val) || asPeopleDo(t.text)):
+		t.add("word and digits, as people make passwords")
+	case hex && n%8 == 0 && n >= 32 && (kind == "secret" || kind == "token" || v.Scheme || keyOfAPI(t.words)):
+		t.add("hex as tokens are")
+	default:
+		t.shape(val, m, class, quote, kind)
+		t.letters(val, class, quote, kind, cover, letters)
+	}
+	t.add(kind, " given by ", assign.Words[v.Op], ", ", quote)
+	t.said(name)
+	if n >= 8 && m.upper > 0 && m.lower > 0 && m.digits+m.spaces+m.dashes+m.base64+m.other == 0 && letters > 0 && cover*100/letters >= 65 {
+		t.add("written like a name of a program")
+	}
+}
+
+// shape adds the terms of the alphabet and the length of a value.
+func (t *terms) shape(val []byte, m makeup, class, quote, kind string) {
+	n := len(val)
+	t.add("length ", level(n, 6, 8, 10, 12, 16, 20, 24, 32, 33, 40, 41, 64, 65, 128))
 	t.add("made of ", class)
 	t.add(class, " of ", level(n, 8, 16, 24, 32, 48))
+	t.add(kind, " of ", class)
+	t.add(kind, " of length ", level(n, 8, 12, 16, 24, 40))
 	t.when(m.spaces > 0, "with spaces")
 	t.when(m.dashes > 0, "with - or _")
 	t.when(m.dashes > 2, "with many - or _")
@@ -359,49 +122,61 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	t.when(bytes.ContainsAny(val, "()[]"), "with brackets")
 	t.when(bytes.IndexByte(val, '@') >= 0, "with @")
 	t.when(val[n-1] == '=' && n%4 == 0, "padded as base64")
-	t.when(hex && n%2 == 0 && n >= 16, "hex bytes")
+	t.when(class == "hex" && n%2 == 0 && n >= 16, "hex bytes")
 	t.when(n > 8, "switches ", level(m.switches*16/n, 1, 2, 4, 6, 8))
-	t.when(walk(t.low), "walk of the keyboard")
+	t.add("entropy ", level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
+	t.when(quote == "bare" && identifier(val), "written as a variable is")
+	t.when(m.spaces > 0 && prose(val), "written as text is")
+}
 
-	cover, letters := language(val)
+// letters adds the terms of how much of a value is language.
+func (t *terms) letters(val []byte, class, quote, kind string, cover, letters int) {
 	look := "few letters"
 	if letters >= 4 && class != "hex" && class != "uuid" {
 		look = levelOf("words ", cover*100/letters, 1, 25, 45, 65, 85, 100)
 	}
-	people := letters > 0 && cover*100/letters >= 65 && asPeopleDo(val) && (v.Op == assign.Address || passwordKind(t.words))
-	if people {
-		look = "word and digits, as people make passwords"
+	chance := "few pairs"
+	if bits, pairs := likeChance(val); pairs >= 3 && class != "hex" {
+		chance = levelOf("pairs ", int(math.Floor(bits*4)), -6, -4, -2, 0, 2, 4)
 	}
 	t.add(look)
-	chance := "few pairs"
-	if people {
-		chance = "pairs of a word"
-	} else if x, pairs := likeChance(val); pairs >= 3 && class != "hex" {
-		chance = levelOf("pairs ", int(math.Floor(x*4)), -6, -4, -2, 0, 2, 4)
-	}
 	t.add(chance)
-	quote := "quoted"
-	if v.Quote == 0 {
-		quote = "bare"
-	}
 	t.add(quote, ", ", look)
 	t.add(quote, ", ", chance)
 	t.add(class, ", ", chance)
-	kind := "other"
-	for _, w := range t.words {
-		if k := kinds[w]; k != "" && k != "api" {
-			kind = k
+	t.add(kind, ", ", look)
+}
+
+// identifier reports whether val can be the name of a variable, and not a word and
+// a number.
+func identifier(val []byte) bool {
+	if isDigit(val[0]) || isDigit(val[len(val)-1]) {
+		return false
+	}
+	for _, c := range val {
+		if !isLetter(c) && !isDigit(c) && c != '_' {
+			return false
 		}
 	}
-	t.add(kind, " of ", class)
-	t.add(kind, ", ", look)
-	t.add(kind, " of length ", level(n, 8, 12, 16, 24, 40))
-	t.add(kind, " given by ", assign.Words[v.Op], ", ", quote)
-	t.add("entropy ", level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
-	t.said(name)
-	if n >= 8 && m.upper > 0 && m.lower > 0 && m.digits+m.spaces+m.dashes+m.base64+m.other == 0 && letters > 0 && cover*100/letters >= 65 {
-		t.add("written like a name of a program")
+	return true
+}
+
+// prose reports whether val is words between spaces, as sentences are written.
+func prose(val []byte) bool {
+	start := true
+	for _, c := range val {
+		switch {
+		case c == ' ':
+			start = true
+			continue
+		case isUpper(c) && !start, isDigit(c):
+			return false
+		case !isLetter(c) && bytes.IndexByte([]byte(".,!?:;'\\-"), c) < 0:
+			return false
+		}
+		start = false
 	}
+	return true
 }
 
 // said adds the terms of words in the value, and of the name in it.
@@ -445,13 +220,35 @@ func asPeopleDo(val []byte) bool {
 	if letters < 3 || digits+marks == 0 || marks > 3 || digits == 0 && isLetter(last) {
 		return false
 	}
-	low := bytes.ToLower(val)
+	low := spelled(val)
 	for _, w := range madeUp {
 		if bytes.Contains(low, []byte(w)) {
 			return false
 		}
 	}
-	return true
+	cover, n := language(low)
+	if cover*100 >= 65*n {
+		return true
+	}
+	bits, _ := likeChance(low)
+	return bits >= spoken
+}
+
+// spoken is from how many bits a pair of letters on letters can be a word of any
+// language: random ones are below it nine times in ten.
+const spoken = 0.75
+
+// spelled gives val in small letters, with the digits and marks that people write
+// for letters within words as those letters: "s3cr3t", "p@ss".
+func spelled(val []byte) []byte {
+	const marks, letters = "0134578@$!", "oieasttasi"
+	low := bytes.ToLower(val)
+	for i := 1; i+1 < len(low); i++ {
+		if k := bytes.IndexByte([]byte(marks), low[i]); k >= 0 && isLetter(low[i-1]) && isLetter(low[i+1]) {
+			low[i] = letters[k]
+		}
+	}
+	return low
 }
 
 // madeUp are parts of passwords in tests and manuals, and of names of algorithms.
@@ -503,9 +300,29 @@ func entropy(b []byte) float64 {
 }
 
 // walk finds runs of neighbours, on the keyboard or in the alphabet, over half the
-// value, which is in lower case.
+// value, which is in lower case, also where letters and digits take turns: "a1b2c3d4".
 func walk(low []byte) bool {
-	in, three := 0, triples()
+	if runs(low)*2 > len(low) {
+		return true
+	}
+	var letters, digits [64]byte
+	n, k := 0, 0
+	for _, c := range low[:min(len(low), len(letters))] {
+		switch {
+		case isLower(c):
+			letters[n] = c
+			n++
+		case isDigit(c):
+			digits[k] = c
+			k++
+		}
+	}
+	return n > 2 && k > 2 && (runs(letters[:n])+runs(digits[:k]))*4 > 3*len(low)
+}
+
+// runs counts the bytes that lie in runs of three neighbours or more.
+func runs(low []byte) (in int) {
+	three := triples()
 	for i := 0; i+3 <= len(low); {
 		if !three[[3]byte(low[i:])] {
 			i++
@@ -518,12 +335,12 @@ func walk(low []byte) bool {
 		in += j - 1 - i
 		i = j - 1
 	}
-	return in*2 > len(low)
+	return in
 }
 
 // rows are neighbours; triples are three of them in a row.
 var (
-	rows    = []byte("qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz qazwsx 1q2w3e4r5t")
+	rows    = []byte("qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz zyxwvutsrqponmlkjihgfedcba qazwsx 1q2w3e4r5t")
 	triples = sync.OnceValue(func() map[[3]byte]bool {
 		m := map[[3]byte]bool{}
 		for i := range len(rows) - 2 {
