@@ -47,23 +47,38 @@ func (k *known) Version(ctx context.Context) (int64, error) {
 	return seq, store.Explain(err)
 }
 
-// After implements match.Source.
-func (k *known) After(ctx context.Context, seq int64, f func(match.Entry)) (int64, error) {
-	rows, err := k.r.store.Reader().QueryContext(ctx, "SELECT fingerprint, shape_len, shape_extra, seq FROM tokens WHERE seq > ? ORDER BY seq", seq)
+// After implements match.Source. All that it reads is in one index.
+func (k *known) After(ctx context.Context, seq int64, f func(uint64)) (int64, error) {
+	rows, err := k.r.store.Reader().QueryContext(ctx, "SELECT seq, fingerprint FROM tokens WHERE seq > ? ORDER BY seq", seq)
 	if err != nil {
 		return seq, store.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var fp int64
-		var e match.Entry
-		if err := rows.Scan(&fp, &e.Shape.Len, &e.Shape.Extra, &seq); err != nil {
+		if err := rows.Scan(&seq, &fp); err != nil {
 			return seq, err
 		}
-		e.Fingerprint = uint64(fp)
-		f(e)
+		f(uint64(fp))
 	}
 	return seq, store.Explain(rows.Err())
+}
+
+// Shapes implements match.Source: one step in an index for each shape, however many
+// tokens have it.
+func (k *known) Shapes(ctx context.Context) (all []scanner.Shape, err error) {
+	last := scanner.Shape{Len: -1}
+	for {
+		err := k.r.store.Reader().QueryRowContext(ctx, `SELECT shape_len, shape_extra FROM tokens
+			WHERE (shape_len, shape_extra) > (?, ?) ORDER BY shape_len, shape_extra LIMIT 1`, last.Len, last.Extra).Scan(&last.Len, &last.Extra)
+		if errors.Is(err, sql.ErrNoRows) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, store.Explain(err)
+		}
+		all = append(all, last)
+	}
 }
 
 // Find implements match.Source.

@@ -34,7 +34,7 @@ func TestMatchInText(t *testing.T) {
 	live, liveValue := issue(t, r, registry.IssueRequest{})
 	short, shortValue := issue(t, r, registry.IssueRequest{TTL: time.Hour, Prefix: "acme", Env: "test"})
 	dead, deadValue := issue(t, r, registry.IssueRequest{})
-	if _, err := r.Revoke(ctx, dead.ID, registry.Change{}); err != nil {
+	if _, _, err := r.Do(ctx, registry.Revoke, dead.ID, registry.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	foreign, err := r.Import(ctx, registry.ImportRequest{Value: odd(1), Owner: "o", Purpose: "p", Provider: "vendor"})
@@ -91,7 +91,7 @@ func TestMatchFollowsOtherProcesses(t *testing.T) {
 		}
 		<-time.After(time.Millisecond)
 	}
-	if _, err := b.Revoke(context.Background(), tok.ID, registry.Change{}); err != nil {
+	if _, _, err := b.Do(context.Background(), registry.Revoke, tok.ID, registry.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	if k, ok := set.Lookup(odd(1).Reveal()); !ok || k.State != registry.Revoked {

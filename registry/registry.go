@@ -6,7 +6,7 @@
 // Every change is one transaction together with its audit event. The package
 // implements the scanner's Known through registry/match; it does not know how a
 // leak was found, what policy says about it, or how providers are called.
-// Start reading at Open, then Issue, Verify and RevokeTx.
+// Start reading at Open, then Issue, Verify and Do.
 package registry
 
 import (

@@ -91,7 +91,7 @@ func TestVerify(t *testing.T) {
 	_, bare := issue(t, r, registry.IssueRequest{Env: "test", Prefix: "acme"})
 	_, short := issue(t, r, registry.IssueRequest{TTL: time.Millisecond})
 	dead, deadValue := issue(t, r, registry.IssueRequest{})
-	if _, err := r.Revoke(ctx, dead.ID, registry.Change{Reason: "leaked"}); err != nil {
+	if _, _, err := r.Do(ctx, registry.Revoke, dead.ID, registry.Change{Reason: "leaked"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Import(ctx, registry.ImportRequest{Value: odd(1), Owner: "bob", Purpose: "vendor", Provider: "vendor"}); err != nil {
@@ -152,7 +152,7 @@ func TestVerifyRecordsUse(t *testing.T) {
 			t.Fatal(v, err)
 		}
 	}
-	if _, err := r.Revoke(ctx, tok.ID, registry.Change{Actor: "eve'); --", Reason: "Robert'); DROP TABLE tokens;--"}); err != nil {
+	if _, _, err := r.Do(ctx, registry.Revoke, tok.ID, registry.Change{Actor: "eve'); --", Reason: "Robert'); DROP TABLE tokens;--"}); err != nil {
 		t.Fatal(err)
 	}
 	if v, err := r.Verify(ctx, value, registry.Use{}); err != nil || v.Reason != registry.ReasonRevoked {
@@ -178,7 +178,7 @@ func revokeTx(r *registry.Registry, id string, end error) (tok registry.Token, c
 	ctx := context.Background()
 	err = r.Store().InTx(ctx, func(tx *sql.Tx) error {
 		var err error
-		if tok, changed, err = r.RevokeTx(ctx, tx, id, registry.Change{Reason: "r"}); err != nil {
+		if tok, changed, err = r.DoTx(ctx, tx, registry.Revoke, id, registry.Change{Reason: "r"}); err != nil {
 			return err
 		}
 		return end
@@ -187,7 +187,7 @@ func revokeTx(r *registry.Registry, id string, end error) (tok registry.Token, c
 }
 
 // A rolled back revocation leaves neither the state nor the audit event.
-func TestRevokeTxIsAtomic(t *testing.T) {
+func TestDoTxIsAtomic(t *testing.T) {
 	ctx := context.Background()
 	r := open(t, newPlace(t).options())
 	tok, value := issue(t, r, registry.IssueRequest{})
@@ -453,7 +453,7 @@ func TestTwoProcesses(t *testing.T) {
 					return
 				}
 				if n%2 == 0 {
-					if _, err := regs[0].Revoke(ctx, tok.ID, registry.Change{}); err != nil {
+					if _, _, err := regs[0].Do(ctx, registry.Revoke, tok.ID, registry.Change{}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -498,7 +498,7 @@ func TestNoPlaintextOnDisk(t *testing.T) {
 		}
 		r.Verify(ctx, v, registry.Use{})
 		r.Verify(ctx, secret.New(append(slices.Clone(v.Reveal()), 'x')), registry.Use{})
-		r.Revoke(ctx, tok.ID, registry.Change{})
+		r.Do(ctx, registry.Revoke, tok.ID, registry.Change{})
 	}
 	files := 0
 	err := filepath.WalkDir(filepath.Dir(filepath.Dir(p.db)), func(path string, d os.DirEntry, err error) error {
@@ -527,7 +527,7 @@ func TestList(t *testing.T) {
 	r := open(t, newPlace(t).options())
 	a, _ := issue(t, r, registry.IssueRequest{Owner: "ann", Purpose: "x", Tags: []string{"ci", "a'b"}})
 	b, _ := issue(t, r, registry.IssueRequest{Owner: "bob' OR 1=1 --", Purpose: "x", Tags: []string{"ci"}})
-	if _, err := r.Revoke(ctx, b.ID, registry.Change{}); err != nil {
+	if _, _, err := r.Do(ctx, registry.Revoke, b.ID, registry.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -645,7 +645,7 @@ func TestIssueUntilKilled(t *testing.T) {
 		tok, _ := issue(t, r, registry.IssueRequest{})
 		fmt.Println("issued", tok.ID)
 		if n%2 == 0 {
-			if _, err := r.Revoke(context.Background(), tok.ID, registry.Change{}); err != nil {
+			if _, _, err := r.Do(context.Background(), registry.Revoke, tok.ID, registry.Change{}); err != nil {
 				t.Fatal(err)
 			}
 			fmt.Println("revoked", tok.ID)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,13 +51,6 @@ type Token struct {
 	HardToFind []string `json:"hard_to_find,omitempty"`
 }
 
-// Filter narrows List; its zero value is every token.
-type Filter struct {
-	Owner string // exactly
-	State string // one of the states, Expired included
-	Tag   string // among the token's tags
-}
-
 const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
 	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find`
 
@@ -98,11 +92,15 @@ func toMicro(t time.Time) sql.NullInt64 {
 	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
 }
 
-// List returns the tokens of f, oldest first.
-func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
-	rows, err := r.store.Reader().QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
-		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags)))
-		ORDER BY created_at, id`, f.Owner, f.Tag)
+func (r *Registry) list(ctx context.Context, q querier, f Filter) ([]Token, error) {
+	if f.Scope != "" {
+		if err := checkScope(f.Scope, false); err != nil {
+			return nil, fmt.Errorf("listing tokens: %w", err)
+		}
+	}
+	rows, err := q.QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
+		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags))) AND (?3 IS NULL OR created_at < ?3)
+		ORDER BY created_at, id`, f.Owner, f.Tag, toMicro(f.Before))
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 	}
@@ -114,7 +112,7 @@ func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 		}
-		if f.State == "" || f.State == t.State {
+		if (f.State == "" || f.State == t.State) && (f.Scope == "" || t.hasScope(f.Scope)) {
 			all = append(all, t)
 		}
 	}
@@ -122,6 +120,14 @@ func (r *Registry) List(ctx context.Context, f Filter) ([]Token, error) {
 		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 	}
 	return all, nil
+}
+
+// hasScope reports whether t may do what scope names, or has it with its wildcards.
+func (t *Token) hasScope(scope string) bool {
+	if strings.Contains(scope, "*") {
+		return slices.Contains(t.Scopes, scope)
+	}
+	return t.Allows(scope)
 }
 
 // Token returns the token with the id; ErrNoToken when there is none.

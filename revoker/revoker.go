@@ -229,7 +229,7 @@ func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *C
 // call.
 func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, tok registry.Token, c *Containment, fresh bool) (job int64, err error) {
 	now := r.reg.Now()
-	if _, _, err := r.reg.RevokeTx(ctx, tx, tok.ID, registry.Change{Reason: "leaked, incident " + c.IncidentID, IncidentID: c.IncidentID}); err != nil {
+	if _, _, err := r.reg.DoTx(ctx, tx, registry.Revoke, tok.ID, registry.Change{Reason: "leaked, incident " + c.IncidentID, IncidentID: c.IncidentID}); err != nil {
 		return 0, err
 	}
 	c.Action, c.DeadAt = Revoked, now

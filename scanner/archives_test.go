@@ -5,6 +5,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,6 +125,17 @@ func TestArchives(t *testing.T) {
 			[]string{"saved.tar!/c.json:1 github-pat []", "saved.tar!/0/layer.tar!/srv/app.env:2 github-pat []"}},
 		{"oci.tar", inTar(t, packed{"oci-layout", "{}"}, packed{"blobs/sha256/0a", config}, packed{"blobs/sha256/0b", inGzip(t, layer)}),
 			[]string{"oci.tar!/blobs/sha256/0a:1 github-pat []", "oci.tar!/blobs/sha256/0b!/srv/app.env:2 github-pat []"}},
+		{"letter.docx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"word/document.xml", "<w:document><w:body><w:p><w:r><w:t>one</w:t></w:r></w:p><w:p><w:r><w:t>" +
+			token[:9] + "</w:t></w:r><w:proofErr/><w:r><w:rPr><w:b/></w:rPr><w:t>" + token[9:] + "</w:t></w:r></w:p></w:body></w:document>"},
+			packed{"word/_rels/document.xml.rels", "<R>\n<R Target=\"https://example.com/?t=" + token + "\"/></R>"}),
+			[]string{"letter.docx!/word/document.xml:2 github-pat [extracted]", "letter.docx!/word/_rels/document.xml.rels:2 github-pat []"}},
+		{"sheet.xlsx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"xl/sharedStrings.xml", "<sst><si><t>x</t></si><si><r><t>" + token[:20] + "</t></r><r><t>" + token[20:] + "</t></r></si></sst>"}),
+			[]string{"sheet.xlsx!/xl/sharedStrings.xml:2 github-pat [extracted]"}},
+		{"slides.pptx", inZip(t, packed{"[Content_Types].xml", "<Types/>"}, packed{"ppt/slides/slide1.xml", "<a:p><a:r><a:t>" + token + "</a:t></a:r></a:p>"}),
+			[]string{"slides.pptx!/ppt/slides/slide1.xml:1 github-pat [extracted]"}},
+		{"text.odt", inZip(t, packed{"mimetype", "application/vnd.oasis.opendocument.text"}, packed{"META-INF/manifest.xml", "<m/>"},
+			packed{"content.xml", "<text:p>one</text:p><text:p>" + token[:7] + "<text:span>" + token[7:] + "</text:span></text:p>"}),
+			[]string{"text.odt!/content.xml:2 github-pat [extracted]"}},
 		{"app.war", inZip(t, packed{"WEB-INF/lib/x.jar", inZip(t, packed{"x.properties", env})}), []string{"app.war!/WEB-INF/lib/x.jar!/x.properties:2 github-pat []"}},
 	} {
 		got, cov := found(t, e, c.name, c.data)
@@ -126,6 +144,48 @@ func TestArchives(t *testing.T) {
 		}
 		if !cov.Complete() || cov.Archives == 0 || cov.Entries == 0 || cov.Files != 1 {
 			t.Errorf("%s: coverage %+v", c.name, cov)
+		}
+	}
+}
+
+// A key in a keystore is told as the private key it is, and as encrypted.
+func TestKeystore(t *testing.T) {
+	e := builtinEngine(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What an encrypted key looks like: an algorithm, and what it made.
+	sealed, err := asn1.Marshal(struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Data      []byte
+	}{pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 42, 2, 17, 1, 1}}, bytes.Repeat(der, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jks []byte
+	put := func(b string) { jks = append(binary.BigEndian.AppendUint16(jks, uint16(len(b))), b...) }
+	for _, v := range []uint32{0xfeedfeed, 2, 1, 1} { // the format, its version, entries, a key
+		jks = binary.BigEndian.AppendUint32(jks, v)
+	}
+	put("signing")
+	jks = binary.BigEndian.AppendUint64(jks, 0)
+	jks = append(binary.BigEndian.AppendUint32(jks, uint32(len(sealed))), sealed...)
+	jks = append(jks, make([]byte, 4+20)...) // no chain, a digest
+	for _, c := range []struct {
+		name, data string
+		want       []string
+	}{
+		{"release.jks", string(jks), []string{"release.jks!/signing.pem:1 private-key [extracted]"}},
+		{"key.der", string(der), []string{"key.der!/key.pem:1 private-key [extracted]"}},
+	} {
+		got, cov := found(t, e, c.name, c.data)
+		if d := cmp.Diff(c.want, got); d != "" || !cov.Complete() {
+			t.Errorf("%s: coverage %+v (-want +got):\n%s", c.name, cov, d)
 		}
 	}
 }

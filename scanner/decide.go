@@ -37,9 +37,7 @@ const maxTrials = 8
 // A refusal comes with its reason in words, which quote nothing of the text.
 func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	c := a.rule
-	if err := c.compile(); err != nil {
-		return raw{}, err.Error()
-	}
+	c.prepare()
 	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(chars.Before(buf, a.start), -1) {
 		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
 	}
@@ -64,6 +62,12 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 		if bytes.IndexByte(buf[lo:hi], b) < 0 {
 			return raw{}, noMatch
 		}
+	}
+	if c.run != nil && !c.run.In(buf[lo:hi]) {
+		return raw{}, noMatch
+	}
+	if err := c.compile(); err != nil {
+		return raw{}, err.Error()
 	}
 	var loc []int
 	var base int
@@ -109,7 +113,7 @@ func (c *compiled) matchAt(buf []byte, start, hi int) (loc []int, base int) {
 		loc = c.after.FindSubmatchIndex(buf[start-1 : hi])
 		return loc, start - 1
 	}
-	return c.at.FindSubmatchIndex(buf[:hi]), 0
+	return c.first().FindSubmatchIndex(buf[:hi]), 0
 }
 
 // search finds the first match in the window that holds the keyword.

@@ -68,13 +68,17 @@ type Engine struct {
 
 // compiled is a pattern rule and its expressions, made when first needed.
 type compiled struct {
-	rule *rules.Rule
-	once sync.Once
+	rule        *rules.Rule
+	ready, once sync.Once
+	atOnce      sync.Once
 	// simple serves Prefixed rules whose pattern is, without the others; the
 	// plain engine does without it.
 	simple *simple.Pattern
 	plain  bool
-	needs  []byte // every match holds them; the plain engine tries without
+	// Every match holds these bytes, and this row of bytes; the plain engine tries
+	// without.
+	needs []byte
+	run   *simple.Run
 	// at matches at the first byte of its input, after at the second; they
 	// serve Prefixed rules. find searches, for all others. All hold the
 	// pattern as their first group, so that of the rule's groups is one more.
@@ -144,17 +148,14 @@ func keywordTable(cs []*compiled) *keywords.Table[*compiled] {
 	return t
 }
 
-// compile makes the expressions. The loader has tried the pattern with Go's
-// parser, which takes the same syntax; an error here is a defect worth a clear
-// word and is reported once by the caller.
-func (c *compiled) compile() error {
-	c.once.Do(func() {
+// prepare reads off the pattern what decides most places without an expression.
+func (c *compiled) prepare() {
+	c.ready.Do(func() {
 		r := c.rule
-		if r.Kind == rules.KindContext {
-			c.compileContext()
+		if c.plain {
 			return
 		}
-		if r.Prefixed && !c.plain && !r.Score {
+		if r.Prefixed && !r.Score {
 			if m, ok := simple.New(r.Pattern); ok {
 				c.group, c.simple = r.Group, m
 				if c.group == 0 && len(m.Groups) == 2 {
@@ -163,31 +164,33 @@ func (c *compiled) compile() error {
 				if c.group < len(m.Groups) {
 					return
 				}
-				c.simple = nil // let the common path say what is wrong
+				c.simple = nil // let compile say what is wrong
 			}
 		}
-		if !c.plain {
-			c.needs = r.Needs()
+		c.needs, c.run = r.Needs(), simple.RunOf(r.Pattern)
+	})
+}
+
+// compile makes the expression that the rule is decided by. The loader has tried the
+// pattern with Go's parser, which takes the same syntax; an error here is a defect
+// worth a clear word and is reported once by the caller.
+func (c *compiled) compile() error {
+	c.once.Do(func() {
+		r := c.rule
+		if r.Kind == rules.KindContext {
+			c.compileContext()
+			return
 		}
-		build := func(format string) *re2.Regexp {
-			re, err := experimental.CompileLatin1(fmt.Sprintf(format, r.Pattern))
-			if err != nil && c.err == nil {
-				c.err = fmt.Errorf("rule %q: RE2 refuses its pattern: %w", r.ID, err)
-			}
-			return re
-		}
+		format := `(%s)`
 		if r.Prefixed {
-			c.at, c.after = build(`\A(%s)`), build(`(?s:\A.)(%s)`)
-		} else {
-			c.find = build(`(%s)`)
+			format = `(?s:\A.)(%s)`
 		}
-		c.group = r.Group
-		if re := c.at; c.err == nil {
-			if re == nil {
-				re = c.find
-			}
+		re, err := experimental.CompileLatin1(fmt.Sprintf(format, r.Pattern))
+		if err != nil {
+			c.err = fmt.Errorf("rule %q: RE2 refuses its pattern: %w", r.ID, err)
+		} else {
 			groups := re.NumSubexp() - 1
-			if c.group == 0 && groups == 1 {
+			if c.group = r.Group; c.group == 0 && groups == 1 {
 				c.group = 1
 			}
 			if c.group > groups {
@@ -195,9 +198,23 @@ func (c *compiled) compile() error {
 			}
 			c.group++
 		}
+		if r.Prefixed {
+			c.after = re
+		} else {
+			c.find = re
+		}
 		c.failed.Store(c.err != nil)
 	})
 	return c.err
+}
+
+// first is after for a match at the very start of a text.
+func (c *compiled) first() *re2.Regexp {
+	c.atOnce.Do(func() {
+		// It compiles: after did.
+		c.at, _ = experimental.CompileLatin1(fmt.Sprintf(`\A(%s)`, c.rule.Pattern))
+	})
+	return c.at
 }
 
 // Err reports the rules whose patterns RE2 refused while the engine worked.

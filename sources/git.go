@@ -2,6 +2,7 @@ package sources
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,8 @@ type GitOptions struct {
 	Archives ArchiveOptions
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
-	// ObjectDirs are further folders of objects, such as the quarantine that a
-	// pre-receive hook is told of. They are trusted.
-	ObjectDirs []string
+	// Name is what origins and messages call the repository; empty for its path.
+	Name string
 
 	oneByOne bool // read no commits and trees ahead: the oracle of those that are
 }
@@ -111,7 +111,6 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	s.mu.Lock()
 	s.counts, s.past = Counts{Repositories: 1}, nil
 	s.mu.Unlock()
-	l.Alternates = append(l.Alternates, s.opts.ObjectDirs...)
 	if err := s.opts.Scope.Check(); err != nil {
 		return err
 	}
@@ -131,7 +130,7 @@ func (s *gitSource) worktree(ctx context.Context, l gitrepo.Layout, yield func(I
 	fo := s.opts.Files
 	fo.Kind, fo.Prefix = "worktree", l.Prefix
 	return Files(filepath.Join(l.Worktree, filepath.FromSlash(l.Prefix)), fo).Items(ctx, func(it Item) error {
-		it.Origin.Root = s.target
+		it.Origin.Root = s.name()
 		if it.Origin.Path != "" && !s.opts.Scope.InPaths(it.Origin.Path) {
 			return nil
 		}
@@ -139,7 +138,9 @@ func (s *gitSource) worktree(ctx context.Context, l gitrepo.Layout, yield func(I
 	})
 }
 
-func (s *gitSource) origin() Origin { return Origin{Source: "git", Root: s.target} }
+func (s *gitSource) origin() Origin { return Origin{Source: "git", Root: s.name()} }
+
+func (s *gitSource) name() string { return cmp.Or(s.opts.Name, s.target) }
 
 func (s *gitSource) skip(o Origin, r Reason, err error) Item {
 	return Item{Origin: o, Size: -1, Skip: &Skip{Reason: r, Err: err}}
@@ -151,7 +152,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	}
 	repo, err := gitrepo.Open(l)
 	if err != nil {
-		return fmt.Errorf("opening the repository %q: %w", s.target, err)
+		return fmt.Errorf("opening the repository %q: %w", s.name(), err)
 	}
 	s.mu.Lock()
 	s.repo = repo
@@ -169,7 +170,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	if s.opts.Scope.OfIndex() {
 		return h.index()
 	}
-	e, err := s.opts.Scope.Ends(repo, s.target)
+	e, err := s.opts.Scope.Ends(repo, s.name())
 	if err != nil {
 		return err
 	}

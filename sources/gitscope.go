@@ -83,7 +83,7 @@ func (h *history) giveBefore(old plumbing.Hash, o Origin) error {
 func (h *history) index() error {
 	idx, err := h.repo.Index()
 	if err != nil {
-		return fmt.Errorf("reading the index of %q: %w", h.s.target, err)
+		return fmt.Errorf("reading the index of %q: %w", h.s.name(), err)
 	}
 	head := map[string]plumbing.Hash{}
 	if !h.repo.Head.IsZero() {
@@ -135,7 +135,7 @@ func (h *history) wanted(p string) bool {
 
 func (h *history) unstaged(idx *gitrepo.Index) error {
 	if h.repo.Worktree == "" {
-		return fmt.Errorf("%q has no working tree: nothing can be unstaged there", h.s.target)
+		return fmt.Errorf("%q has no working tree: nothing can be unstaged there", h.s.name())
 	}
 	tracked := make(map[string]*index.Entry, len(idx.Entries))
 	for _, e := range idx.Entries {

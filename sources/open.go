@@ -36,12 +36,17 @@ type OpenOptions struct {
 	Archives ArchiveOptions
 	// TrustAlternates is that of GitOptions.
 	TrustAlternates bool
+	// Note is told, a line at a time, what is done before anything can be scanned,
+	// such as a clone; an empty line when that is done. It may be nil.
+	Note func(string)
 }
 
 // Open turns a target, as a person names it, into sources. Nothing but the names
 // of folders is read. A target is
 //
 //   - standard input
+//     https://…, ssh://…, user@host:path and the like   a repository elsewhere: a
+//     clone, which the source's Close takes away
 //     git:PATH              a repository, or the folder of one; an error if it is none
 //     file:PATH, dir:PATH   the files at PATH, no git
 //     PATH                  a file: its content as it is now, also in a repository;
@@ -56,6 +61,9 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 			return nil, errors.New("standard input is not available here; name a file or folder")
 		}
 		return []Source{&stdinSource{r: o.Stdin, o: o.Archives}}, nil
+	}
+	if src, ok, err := o.remote(target); ok {
+		return []Source{src}, err
 	}
 	if p, ok := strings.CutPrefix(target, "git:"); ok {
 		if err := exists(p); err != nil {

@@ -140,7 +140,8 @@ type Counts struct {
 // Placed is implemented by sources of files.
 type Placed interface {
 	// Places are the folders and files that it lies in, absolute and free of
-	// links; of a repository first that of its objects.
+	// links; of a repository first that of its objects. One elsewhere lies at its
+	// address.
 	Places() []string
 }
 

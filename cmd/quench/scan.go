@@ -29,6 +29,8 @@ target means the current folder.
                   git-ignored .env* files; a folder in one: that part of it;
                   --history=false is the working tree only, --worktree=false
                   the history only
+  an address      https://…, ssh://…, git@host:path: the history of a repository
+                  elsewhere, cloned to a temporary folder
   a folder        its files, except git-ignored ones where it has a .gitignore;
                   repositories in it are scanned as repositories
   a file          its bytes
@@ -114,9 +116,12 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var srcs []sources.Source
-	for _, target := range args {
+	var n notes
+	names := make([]string, len(args))
+	for i, target := range args {
+		names[i] = sources.TargetName(target)
 		s, err := sources.Open(target, sources.OpenOptions{
-			Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
+			Note: n.show, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
 			Archives: archives, NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
 		})
 		if err != nil {
@@ -124,8 +129,8 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
-	res, err := runScan(cmd, srcs, args, f.output, f.detect, f.contain, scanOptions{
-		workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v", archives),
+	res, err := runScan(cmd, srcs, names, f.output, f.detect, f.contain, scanOptions{
+		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v", archives),
 	})
 	if err != nil {
 		return err
@@ -181,6 +186,16 @@ type scanOptions struct {
 	compareFull bool
 	cache       string // folder
 	detect      string // all that what is read depends on besides detectFlags, for the cache
+	notes       *notes
+}
+
+// notes are shown by the meter, once there is one.
+type notes struct{ m *meter }
+
+func (n *notes) show(text string) {
+	if n.m != nil {
+		n.m.m.Note(text)
+	}
 }
 
 // runScan scans the sources into the report that the flags ask for.
@@ -190,6 +205,9 @@ func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of out
 		return res, err
 	}
 	meter := of.meter(cmd)
+	if o.notes != nil {
+		o.notes.m = meter
+	}
 	w, done, err := of.open(cmd, set, targets, meter)
 	if err == nil {
 		res, err = runScanWith(cmd, srcs, set, w, df, cf, o, meter)

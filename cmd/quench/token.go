@@ -16,7 +16,7 @@ import (
 func newTokenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Issue, import, list, verify and revoke tokens",
+		Short: "Issue, import, list, verify, suspend and revoke tokens",
 		Long: `Token keeps the registry of issued tokens: whose each one is, what for, what it
 may do and until when. Values are stored as keyed hashes only. A value is read
 from standard input or a file, never from the command line, where every process
@@ -24,7 +24,7 @@ could see it and the shell would keep it.`,
 		Args: noValue("token", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRevokeCmd())
+	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	return cmd
 }
 
@@ -294,45 +294,6 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 	f.StringVar(&use.Client, "client", "", "who showed it, for the audit log")
 	f.StringVar(&file, "file", "", "read the value from this file")
 	formatFlag(cmd, &format)
-	return cmd
-}
-
-func newTokenRevokeCmd() *cobra.Command {
-	var c registry.Change
-	cmd := &cobra.Command{
-		Use:   "revoke ID --reason TEXT",
-		Short: "End a token for good",
-		Long: `Revoke ends a token: when the command returns, it no longer verifies. Revoking
-again changes nothing. A token that somebody else issued (see its provider) is
-refused here from now on; whether its provider still accepts it is for the
-provider to say.`,
-		Args: noValue("token revoke", 1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			r, err := openRegistry(cmd, false)
-			if err != nil {
-				return err
-			}
-			defer closeRegistry(r, &err)
-			before, err := r.Token(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			t, err := r.Revoke(cmd.Context(), args[0], c)
-			if err != nil {
-				return err
-			}
-			verb := "revoked"
-			if before.State == registry.Revoked {
-				verb = "was already revoked:"
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s (%s) at %s\n", verb, t.ID, t.Owner, t.Purpose, show.Stamp(t.RevokedAt))
-			if err == nil && t.Provider != "" {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s issued it and may still accept it; revoke it there too\n", t.Provider)
-			}
-			return err
-		},
-	}
-	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, for the record")
 	return cmd
 }
 

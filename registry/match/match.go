@@ -10,6 +10,8 @@ package match
 
 import (
 	"context"
+	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -23,20 +25,16 @@ import (
 // some microseconds, and a token issued elsewhere must be found within a second.
 const Every = 250 * time.Millisecond
 
-// Entry is what a Set keeps of a token.
-type Entry struct {
-	Fingerprint uint64
-	Shape       scanner.Shape
-}
-
 // Source is the registry as a Set sees it. Its methods are called by one
 // goroutine at a time, but for Find.
 type Source interface {
 	// Version is a number that differs whenever anything was committed since.
 	Version(ctx context.Context) (int64, error)
-	// After calls f for every token changed after seq, and returns the newest
-	// seq, to be given next time; from 0 it is every token.
-	After(ctx context.Context, seq int64, f func(Entry)) (int64, error)
+	// After calls f with the fingerprint of every token changed after seq, and
+	// returns the newest seq, to be given next time; from 0 it is every token.
+	After(ctx context.Context, seq int64, f func(fingerprint uint64)) (int64, error)
+	// Shapes are the forms of all tokens, each once.
+	Shapes(ctx context.Context) ([]scanner.Shape, error)
 	// Find confirms candidate by its MAC and tells its state as of now.
 	Find(ctx context.Context, candidate []byte) (scanner.KnownToken, bool, error)
 	// Own reports whether candidate is in the registry's own format with a right
@@ -67,12 +65,13 @@ type Set struct {
 // snapshot never changes once it is visible: readers take no lock. What is new
 // goes to a small second map, so that one new token does not copy a million.
 type snapshot struct {
-	base, fresh map[uint64]struct{}
-	shapes      []scanner.Shape
+	base   *table
+	fresh  map[uint64]struct{}
+	shapes []scanner.Shape
 }
 
 func (s *snapshot) has(f uint64) bool {
-	if _, ok := s.base[f]; ok {
+	if s.base.has(f) {
 		return true
 	}
 	_, ok := s.fresh[f]
@@ -82,7 +81,7 @@ func (s *snapshot) has(f uint64) bool {
 // New loads a Set from source and keeps it up to date until Close.
 func New(ctx context.Context, key Key, source Source) (*Set, error) {
 	s := &Set{source: source, key: key, done: make(chan struct{})}
-	first := &snapshot{}
+	first := &snapshot{base: &table{}}
 	for _, shape := range source.OwnShapes() {
 		first.addShape(shape)
 	}
@@ -134,14 +133,14 @@ func (s *Set) fail(err error) { s.err.CompareAndSwap(nil, &err) }
 // Len is the number of fingerprints.
 func (s *Set) Len() int {
 	snap := s.snap.Load()
-	return len(snap.base) + len(snap.fresh)
+	return snap.base.len() + len(snap.fresh)
 }
 
 // Shapes implements scanner.Known.
 func (s *Set) Shapes() []scanner.Shape { return s.snap.Load().shapes }
 
 // Lookup implements scanner.Known. A candidate that is no token costs one
-// SipHash and two map probes; one with our own checksum, or a fingerprint of
+// SipHash and two probes; one with our own checksum, or a fingerprint of
 // the set, costs a query.
 func (s *Set) Lookup(candidate []byte) (scanner.KnownToken, bool) {
 	if !s.snap.Load().has(Fingerprint(s.key, candidate)) && !s.source.Own(candidate) {
@@ -166,50 +165,84 @@ func (s *Set) Refresh(ctx context.Context) error {
 	if s.loaded && v == s.version {
 		return nil
 	}
-	old := s.snap.Load()
-	next := &snapshot{base: old.base, fresh: make(map[uint64]struct{}, len(old.fresh)), shapes: slices.Clone(old.shapes)}
-	for f := range old.fresh {
-		next.fresh[f] = struct{}{}
-	}
-	seq, err := s.source.After(ctx, s.seq, func(e Entry) {
-		if _, ok := next.base[e.Fingerprint]; !ok {
-			next.fresh[e.Fingerprint] = struct{}{}
-		}
-		next.addShape(e.Shape)
-	})
+	next, seq, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
-	next.merge()
+	shapes, err := s.source.Shapes(ctx)
+	if err != nil {
+		return err
+	}
+	next.shapes = slices.Clone(next.shapes)
+	for _, shape := range shapes {
+		next.addShape(shape)
+	}
 	s.snap.Store(next)
 	s.version, s.seq, s.loaded = v, seq, true
+	s.merge()
 	return nil
+}
+
+// load is the newest snapshot with what came since. The first time it is all there
+// is, which goes straight to the table.
+func (s *Set) load(ctx context.Context) (*snapshot, int64, error) {
+	old := s.snap.Load()
+	if !s.loaded {
+		var in loading
+		seq, err := s.source.After(ctx, 0, in.add)
+		base := in.table()
+		if base.len() >= large {
+			debug.FreeOSMemory()
+		}
+		return &snapshot{base: base, shapes: old.shapes}, seq, err
+	}
+	next := &snapshot{base: old.base, fresh: maps.Clone(old.fresh), shapes: old.shapes}
+	if next.fresh == nil {
+		next.fresh = map[uint64]struct{}{}
+	}
+	seq, err := s.source.After(ctx, s.seq, func(f uint64) {
+		if !next.base.has(f) {
+			next.fresh[f] = struct{}{}
+		}
+	})
+	return next, seq, err
+}
+
+// large is how many fingerprints make it worth a tenth of a second to give back at
+// once what loading them took: as much as the set itself, which lives for weeks.
+const large = 1 << 20
+
+// merge folds what is fresh into the table when it is an eighth of it: copying then
+// costs eight steps per new token over a set's life, and the map stays small. It is
+// done part by part, each visible at once, so that at no time two tables are held.
+func (s *Set) merge() {
+	snap := s.snap.Load()
+	if len(snap.fresh) < 1024+snap.base.len()/8 {
+		return
+	}
+	var parts [parts][]uint64
+	for f := range snap.fresh {
+		parts[part(f)] = append(parts[part(f)], f)
+	}
+	for i, more := range parts {
+		if len(more) == 0 {
+			continue
+		}
+		slices.Sort(more)
+		base := *s.snap.Load().base
+		base.parts[i] = newBuckets(union(base.parts[i].sorted, more))
+		s.snap.Store(&snapshot{base: &base, fresh: snap.fresh, shapes: snap.shapes})
+	}
+	s.snap.Store(&snapshot{base: s.snap.Load().base, shapes: snap.shapes})
+	if snap.base.len() >= large {
+		debug.FreeOSMemory()
+	}
 }
 
 func (s *snapshot) addShape(shape scanner.Shape) {
 	if i, ok := slices.BinarySearchFunc(s.shapes, shape, compareShapes); !ok {
 		s.shapes = slices.Insert(s.shapes, i, shape)
 	}
-}
-
-// merge folds fresh into base when it is an eighth of it: copying then costs
-// eight steps per new token over a set's life, and the second map stays small.
-func (s *snapshot) merge() {
-	if len(s.fresh) < 1024+len(s.base)/8 {
-		return
-	}
-	if len(s.base) == 0 {
-		s.base, s.fresh = s.fresh, nil
-		return
-	}
-	all := make(map[uint64]struct{}, len(s.base)+len(s.fresh))
-	for f := range s.base {
-		all[f] = struct{}{}
-	}
-	for f := range s.fresh {
-		all[f] = struct{}{}
-	}
-	s.base, s.fresh = all, nil
 }
 
 func compareShapes(a, b scanner.Shape) int {

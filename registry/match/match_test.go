@@ -97,13 +97,24 @@ func (s *table) Version(context.Context) (int64, error) {
 	return int64(len(s.tokens)), s.err
 }
 
-func (s *table) After(_ context.Context, seq int64, f func(match.Entry)) (int64, error) {
+func (s *table) After(_ context.Context, seq int64, f func(uint64)) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tokens[seq:] {
-		f(match.Entry{Fingerprint: match.Fingerprint(s.key, []byte(t)), Shape: scanner.Shape{Len: len(t)}})
+		f(match.Fingerprint(s.key, []byte(t)))
 	}
 	return int64(len(s.tokens)), s.err
+}
+
+func (s *table) Shapes(context.Context) (all []scanner.Shape, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tokens {
+		if shape := (scanner.Shape{Len: len(t)}); !slices.Contains(all, shape) {
+			all = append(all, shape)
+		}
+	}
+	return all, s.err
 }
 
 func (s *table) Find(_ context.Context, c []byte) (scanner.KnownToken, bool, error) {

@@ -33,14 +33,19 @@ func (v *view) Shapes() []cache.Shape { return v.shapes }
 
 func (v *view) Has(fp uint64) bool { return v.has(fp) }
 
-func (v *view) Len() int { return len(v.base) + len(v.fresh) }
+func (v *view) Len() int { return v.base.len() + len(v.fresh) }
 
 func (v *view) All(f func(fp uint64) bool) {
-	for _, m := range []map[uint64]struct{}{v.base, v.fresh} {
-		for fp := range m {
+	for i := range v.base.parts {
+		for _, fp := range v.base.parts[i].sorted {
 			if !f(fp) {
 				return
 			}
+		}
+	}
+	for fp := range v.fresh {
+		if !f(fp) {
+			return
 		}
 	}
 }

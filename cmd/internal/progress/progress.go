@@ -35,6 +35,7 @@ type Meter struct {
 	mu    sync.Mutex // of all that is written
 	out   io.Writer
 	shown bool // the line stands on the terminal
+	note  string
 }
 
 // Start shows p on the terminal out until Stop.
@@ -57,7 +58,11 @@ func (m *Meter) run() {
 	defer tick.Stop()
 	for {
 		m.mu.Lock()
-		io.WriteString(m.out, clear+line(m.p, time.Since(m.begun)))
+		text := m.note
+		if text == "" {
+			text = line(m.p, time.Since(m.begun))
+		}
+		io.WriteString(m.out, clear+text)
 		m.shown = true
 		m.mu.Unlock()
 		select {
@@ -88,6 +93,20 @@ func (m *Meter) Write(b []byte) (int, error) {
 	defer m.mu.Unlock()
 	m.hide()
 	return m.out.Write(b)
+}
+
+// Note shows text in the place of the counters until the next one; an empty text brings
+// them back, timed from now on.
+func (m *Meter) Note(text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// What is wider than the terminal would not be cleared.
+	if r := []rune(text); len(r) > 79 {
+		text = string(r[:79])
+	}
+	if m.note = text; text == "" {
+		m.begun = time.Now()
+	}
 }
 
 // Stop takes the line away. It may be called once; Write goes on to work.

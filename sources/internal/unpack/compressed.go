@@ -34,5 +34,5 @@ func (w *walker) compressed(in Input, prefix string, depth int, r io.Reader) err
 		w.fatal = err
 		return err
 	}
-	return w.content(prefix+innerName(in.Name), -1, s, depth)
+	return w.content(prefix+innerName(in.Name), -1, s, depth, nil)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/keystore"
 )
 
 // Kind is what the first bytes of a file say it is. A name decides nothing: a text
@@ -21,8 +23,11 @@ const (
 	UTF32BE
 	Gzip
 	Bzip2
+	XZ
+	Zstd
 	Tar
 	Zip
+	Keystore
 )
 
 // Wide reports whether it is text to be decoded.
@@ -46,8 +51,12 @@ func init() {
 	formats = map[Kind]format{
 		Gzip:  {open: (*walker).gzip},
 		Bzip2: {open: (*walker).bzip2},
+		XZ:    {open: (*walker).xz},
+		Zstd:  {open: (*walker).zstd},
 		Tar:   {open: (*walker).tar},
 		Zip:   {open: (*walker).zip, random: true},
+
+		Keystore: {open: (*walker).keystore},
 	}
 }
 
@@ -62,7 +71,7 @@ var magics = []struct {
 	kind  Kind
 }{
 	{"\x89PNG\r\n\x1a\n", Binary}, {"\xff\xd8\xff", Binary}, {"GIF87a", Binary}, {"GIF89a", Binary}, {"%PDF-", Binary},
-	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", Binary}, {"\x28\xb5\x2f\xfd", Binary},
+	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
 	{"7z\xbc\xaf\x27\x1c", Binary}, {"Rar!\x1a\x07", Binary}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
 	{"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
 	{"\x00\x00\xfe\xff", UTF32BE}, {"\xff\xfe\x00\x00", UTF32LE}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE},
@@ -94,6 +103,9 @@ func KindOf(head []byte) Kind {
 	}
 	if isTar(head) {
 		return Tar
+	}
+	if keystore.Is(head) {
+		return Keystore
 	}
 	if k := wide(head); k != Binary {
 		return k

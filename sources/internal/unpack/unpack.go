@@ -174,12 +174,17 @@ func (w *walker) corrupt(err error) error {
 // entry looks at what r gives and takes it on: a text to yield, an archive to its
 // entries. It returns an error only where the walk is to end.
 func (w *walker) entry(prefix, name string, size int64, r io.Reader, depth int) error {
+	return w.viewed(prefix, name, size, r, depth, nil)
+}
+
+// viewed is entry for a part of a document: of its text, view gives what is read.
+func (w *walker) viewed(prefix, name string, size int64, r io.Reader, depth int, view func(io.Reader) io.Reader) error {
 	if err := w.oneMore(); err != nil {
 		w.fatal = err
 		return err
 	}
 	path := prefix + CleanName(name)
-	return w.content(path, size, w.sniff(r), depth)
+	return w.content(path, size, w.sniff(r), depth, view)
 }
 
 // sniffed is what comes out of an archive and its head.
@@ -202,9 +207,15 @@ func (w *walker) sniff(r io.Reader) sniffed {
 }
 
 // content takes on what one entry holds.
-func (w *walker) content(path string, size int64, s sniffed, depth int) error {
-	r := s.r
-	switch k := KindOf(s.head); {
+func (w *walker) content(path string, size int64, s sniffed, depth int, view func(io.Reader) io.Reader) error {
+	r, k := s.r, KindOf(s.head)
+	if view != nil && (k == Text || k.Wide()) {
+		if k.Wide() {
+			r = Decode(k, r)
+		}
+		return w.give(Entry{Path: path, Size: -1, R: view(r), Extracted: true})
+	}
+	switch {
 	case s.err != nil && (len(s.head) == 0 || k == Binary):
 		return w.skip(path, s.err)
 	case k == Text:

@@ -17,6 +17,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 )
 
 type file struct{ name, data string }
@@ -98,6 +100,57 @@ func reason(err error) string {
 	return "? " + err.Error()
 }
 
+func xzOf(t testing.TB, data string, dict int) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := xz.WriterConfig{DictCap: dict, BlockSize: 1000}.NewWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, data)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func zstdOf(t testing.TB, data string) string {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	return string(w.EncodeAll([]byte(data), nil))
+}
+
+func TestXZ(t *testing.T) {
+	text := strings.Repeat("several blocks of text, ", 200)
+	for _, dict := range []int{4096, 1 << 20} {
+		got, _, err := walkAll(t, "a.xz", xzOf(t, text, dict), Options{})
+		if got["a"] != text || err != nil {
+			t.Errorf("dictionary of %d: %.50q, %v", dict, got, err)
+		}
+	}
+	two := xzOf(t, text, 1<<20) + "\x00\x00\x00\x00" + xzOf(t, "more", 1<<20)
+	if got, _, err := walkAll(t, "two.xz", two, Options{}); got["two"] != text+"more" || err != nil {
+		t.Errorf("two streams: %.50q, %v", got, err)
+	}
+	if got, _, err := walkAll(t, "huge.xz", xzOf(t, text, 2*maxDictionary), Options{}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a dictionary over the limit: %.50q, %v", got, err)
+	}
+	// A flipped bit is told where it changes the text.
+	data := xzOf(t, text, 4096)
+	for i := range data[:len(data)/2] {
+		bad := []byte(data)
+		bad[i] ^= 4
+		got, _, err := walkAll(t, "a.xz", string(bad), Options{})
+		if got["a"] != text && err == nil && !strings.Contains(got["a"], "!") {
+			t.Errorf("byte %d changed, and nothing is said: %.100q", i, got["a"])
+		}
+	}
+}
+
 func TestWalk(t *testing.T) {
 	nul := "\x01\x00binary\x00"
 	inner := tarOf(t, file{"etc/app.env", "A=1\n"}, file{"bin/app", nul})
@@ -116,6 +169,9 @@ func TestWalk(t *testing.T) {
 		{"deep.zip", zipOf(t, file{"layer.tgz", gzipOf(t, inner)}, file{"lib/app.jar", zipOf(t, file{"app.properties", "k=v"})}),
 			map[string]string{"layer.tgz!/etc/app.env": "A=1\n", "layer.tgz!/bin/app": "!binary content", "lib/app.jar!/app.properties": "k=v"}, 3},
 		{"wide.zip", zipOf(t, file{"u.txt", wideText("key=välue\r\nx", binary.LittleEndian, true)}), map[string]string{"u.txt": "key=välue\r\nx"}, 1},
+		{"a.tar.xz", xzOf(t, inner, 1<<20), map[string]string{"etc/app.env": "A=1\n", "bin/app": "!binary content"}, 1},
+		{"a.tar.zst", zstdOf(t, inner), map[string]string{"etc/app.env": "A=1\n", "bin/app": "!binary content"}, 1},
+		{"dump.zst", zstdOf(t, "one ") + zstdOf(t, "two"), map[string]string{"dump": "one two"}, 1},
 		{"empty.zip", zipOf(t), map[string]string{}, 1},
 	} {
 		got, archives, err := walkAll(t, c.name, c.data, Options{})
@@ -428,7 +484,7 @@ func TestUndecided(t *testing.T) {
 
 func FuzzWalk(f *testing.F) {
 	inner := zipOf(f, file{"a.txt", "text"}, file{"b.gz", gzipOf(f, "more")})
-	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true)} {
+	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true), xzOf(f, "text", 4096), zstdOf(f, "text")} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

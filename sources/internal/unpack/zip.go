@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/quench-dev/quench/sources/internal/xmltext"
 )
 
 // maxDirectory bounds the directory of a zip, which the library holds in memory, at
@@ -17,6 +19,8 @@ const maxDirectory = 24 << 20
 // The compression methods beside those of archive/zip (APPNOTE.TXT 4.4.5).
 const (
 	methodBzip2 = 12
+	methodZstd  = 93
+	methodXZ    = 95
 )
 
 // flagEncrypted is bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4).
@@ -30,9 +34,22 @@ func (w *walker) zip(in Input, prefix string, depth int) error {
 	}
 	dir.left = -1
 	z.RegisterDecompressor(methodBzip2, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(bufio.NewReader(r))) })
+	z.RegisterDecompressor(methodZstd, func(r io.Reader) io.ReadCloser {
+		d, err := newZstd(r)
+		if err != nil {
+			return io.NopCloser(failed{err})
+		}
+		return d.IOReadCloser()
+	})
+	z.RegisterDecompressor(methodXZ, func(r io.Reader) io.ReadCloser { return io.NopCloser(newXZ(w, r)) })
 	var stored uint64
+	document := documentParts(z.File)
 	for _, f := range z.File {
-		if err := w.zipEntry(f, prefix, depth); err != nil {
+		var view func(io.Reader) io.Reader
+		if document(f.Name) {
+			view = xmltext.NewReader
+		}
+		if err := w.zipEntry(f, prefix, depth, view); err != nil {
 			return err
 		}
 		// Entries that share their bytes are how a small file holds petabytes.
@@ -43,7 +60,7 @@ func (w *walker) zip(in Input, prefix string, depth int) error {
 	return nil
 }
 
-func (w *walker) zipEntry(f *zip.File, prefix string, depth int) error {
+func (w *walker) zipEntry(f *zip.File, prefix string, depth int, view func(io.Reader) io.Reader) error {
 	path := prefix + CleanName(f.Name)
 	mode := f.Mode()
 	switch {
@@ -62,8 +79,13 @@ func (w *walker) zipEntry(f *zip.File, prefix string, depth int) error {
 		return w.skip(path, fmt.Errorf("%w: %v", ErrCorrupt, err))
 	}
 	defer r.Close()
-	return w.entry(prefix, f.Name, int64(min(f.UncompressedSize64, 1<<62)), r, depth)
+	return w.viewed(prefix, f.Name, int64(min(f.UncompressedSize64, 1<<62)), r, depth, view)
 }
+
+// failed is a decoder that could not be made.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // directoryReader reads a zip, at most left bytes while its directory is read; it
 // is not counted where left is less than 0.

@@ -1,0 +1,37 @@
+package unpack
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/quench-dev/quench/sources/internal/keystore"
+)
+
+// maxStore is far more than any keystore: those of certificate authorities have some
+// 200 kB.
+const maxStore = 16 << 20
+
+// keystore gives each key of a keystore as a text in PEM.
+func (w *walker) keystore(in Input, prefix string, _ int) error {
+	data, err := w.buffer(io.LimitReader(in.R, maxStore+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > maxStore {
+		return fmt.Errorf("%w: a keystore of more than %d bytes", ErrTooLarge, maxStore)
+	}
+	keys, err := keystore.Keys(data)
+	if err != nil && len(keys) == 0 {
+		return ErrBinary // it only began as one
+	}
+	for _, k := range keys {
+		name := k.Alias
+		if name == "" {
+			name = "key"
+		}
+		if err := w.text(prefix, name+".pem", k.PEM); err != nil {
+			return err
+		}
+	}
+	return err
+}
