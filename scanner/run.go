@@ -58,6 +58,10 @@ type job struct {
 	sources.Item
 }
 
+// maxPromised bounds those among them that a partial clone has left with its origin,
+// which are often nearly all of a history: enough to see what they are.
+const maxPromised = 3
+
 // Run reads every item of src through a pool of workers and emits its hits and
 // findings. Findings in a repository are emitted when the source is done, once
 // per rule, secret and path, with their first commit; all others as they are
@@ -177,12 +181,15 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cov.Skipped[s.Reason]++
-	if s.Reason.Wanted() && len(r.cov.Unread) < coverage.MaxUnread {
+	if s.Reason.Wanted() && len(r.cov.Unread) < coverage.MaxUnread && (s.Reason != sources.SkipPromised || r.cov.Skipped[s.Reason] <= maxPromised) {
 		u := Unread{What: what(o), Reason: s.Reason}
 		if s.Err != nil {
 			u.Err = s.Err.Error()
 		}
 		r.cov.Unread = append(r.cov.Unread, u)
+	}
+	if (s.Reason == sources.SkipSubmodule || s.Reason == sources.SkipLFS) && len(r.cov.Elsewhere) < coverage.MaxUnread {
+		r.cov.Elsewhere = append(r.cov.Elsewhere, Unread{What: what(o), Reason: s.Reason})
 	}
 }
 

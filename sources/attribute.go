@@ -1,11 +1,8 @@
 package sources
 
 import (
-	"cmp"
 	"context"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -90,9 +87,9 @@ func (s *gitSource) Attribute(ctx context.Context, seen []Sighting) ([]Attributi
 	}
 	leaks := make([]attrib.Leak, len(seen))
 	for i, s := range seen {
-		leaks[i] = attrib.Leak{Secret: s.Same, Path: s.Path, First: plumbing.NewHash(s.Commit), Blobs: hashes(s.Blobs), Commits: hashes(s.Commits)}
+		leaks[i] = attrib.Leak{Secret: s.Same, Path: s.Path, First: plumbing.NewHash(s.Commit), Blobs: gitrepo.Hashes(s.Blobs), Commits: gitrepo.Hashes(s.Commits)}
 	}
-	places, err := past.Attribute(ctx, leaks, tipsOf(repo))
+	places, err := past.Attribute(ctx, leaks, repo.Names())
 	if err != nil {
 		return nil, err
 	}
@@ -100,31 +97,4 @@ func (s *gitSource) Attribute(ctx context.Context, seen []Sighting) ([]Attributi
 		out[i] = Attribution(p)
 	}
 	return out, nil
-}
-
-func hashes(ids []string) []plumbing.Hash {
-	out := make([]plumbing.Hash, len(ids))
-	for i, id := range ids {
-		out[i] = plumbing.NewHash(id)
-	}
-	return out
-}
-
-// tipsOf are the names that history is entered by, those first that people know.
-func tipsOf(repo *gitrepo.Repository) []attrib.Tip {
-	kinds := []string{"refs/heads/", "refs/remotes/", "refs/tags/"}
-	rank := func(t gitrepo.Tip) int {
-		n := slices.IndexFunc(kinds, func(k string) bool { return strings.HasPrefix(t.Name, k) })
-		if n < 0 {
-			return len(kinds)
-		}
-		return n
-	}
-	t := repo.TipsByKind()
-	slices.SortStableFunc(t.Refs, func(a, b gitrepo.Tip) int { return cmp.Compare(rank(a), rank(b)) })
-	var out []attrib.Tip
-	for _, tip := range slices.Concat(t.Refs, t.Notes, t.Stash) {
-		out = append(out, attrib.Tip(tip))
-	}
-	return out
 }

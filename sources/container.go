@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/quench-dev/quench/sources/internal/lfs"
 	"github.com/quench-dev/quench/sources/internal/unpack"
 )
 
@@ -55,6 +56,10 @@ func opened(rc io.ReadCloser, o ArchiveOptions) (io.ReadCloser, error) {
 	}
 	if err == io.ErrUnexpectedEOF {
 		err = io.EOF
+	}
+	if lfs.IsPointer(head) {
+		rc.Close()
+		return nil, &SkipError{Reason: SkipLFS, Err: lfs.ErrPointer}
 	}
 	return asKind(unpack.KindOf(head), &headed{head: head, rest: rc, err: err}, o)
 }

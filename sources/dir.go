@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/ignore"
 )
 
 // FileOptions say what of a folder is wanted. The zero value reads every
@@ -86,39 +87,11 @@ func (s *fileSource) Items(ctx context.Context, yield func(Item) error) error {
 		return targetError(s.root, err)
 	}
 	w := &walk{fileSource: s, ctx: ctx, yield: yield}
-	g := ignores{}
+	g := ignore.New(openRegular)
 	if s.opts.Gitignore {
-		g = s.outerIgnores()
+		g = ignore.Outer(openRegular, s.root, s.opts.Prefix)
 	}
 	return w.dir(newFolder(root), ".", g, false)
-}
-
-// outerIgnores are the ignore rules of the folders above root in the same
-// repository, which hold for what lies below root too.
-func (s *fileSource) outerIgnores() ignores {
-	var g ignores
-	if s.opts.Prefix == "" {
-		return g
-	}
-	abs, err := filepath.Abs(s.root)
-	if err != nil {
-		return g
-	}
-	n := len(split(s.opts.Prefix))
-	for range n {
-		abs = filepath.Dir(abs)
-	}
-	top, err := os.OpenRoot(abs)
-	if err != nil {
-		return g
-	}
-	defer top.Close()
-	parts := split(s.opts.Prefix)
-	g = g.enter(top, ".", nil, true)
-	for i := 1; i < n; i++ {
-		g = g.enter(top, path.Join(parts[:i]...), parts[:i:i], false)
-	}
-	return g
 }
 
 // single is the item of a root that is a file. Its path is the root as it was
@@ -207,7 +180,7 @@ type walk struct {
 
 // dir walks one folder and lets it go. In a folder that is ignored only .env*
 // files are looked for.
-func (w *walk) dir(f *folder, name string, g ignores, ignored bool) error {
+func (w *walk) dir(f *folder, name string, g ignore.Rules, ignored bool) error {
 	defer f.release()
 	if err := w.ctx.Err(); err != nil {
 		return err
@@ -225,7 +198,7 @@ func (w *walk) dir(f *folder, name string, g ignores, ignored bool) error {
 		return nil
 	}
 	if w.opts.Gitignore && !ignored && (isRepo || slices.Contains(names, ".gitignore")) {
-		g = w.enter(g, f.root, name, isRepo)
+		g = g.In(f.root, w.opts.Prefix, name, isRepo)
 	}
 	for _, e := range entries {
 		if e.Name() == ".git" {
@@ -239,17 +212,6 @@ func (w *walk) dir(f *folder, name string, g ignores, ignored bool) error {
 		}
 	}
 	return nil
-}
-
-// enter adds the rules of one folder. With a prefix the patterns are relative
-// to the repository's root, which lies above the walk's.
-func (w *walk) enter(g ignores, root *os.Root, name string, isRepo bool) ignores {
-	if w.opts.Prefix == "" || g.base != nil || (isRepo && name != ".") {
-		return g.enter(root, ".", split(name), isRepo)
-	}
-	g.patterns = g.patterns[:len(g.patterns):len(g.patterns)]
-	g.add(root, ".gitignore", split(path.Join(w.opts.Prefix, name)))
-	return g
 }
 
 // list gives the entries of a folder in bytewise order of their names.
@@ -271,9 +233,9 @@ func reasonOf(err error) Reason {
 	return SkipUnreadable
 }
 
-func (w *walk) entry(f *folder, e fs.DirEntry, name string, g ignores, ignored bool) error {
+func (w *walk) entry(f *folder, e fs.DirEntry, name string, g ignore.Rules, ignored bool) error {
 	if e.IsDir() {
-		if !ignored && w.opts.Gitignore && w.match(g, name, true) {
+		if !ignored && w.opts.Gitignore && g.Ignored(w.opts.Prefix, name, true) {
 			if err := w.yield(w.skip(name, SkipIgnored, nil)); err != nil || w.opts.ExcludeEnv {
 				return err
 			}
@@ -289,7 +251,7 @@ func (w *walk) entry(f *folder, e fs.DirEntry, name string, g ignores, ignored b
 	switch {
 	case ignored && !isEnv:
 		return nil // told once, with its folder
-	case w.opts.Gitignore && !ignored && !isEnv && w.match(g, name, false):
+	case w.opts.Gitignore && !ignored && !isEnv && g.Ignored(w.opts.Prefix, name, false):
 		return w.yield(w.skip(name, SkipIgnored, nil))
 	case e.Type()&fs.ModeSymlink != 0:
 		return w.yield(w.skip(name, SkipSymlink, nil))
@@ -309,15 +271,6 @@ func (w *walk) entry(f *folder, e fs.DirEntry, name string, g ignores, ignored b
 	}
 	it.Open = w.opener(f, e.Name(), name)
 	return w.yield(it)
-}
-
-// match asks the rules about a path. Rules of the repository that w.root is a
-// part of know it with its prefix, those of nested ones without.
-func (w *walk) match(g ignores, name string, isDir bool) bool {
-	if g.base == nil {
-		name = path.Join(w.opts.Prefix, name)
-	}
-	return g.match(name, isDir)
 }
 
 // opener opens a file through its folder, base being its name there, and a

@@ -38,6 +38,10 @@ type GitOptions struct {
 	Files FileOptions
 	// Archives are the limits on archives in the history.
 	Archives ArchiveOptions
+	// Unreachable adds to a History that nothing narrows the objects that no ref
+	// reaches: what reflogs alone hold, what was amended, reset, dropped or pushed
+	// over, what was staged and never committed.
+	Unreachable bool
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
 	// Name is what origins and messages call the repository; empty for its path.
@@ -157,6 +161,9 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	s.mu.Lock()
 	s.repo = repo
 	s.counts.Refs = len(repo.Refs)
+	if repo.Promisor {
+		s.counts.Partial = 1
+	}
 	s.mu.Unlock()
 	for _, err := range repo.Bad {
 		if err := yield(s.skip(s.origin(), SkipCorrupt, err)); err != nil {
@@ -175,11 +182,8 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 		return err
 	}
 	h.narrowed = s.opts.Scope.Narrows()
-	if len(e.Include) == 0 {
-		if h.narrowed {
-			return nil
-		}
-		return yield(s.skip(s.origin(), SkipEmpty, errors.New("the repository has no commit yet")))
+	if h.narrowed && len(e.Include) == 0 {
+		return nil
 	}
 	return h.run(e)
 }
@@ -194,18 +198,23 @@ type history struct {
 
 	forest *forest.Forest // of a walk of all; nil reads commits and trees one by one
 	graph  *graph.Graph
+	// labels are those of all that is given at the moment, and lost says that no
+	// ref reaches it.
+	labels []string
+	lost   bool
 
 	inHead map[plumbing.Hash]struct{} // HEAD's blobs
 	trees  map[plumbing.Hash]struct{} // visited whole
 	roots  map[plumbing.Hash]struct{} // descended to the prefix
 	blobs  map[plumbing.Hash]struct{}
 	tags   map[plumbing.Hash]struct{}
-	links  map[string]struct{} // paths of submodules told
-	bounds []plumbing.Hash     // trees of commits that the walk stops at
-	before map[string]struct{} // what was given of them
-	// folders are those of bounds that were looked into, by tree and path.
-	folders map[string]map[string]plumbing.Hash
-	last    map[string][]byte // of each folder, the tree visited last
+	// headers are lines of commits and tags that were given.
+	headers gitrepo.Headers
+	links   map[string]struct{} // paths of submodules told
+	bounds  []plumbing.Hash     // trees of commits that the walk stops at
+	before  map[string]struct{} // what was given of them
+	folders gitrepo.Folders     // of bounds
+	last    map[string][]byte   // of each folder, the tree visited last
 }
 
 func (h *history) run(e scope.Ends) (err error) {
@@ -215,7 +224,66 @@ func (h *history) run(e scope.Ends) (err error) {
 		}
 	}
 	h.collectHead()
-	commits, others, err := h.peelTips(e.Include)
+	h.graph = h.newGraph()
+	if h.narrowed {
+		err = h.enter(unnamed(e.Include), e)
+	} else {
+		err = h.all(len(e.Include) == 0)
+	}
+	if err == nil {
+		h.keepPast()
+	}
+	return err
+}
+
+// all gives what refs reach, then what notes and stashes add to that, then what
+// none of them reaches: a label says that something is nowhere else.
+func (h *history) all(empty bool) error {
+	t := h.repo.TipsByKind()
+	every := scope.Ends{Since: -1 << 62}
+	if err := h.enter(t.Refs, every); err != nil {
+		return err
+	}
+	h.labels = []string{"note"}
+	if err := h.enter(t.Notes, every); err != nil {
+		return err
+	}
+	h.labels = []string{"stash"}
+	if err := h.enter(t.Stash, every); err != nil {
+		return err
+	}
+	h.labels = nil
+	if h.s.opts.Unreachable {
+		found, err := h.unreachable()
+		if err != nil {
+			return err
+		}
+		empty = empty && found == 0
+		h.count(func(c *Counts) { c.Unreachable = found })
+	}
+	if empty {
+		return h.yield(h.s.skip(h.s.origin(), SkipEmpty, errors.New("the repository has no commit yet")))
+	}
+	return nil
+}
+
+func unnamed(ids []plumbing.Hash) (tips []gitrepo.Tip) {
+	for _, id := range ids {
+		tips = append(tips, gitrepo.Tip{ID: id})
+	}
+	return tips
+}
+
+// count changes what Counts will tell.
+func (h *history) count(f func(*Counts)) {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	f(&h.s.counts)
+}
+
+// enter gives what tips reach and was not given yet.
+func (h *history) enter(tips []gitrepo.Tip, e scope.Ends) error {
+	commits, others, err := h.peelTips(tips)
 	if err != nil {
 		return err
 	}
@@ -225,31 +293,38 @@ func (h *history) run(e scope.Ends) (err error) {
 			stops = append(stops, id)
 		}
 	}
-	g := h.newGraph()
-	h.graph = g
-	if err := g.Walk(h.ctx, commits, stops, e); err != nil {
+	if err := h.walk(commits, stops, e); err != nil {
 		return err
-	}
-	if err := h.tellShallow(g.Cut); err != nil {
-		return err
-	}
-	for _, b := range g.Boundary {
-		h.markSeen(b)
-	}
-	h.s.mu.Lock()
-	h.s.counts.Commits = len(g.Order)
-	h.s.mu.Unlock()
-	for _, id := range g.Order {
-		if err := h.commit(id, g.Commits[id].Tree); err != nil {
-			return err
-		}
 	}
 	for _, o := range others {
 		if err := o(); err != nil {
 			return err
 		}
 	}
-	h.keepPast()
+	return nil
+}
+
+// walk gives the commits that tips reach and were not given yet.
+func (h *history) walk(tips, stops []plumbing.Hash, e scope.Ends) error {
+	g := h.graph
+	done, cut := len(g.Order), len(g.Cut)
+	if err := g.Walk(h.ctx, tips, stops, e); err != nil {
+		return err
+	}
+	if !h.lost {
+		if err := h.tellShallow(g.Cut[cut:]); err != nil {
+			return err
+		}
+	}
+	for _, b := range g.Boundary {
+		h.markSeen(b)
+	}
+	h.count(func(c *Counts) { c.Commits = len(g.Order) })
+	for _, id := range g.Order[done:] {
+		if err := h.commit(id, g.Commits[id].Tree); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -263,9 +338,9 @@ func (h *history) newGraph() *graph.Graph {
 			return gitrepo.ParseLinks(data)
 		},
 		Failed: func(id plumbing.Hash, err error) error {
-			o := h.s.origin()
+			o := h.origin()
 			o.Commit = id.String()
-			return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+			return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)})
 		},
 		Shallow: h.repo.Shallow,
 	}
@@ -276,16 +351,17 @@ func (h *history) tellShallow(cut []plumbing.Hash) error {
 	if len(cut) == 0 {
 		return nil
 	}
+	h.count(func(c *Counts) { c.Boundary += len(cut) })
 	o := h.s.origin()
 	o.Commit = cut[0].String()
-	return h.yield(h.s.skip(o, SkipShallow, fmt.Errorf("history is cut off below %d commit(s) by a shallow clone; get the rest with: git fetch --unshallow", len(cut))))
+	return h.yield(h.s.skip(o, SkipShallow, fmt.Errorf("a shallow clone: history is cut off below %d of the %d commit(s) here; get the rest with: git fetch --unshallow", len(cut), len(h.graph.Order))))
 }
 
 // peelTips gives the commits that tips lead to, and what else they lead to, to be
 // done after: tag messages, and trees and blobs that refs name directly.
-func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, others []func() error, err error) {
+func (h *history) peelTips(tips []gitrepo.Tip) (commits []plumbing.Hash, others []func() error, err error) {
 	for _, tip := range tips {
-		id, o := tip, h.s.origin()
+		id, o := tip.ID, h.origin()
 		for depth := 0; ; depth++ {
 			if err := h.ctx.Err(); err != nil {
 				return nil, nil, err
@@ -298,7 +374,11 @@ func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, other
 					if _, seen := h.tags[id]; !seen {
 						h.tags[id] = struct{}{}
 						o.Author, o.Email, o.Date = tag.Tagger, tag.Email, tag.Date
-						others = append(others, h.tagMessage(o, id, tag, msg))
+						o := o
+						if tip.Name != "" {
+							o.Refs, o.RefCount = []string{tip.Name}, 1
+						}
+						others = append(others, h.tagMessage(o, id, tag, data, msg))
 					}
 					id = tag.Target
 					continue
@@ -306,7 +386,10 @@ func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, other
 			}
 			if err != nil {
 				o.Blob = id.String()
-				if err := h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)}); err != nil {
+				if tip.Name != "" {
+					err = fmt.Errorf("the ref %s: %w", tip.Name, err)
+				}
+				if err := h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)}); err != nil {
 					return nil, nil, err
 				}
 				break
@@ -325,11 +408,25 @@ func (h *history) peelTips(tips []plumbing.Hash) (commits []plumbing.Hash, other
 	return commits, others, nil
 }
 
-func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, msg []byte) func() error {
+func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, data, msg []byte) func() error {
 	if tag.Kind == "commit" {
 		o.Commit = tag.Target.String()
 	}
-	return func() error { return h.message(id, o, "tag-message", msg) }
+	return func() error {
+		if err := h.header(o, "tag-header", data[:len(data)-len(msg)]); err != nil {
+			return err
+		}
+		return h.message(id, o, "tag-message", msg)
+	}
+}
+
+// header yields the lines above a message, as far as they were not given yet: most
+// authors and committers write more than once.
+func (h *history) header(o Origin, label string, head []byte) error {
+	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 {
+		return nil
+	}
+	return h.message(plumbing.ZeroHash, o, label, h.headers.New(head))
 }
 
 // message yields the text of a commit or tag. A folder's scan leaves it out.
@@ -337,7 +434,7 @@ func (h *history) message(id plumbing.Hash, o Origin, label string, msg []byte) 
 	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 || len(msg) == 0 {
 		return nil
 	}
-	o.Labels = []string{label}
+	o.Labels = append(slices.Clone(o.Labels), label)
 	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -350,17 +447,20 @@ func (h *history) commit(id, tree plumbing.Hash) error {
 	if err := h.ctx.Err(); err != nil {
 		return err
 	}
-	o := h.s.origin()
+	o := h.origin()
 	o.Commit = id.String()
 	data, err := h.readCommit(id)
 	if err != nil {
-		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)})
 	}
 	c, msg, err := gitrepo.ParseCommit(data)
 	if err != nil {
 		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("commit %s: %w", id, err)))
 	}
 	o.Author, o.Email, o.Date = c.Author, c.Email, c.Date
+	if err := h.header(o, "commit-header", data[:len(data)-len(msg)]); err != nil {
+		return err
+	}
 	if err := h.message(id, o, "commit-message", bytes.Clone(msg)); err != nil {
 		return err
 	}
@@ -389,7 +489,7 @@ func (h *history) root(id plumbing.Hash, o Origin) error {
 	h.roots[id] = struct{}{}
 	sub, ok, err := h.repo.Descend(id)
 	if err != nil {
-		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)})
 	}
 	if !ok {
 		return nil
@@ -433,7 +533,7 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 	}
 	data, err := h.repo.Objects.Read(plumbing.TreeObject, id)
 	if err != nil {
-		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)})
 	}
 	// What stood in the folder's version before was visited then.
 	for e, err := range gitrepo.NewEntries(data, h.last[dir]) {
@@ -499,7 +599,7 @@ func (h *history) give(id plumbing.Hash, o Origin) error {
 	o.Blob = id.String()
 	store := h.repo.Objects
 	if !store.Has(id) {
-		return h.yield(h.s.skip(o, SkipMissing, fmt.Errorf("%w: %s; a partial clone gets it with: git fetch --refetch", gitrepo.ErrMissing, id)))
+		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(fmt.Errorf("%w: %s", gitrepo.ErrMissing, id))})
 	}
 	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
@@ -555,6 +655,30 @@ func (h *history) markSeen(commit plumbing.Hash) {
 	for b := range blobs {
 		h.blobs[b] = struct{}{}
 	}
+}
+
+// origin is that of what is given at the moment.
+func (h *history) origin() Origin {
+	o := h.s.origin()
+	o.Labels = h.labels
+	return o
+}
+
+// skipOf classifies what reading an object of this history said. What is missing
+// may be missing by design: of a partial clone's, its origin has it; of what no ref
+// reaches, git may have deleted parts.
+func (h *history) skipOf(err error) *Skip {
+	s := objectSkip(err)
+	switch {
+	case s.Reason != SkipMissing:
+	case h.lost:
+		s.Reason = SkipPruned
+	case h.repo.Promisor:
+		s.Reason, s.Err = SkipPromised, fmt.Errorf("%w; it is with the clone's origin: git fetch --refetch --no-filter gets all", err)
+	default:
+		s.Err = fmt.Errorf("%w; git fsck tells what else is, and a clone may have it", err)
+	}
+	return s
 }
 
 // objectSkip classifies what reading an object said.

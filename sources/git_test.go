@@ -144,7 +144,7 @@ func TestGitConforms(t *testing.T) {
 	}
 	newSource := func(*testing.T) sources.Source {
 		return only{sources.Git(r.dir, opts), func(it sources.Item) bool {
-			return !slices.Contains(it.Origin.Labels, "commit-message") && !(it.Origin.Path == "a" && it.Origin.InHead != nil && !*it.Origin.InHead)
+			return !isHeader(it) && !slices.Contains(it.Origin.Labels, "commit-message") && !(it.Origin.Path == "a" && it.Origin.InHead != nil && !*it.Origin.InHead)
 		}}
 	}
 	t.Run("loose", func(t *testing.T) { sourcetest.Run(t, newSource, want) })
@@ -320,7 +320,7 @@ func TestGitPartialClone(t *testing.T) {
 	clone := &testRepo{t: t, dir: t.TempDir()}
 	clone.git("clone", "-q", "--filter=blob:none", "file://"+r.dir, ".")
 	content, skips := outcome(t, sources.Git(clone.dir, sources.GitOptions{History: true}))
-	if content["git:f"] != "new" || skips["git:f"] != sources.SkipMissing {
+	if content["git:f"] != "new" || skips["git:f"] != sources.SkipPromised {
 		t.Errorf("content %v, skips %v", content, skips)
 	}
 }

@@ -1,16 +1,11 @@
 package sources
 
 import (
-	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -28,7 +23,7 @@ type Scope = scope.Scope
 func (h *history) earlier(id plumbing.Hash, o Origin) error {
 	for _, tree := range h.bounds {
 		dir, name := path.Split(o.Path)
-		old, ok := h.files(tree, strings.TrimSuffix(dir, "/"))[name]
+		old, ok := h.folders.Files(h.repo.Objects, tree, strings.TrimSuffix(dir, "/"))[name]
 		if !ok || old == id {
 			continue
 		}
@@ -37,34 +32,6 @@ func (h *history) earlier(id plumbing.Hash, o Origin) error {
 		}
 	}
 	return nil
-}
-
-// files are the blobs and folders in a folder of a tree, by name; nil where it
-// cannot be read. They are kept: many files of a scope lie in few folders.
-func (h *history) files(root plumbing.Hash, dir string) map[string]plumbing.Hash {
-	key := root.String() + dir
-	if m, known := h.folders[key]; known {
-		return m
-	}
-	id := root
-	if dir != "" {
-		up, name := path.Split(dir)
-		id = h.files(root, strings.TrimSuffix(up, "/"))[name]
-	}
-	var m map[string]plumbing.Hash
-	if data, err := h.repo.Objects.Read(plumbing.TreeObject, id); err == nil {
-		m = map[string]plumbing.Hash{}
-		for e, err := range gitrepo.TreeEntries(data) {
-			if err == nil && e.Mode&gitrepo.ModeType != gitrepo.ModeGitlink {
-				m[string(e.Name)] = e.Hash
-			}
-		}
-	}
-	if h.folders == nil {
-		h.folders = map[string]map[string]plumbing.Hash{}
-	}
-	h.folders[key] = m
-	return m
 }
 
 func (h *history) giveBefore(old plumbing.Hash, o Origin) error {
@@ -146,7 +113,7 @@ func (h *history) unstaged(idx *gitrepo.Index) error {
 			return h.yield(it)
 		}
 		if e := tracked[it.Origin.Path]; e != nil {
-			if same, err := unchanged(h.ctx, filepath.Join(h.repo.Worktree, filepath.FromSlash(it.Origin.Path)), e, it, idx.Written); err == nil && same {
+			if same, err := idx.Unchanged(filepath.Join(h.repo.Worktree, filepath.FromSlash(it.Origin.Path)), e, func() (io.ReadCloser, error) { return it.Open(h.ctx) }); err == nil && same {
 				return nil
 			}
 			if !e.IntentToAdd && e.Mode.IsFile() {
@@ -158,28 +125,4 @@ func (h *history) unstaged(idx *gitrepo.Index) error {
 		it.Origin.Labels = []string{"unstaged"}
 		return h.yield(it)
 	})
-}
-
-// unchanged reports whether a file is what the index holds: by size and time, as
-// git does, or else by content. A filter that changes content on the way into git
-// makes a file look changed: it is scanned then.
-func unchanged(ctx context.Context, name string, e *index.Entry, it Item, written time.Time) (bool, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return false, err
-	}
-	if uint32(info.Size()) == e.Size && info.ModTime().Equal(e.ModifiedAt) && info.ModTime().Before(written) {
-		return true, nil
-	}
-	f, err := it.Open(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	sum := sha1.New()
-	fmt.Fprintf(sum, "blob %d\x00", info.Size())
-	if _, err := io.Copy(sum, f); err != nil {
-		return false, err
-	}
-	return hex.EncodeToString(sum.Sum(nil)) == e.Hash.String(), nil
 }

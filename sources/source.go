@@ -71,9 +71,12 @@ const (
 	SkipEmpty     Reason = "empty"     // a repository without a commit
 	SkipEncrypted Reason = "encrypted" // an entry of an archive that takes a password
 	SkipLimit     Reason = "limit"     // over a limit that the user set
+	SkipLFS       Reason = "lfs"       // a pointer to content that Git LFS keeps elsewhere
+	SkipPruned    Reason = "pruned"    // an object that only unreachable ones name, and that git has deleted
 
 	SkipUnreadable Reason = "unreadable" // permission, I/O error
 	SkipMissing    Reason = "missing"    // an object or file that should be there
+	SkipPromised   Reason = "promised"   // an object that a partial clone left with its origin
 	SkipCorrupt    Reason = "corrupt"    // there, but does not parse
 	SkipTooLarge   Reason = "too_large"  // over a default limit
 	SkipShallow    Reason = "shallow"    // history cut off by a shallow clone
@@ -83,7 +86,7 @@ const (
 // Wanted reports whether a skip for this reason leaves a scan incomplete.
 func (r Reason) Wanted() bool {
 	switch r {
-	case SkipBinary, SkipIgnored, SkipSpecial, SkipSymlink, SkipSubmodule, SkipEmpty, SkipEncrypted, SkipLimit:
+	case SkipBinary, SkipIgnored, SkipSpecial, SkipSymlink, SkipSubmodule, SkipEmpty, SkipEncrypted, SkipLimit, SkipLFS, SkipPruned:
 		return false
 	}
 	return true
@@ -132,9 +135,26 @@ type Origin struct {
 
 // Counts is what a Source knows beyond its items, read after Items returned.
 type Counts struct {
-	Commits      int
-	Refs         int
 	Repositories int
+	Refs         int
+	Commits      int
+	// Unreachable is how many objects no ref reaches.
+	Unreachable int
+	// Boundary is how many commits have their parents cut off by a shallow clone:
+	// Commits is then how deep it goes.
+	Boundary int
+	// Partial is how many repositories are partial clones.
+	Partial int
+}
+
+// Add adds what another source counted.
+func (c *Counts) Add(d Counts) {
+	c.Repositories += d.Repositories
+	c.Refs += d.Refs
+	c.Commits += d.Commits
+	c.Unreachable += d.Unreachable
+	c.Boundary += d.Boundary
+	c.Partial += d.Partial
 }
 
 // Placed is implemented by sources of files.

@@ -8,6 +8,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/lfs"
 	"github.com/quench-dev/quench/sources/internal/pack"
 )
 
@@ -82,6 +83,8 @@ func (s *gitSource) Visit(ctx context.Context, items []Item, workers int, f func
 			return nil
 		case binary:
 			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipBinary, Err: ErrBinary}})
+		case lfs.IsPointer(v.Data):
+			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipLFS, Err: lfs.ErrPointer}})
 		}
 		return f(&Content{Index: i, Data: v.Data, Base: v.Base, BaseLen: v.BaseLen, Copies: v.Copies, Stored: v.Stored})
 	})

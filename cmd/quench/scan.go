@@ -25,10 +25,10 @@ import (
 const scanLong = `Scan finds leaked secrets in what TARGET names; several at once is fine, and no
 target means the current folder.
 
-  a repository    its whole history, all refs, and its working tree, with the
-                  git-ignored .env* files; a folder in one: that part of it;
-                  --history=false is the working tree only, --worktree=false
-                  the history only
+  a repository    its whole history, all refs and what no ref reaches any more,
+                  and its working tree, with the git-ignored .env* files; a
+                  folder in one: that part of it; --history=false is the working
+                  tree only, --worktree=false the history only
   an address      https://…, ssh://…, git@host:path: the history of a repository
                   elsewhere, cloned to a temporary folder
   a folder        its files, except git-ignored ones where it has a .gitignore;
@@ -54,6 +54,7 @@ type scanFlags struct {
 	contain           containFlags
 	history, worktree bool
 	noGitignore       bool
+	unreachable       bool
 	trustAlternates   bool
 	exitZero          bool
 	scope             sources.Scope
@@ -90,6 +91,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.scope.Staged, "staged", false, "only what is staged to be committed")
 	fl.BoolVar(&f.scope.Unstaged, "unstaged", false, "only what is changed and not staged, new files included")
 	fl.BoolVar(&f.noGitignore, "no-gitignore", false, "scan git-ignored files too")
+	fl.BoolVar(&f.unreachable, "unreachable", true, "scan what no ref of a repository reaches any more: reflogs, amended, reset, dropped and force-pushed commits")
 	fl.BoolVar(&f.trustAlternates, "trust-alternates", false, "read object folders outside the repository that it names as alternates")
 	fl.BoolVar(&f.detect.showDropped, "show-dropped", false, "also show what has the form of a secret and is none, and why: a wrong checksum, a stop word (human, json, jsonl, csv)")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
@@ -122,7 +124,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		names[i] = sources.TargetName(target)
 		s, err := sources.Open(target, sources.OpenOptions{
 			Note: n.show, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
-			Archives: archives, NoGitignore: f.noGitignore, TrustAlternates: f.trustAlternates,
+			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates,
 		})
 		if err != nil {
 			return err

@@ -107,6 +107,9 @@ type CoverageRecord struct {
 	Repositories int                      `json:"repositories,omitempty"`
 	Commits      int                      `json:"commits,omitempty"`
 	Refs         int                      `json:"refs,omitempty"`
+	Unreachable  int                      `json:"unreachable,omitempty"`
+	Shallow      *ShallowRecord           `json:"shallow,omitempty"`
+	Partial      *PartialRecord           `json:"partial,omitempty"`
 	Blobs        int64                    `json:"blobs"`
 	Files        int64                    `json:"files"`
 	Archives     int64                    `json:"archives,omitempty"`
@@ -115,12 +118,25 @@ type CoverageRecord struct {
 	Cached       int64                    `json:"cached,omitempty"`
 	Skipped      map[sources.Reason]int64 `json:"skipped,omitempty"`
 	Unread       []UnreadRecord           `json:"unread,omitempty"`
+	NotCovered   []UnreadRecord           `json:"not_covered,omitempty"`
 	Findings     int                      `json:"findings"`
 	Below        int                      `json:"below_min_confidence,omitempty"`
 	Earlier      int64                    `json:"earlier,omitempty"`
 	Incidents    int                      `json:"incidents,omitempty"`
 	Revoked      int                      `json:"revoked,omitempty"`
 	ElapsedMS    int64                    `json:"elapsed_ms"`
+}
+
+// ShallowRecord tells of shallow clones how deep they go.
+type ShallowRecord struct {
+	Commits  int `json:"commits"`
+	Boundary int `json:"boundary"`
+}
+
+// PartialRecord tells of partial clones how many objects are with their origins
+// alone, of those that were come to.
+type PartialRecord struct {
+	Missing int64 `json:"missing"`
 }
 
 // UnreadRecord is one wanted thing that could not be read.
@@ -133,13 +149,22 @@ type UnreadRecord struct {
 func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
 	r := CoverageRecord{
 		Complete: c.Complete() && !c.Nothing(), Interrupted: c.Interrupted,
-		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs,
+		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs, Unreachable: c.Unreachable,
 		Blobs: c.Blobs, Files: c.Files, Archives: c.Archives, Entries: c.Entries, Bytes: c.Bytes, Cached: c.Cached, Skipped: c.Skipped,
 		Findings: t.Findings, Below: t.Below, Earlier: c.Earlier, Incidents: t.Incidents, Revoked: t.Revoked,
 		ElapsedMS: c.Elapsed.Milliseconds(),
 	}
+	if c.Boundary > 0 {
+		r.Shallow = &ShallowRecord{c.Commits, c.Boundary}
+	}
+	if c.Partial > 0 {
+		r.Partial = &PartialRecord{c.Skipped[sources.SkipPromised]}
+	}
 	for _, u := range c.Unread {
 		r.Unread = append(r.Unread, UnreadRecord{u.What, u.Reason, u.Err})
+	}
+	for _, u := range c.Elsewhere {
+		r.NotCovered = append(r.NotCovered, UnreadRecord{u.What, u.Reason, u.Err})
 	}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -183,8 +184,11 @@ const namedRefs = 3
 // reached tells what leads to a secret in a repository: refs, or none.
 func reached(o sources.Origin) string {
 	if len(o.Refs) == 0 {
-		if slices.Contains(o.Labels, "unreachable") {
+		switch {
+		case slices.Contains(o.Labels, "unreachable"):
 			return "no ref reaches it: " + strings.Join(o.Labels, ", ")
+		case o.Source == "git" && slices.Contains(o.Labels, "staged"):
+			return "staged, in no commit"
 		}
 		return ""
 	}
@@ -219,6 +223,12 @@ func (h *human) Close(c scanner.Coverage, t Totals) error {
 	if t.Dropped > 0 {
 		fmt.Fprintf(&b, "%s dropped, with the reason; none is a finding\n", count(t.Dropped, "match", "matches"))
 	}
+	for _, u := range c.Elsewhere {
+		fmt.Fprintf(&b, "not covered: %s (%s)\n", clean(u.What), elsewhere[u.Reason])
+	}
+	if more := int(c.Skipped[sources.SkipSubmodule]+c.Skipped[sources.SkipLFS]) - len(c.Elsewhere); more > 0 {
+		fmt.Fprintf(&b, "not covered: and %d more\n", more)
+	}
 	if t.Below > 0 {
 		fmt.Fprintf(&b, "%s below the confidence asked for; see --min-confidence\n", count(t.Below, "match", "matches"))
 	}
@@ -232,11 +242,38 @@ func (h *human) Close(c scanner.Coverage, t Totals) error {
 		}
 		fmt.Fprintln(&b, h.paint(s, termenv.ANSIYellow))
 	}
-	if more := unread(c) - int64(len(c.Unread)); more > 0 && len(c.Unread) > 0 {
-		fmt.Fprintf(&b, "not read: and %d more\n", more)
+	if more := moreUnread(c); more != "" {
+		fmt.Fprintf(&b, "not read: and %s more\n", more)
+	}
+	if n := c.Skipped[sources.SkipPromised]; n > 0 {
+		fmt.Fprintf(&b, "a partial clone: %s with its origin alone; git fetch --refetch --no-filter gets all\n", count(int(n), "object is", "objects are"))
 	}
 	_, err := io.WriteString(h.w, b.String())
 	return err
+}
+
+// elsewhere says who keeps what is not covered.
+var elsewhere = map[sources.Reason]string{
+	sources.SkipSubmodule: "a submodule, a repository of its own",
+	sources.SkipLFS:       "kept by Git LFS",
+}
+
+// moreUnread counts what is not read and not named, by reason.
+func moreUnread(c scanner.Coverage) string {
+	if len(c.Unread) == 0 {
+		return ""
+	}
+	left := maps.Clone(c.Skipped)
+	for _, u := range c.Unread {
+		left[u.Reason]--
+	}
+	var parts []string
+	for _, r := range slices.Sorted(maps.Keys(left)) {
+		if n := left[r]; n > 0 && r.Wanted() {
+			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(r), "_", " ")))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // verdict is the first line of the summary.

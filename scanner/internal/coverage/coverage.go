@@ -24,6 +24,9 @@ type Coverage struct {
 	// Unread are the first few wanted things that could not be read, for
 	// people; Skipped has the counts.
 	Unread []Unread
+	// Elsewhere are the first few things whose content is kept elsewhere, and is
+	// not covered: submodules, and files that Git LFS keeps.
+	Elsewhere []Unread
 	// Earlier counts findings that are not told since the version before, which
 	// the scope leaves out, holds them too.
 	Earlier int64
@@ -80,9 +83,8 @@ func (c *Coverage) Add(d Coverage) {
 	}
 	c.Unread = append(c.Unread, d.Unread[:min(len(d.Unread), MaxUnread-min(MaxUnread, len(c.Unread)))]...)
 	c.Earlier += d.Earlier
-	c.Commits += d.Commits
-	c.Refs += d.Refs
-	c.Repositories += d.Repositories
+	c.Counts.Add(d.Counts)
+	c.Elsewhere = append(c.Elsewhere, d.Elsewhere[:min(len(d.Elsewhere), MaxUnread-min(MaxUnread, len(c.Elsewhere)))]...)
 	c.Elapsed += d.Elapsed
 	c.Interrupted = c.Interrupted || d.Interrupted
 }

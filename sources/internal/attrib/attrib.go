@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/quench-dev/quench/sources/internal/forest"
+	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/graph"
 )
 
@@ -84,12 +85,6 @@ type Leak struct {
 	Blobs, Commits []plumbing.Hash
 }
 
-// Tip is a ref, and the object it names.
-type Tip struct {
-	Name string
-	ID   plumbing.Hash
-}
-
 // Place is what is known of a leak.
 type Place struct {
 	// Of is the leak, in what was asked, that this one is part of: the secret was
@@ -108,7 +103,7 @@ const MaxRefs = 100
 
 // Attribute tells of each leak. They are given in the order of the history, the
 // earliest first. The error is ctx's.
-func (h *History) Attribute(ctx context.Context, leaks []Leak, tips []Tip) ([]Place, error) {
+func (h *History) Attribute(ctx context.Context, leaks []Leak, tips []gitrepo.Tip) ([]Place, error) {
 	at := h.index()
 	places := make([]Place, len(leaks))
 	of, err := h.moves(ctx, leaks, at)

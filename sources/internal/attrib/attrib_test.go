@@ -158,15 +158,15 @@ func TestRefs(t *testing.T) {
 				}
 			}
 		}
-		var tips []attrib.Tip
+		var tips []gitrepo.Tip
 		for i, id := range r.order {
 			if rapid.Bool().Draw(t, "tip") {
-				tips = append(tips, attrib.Tip{Name: fmt.Sprint("r", i), ID: id})
+				tips = append(tips, gitrepo.Tip{Name: fmt.Sprint("r", i), ID: id})
 			}
 		}
 		if !h.Near {
-			tips = append(tips, attrib.Tip{Name: "tree", ID: r.commits[r.order[0]].Tree},
-				attrib.Tip{Name: "blob", ID: blobID("v1")})
+			tips = append(tips, gitrepo.Tip{Name: "tree", ID: r.commits[r.order[0]].Tree},
+				gitrepo.Tip{Name: "blob", ID: blobID("v1")})
 		}
 		var leaks []attrib.Leak
 		var text []string
@@ -209,7 +209,7 @@ func TestMessages(t *testing.T) {
 	one := r.commit(files{"a": "1"})
 	two := r.commit(files{"a": "1"}, 0)
 	other := r.commit(files{"b": "1"})
-	tips := []attrib.Tip{{"one", one}, {"two", two}, {"other", other}}
+	tips := []gitrepo.Tip{{Name: "one", ID: one}, {Name: "two", ID: two}, {Name: "other", ID: other}}
 	places, err := r.history(t).Attribute(ctx, []attrib.Leak{{Commits: []plumbing.Hash{two}}, {Secret: 1, Commits: []plumbing.Hash{one}}}, tips)
 	if err != nil {
 		t.Fatal(err)
@@ -222,9 +222,9 @@ func TestMessages(t *testing.T) {
 func TestManyRefs(t *testing.T) {
 	r := newRepo()
 	id := r.commit(files{"a": "1"})
-	tips := make([]attrib.Tip, 3*attrib.MaxRefs)
+	tips := make([]gitrepo.Tip, 3*attrib.MaxRefs)
 	for i := range tips {
-		tips[i] = attrib.Tip{Name: fmt.Sprint(i), ID: id}
+		tips[i] = gitrepo.Tip{Name: fmt.Sprint(i), ID: id}
 	}
 	places, err := r.history(t).Attribute(ctx, []attrib.Leak{{Blobs: []plumbing.Hash{blobID("1")}}}, tips)
 	if err != nil {

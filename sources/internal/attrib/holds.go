@@ -21,7 +21,7 @@ import (
 // Trees become a graph of those parts alone that lead to a wanted blob, made once;
 // then 64 leaks at a time are carried through it, and from parents to children, as
 // the bits of a word.
-func (h *History) refs(ctx context.Context, leaks []Leak, places []Place, tips []Tip, at map[plumbing.Hash]int32) error {
+func (h *History) refs(ctx context.Context, leaks []Leak, places []Place, tips []gitrepo.Tip, at map[plumbing.Hash]int32) error {
 	w := newWanted(leaks, places, at)
 	t := &trees{h: h, want: w.number, known: map[treeKey]int32{}}
 	if h.Near {
@@ -99,7 +99,7 @@ type tipEnd struct {
 	isCommit bool
 }
 
-func (h *History) tipEnds(tips []Tip, at map[plumbing.Hash]int32, t *trees) []tipEnd {
+func (h *History) tipEnds(tips []gitrepo.Tip, at map[plumbing.Hash]int32, t *trees) []tipEnd {
 	ends := make([]tipEnd, len(tips))
 	for i, tip := range tips {
 		ends[i].ref = nothing

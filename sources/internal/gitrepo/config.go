@@ -48,3 +48,21 @@ func RefusedFormat(CommonDir string) error {
 	}
 	return nil
 }
+
+// isPromisor reports whether a repository is a partial clone, by its config or by
+// its packs: a copy of one may come without the config.
+func isPromisor(l Layout) bool {
+	if packs, err := filepath.Glob(filepath.Join(globEscape(l.CommonDir), "objects", "pack", "*.promisor")); err == nil && len(packs) > 0 {
+		return true
+	}
+	cfg, err := readConfig(l.CommonDir)
+	if err != nil {
+		return false
+	}
+	for _, remote := range cfg.Raw.Section("remote").Subsections {
+		if isTrue(remote.Option("promisor")) {
+			return true
+		}
+	}
+	return cfg.Raw.Section("extensions").Option("partialclone") != ""
+}

@@ -83,3 +83,17 @@ func (s *Store) Forest(ctx context.Context, workers int) (*forest.Forest, error)
 	_, err := s.objects.Walk(ctx, ids, workers, func(v *pack.Visit) any { return f.Visit(ids[v.Index], v) })
 	return f, err
 }
+
+// Own calls f with every object of the repository's own folder, not of its
+// alternates, and its type: see pack.Store.Own.
+func (s *Store) Own(ctx context.Context, f func(plumbing.Hash, plumbing.ObjectType) error) error {
+	return s.objects.Own(ctx, func(id pack.ID, k pack.Kind) error {
+		return f(plumbing.Hash(id), plumbing.ObjectType(k))
+	})
+}
+
+// KindOf gives an object's type.
+func (s *Store) KindOf(h plumbing.Hash) (plumbing.ObjectType, error) {
+	k, err := s.objects.KindOf(pack.ID(h))
+	return plumbing.ObjectType(k), err
+}

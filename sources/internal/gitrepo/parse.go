@@ -211,6 +211,58 @@ func cutMessage(data []byte) (head, message []byte) {
 	return head, message
 }
 
+// Headers are header lines that were met. The zero Headers is ready.
+type Headers struct{ met map[string]struct{} }
+
+// New gives the lines of HeaderLines that were not met yet.
+func (h *Headers) New(head []byte) (text []byte) {
+	if h.met == nil {
+		h.met = map[string]struct{}{}
+	}
+	for line := range HeaderLines(head) {
+		if _, met := h.met[string(line)]; !met {
+			h.met[string(line)] = struct{}{}
+			text = append(append(text, line...), '\n')
+		}
+	}
+	return text
+}
+
+// HeaderLines iterates over the lines of a commit's or tag's headers that people
+// write, such as authors, without times, and what tools add, but for ids, types and
+// signatures, whose text is random.
+func HeaderLines(head []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		signature := false
+		for line := range bytes.SplitSeq(bytes.TrimRight(head, "\n"), []byte{'\n'}) {
+			key, value, _ := bytes.Cut(line, []byte{' '})
+			switch string(key) {
+			case "": // the line before goes on
+				if signature {
+					continue
+				}
+			case "tree", "parent", "object", "type", "encoding":
+				signature = false
+				continue
+			case "gpgsig", "gpgsig-sha256":
+				signature = true
+				continue
+			case "author", "committer", "tagger":
+				signature = false
+				// SECONDS ZONE differ each time, and the rest seldom does.
+				if _, _, rest := cutIdent(value); rest != nil {
+					line = line[:len(line)-len(rest)]
+				}
+			default:
+				signature = false
+			}
+			if !yield(line) {
+				return
+			}
+		}
+	}
+}
+
 // ParseHash reads an object id of 40 hex digits.
 func ParseHash(b []byte) (plumbing.Hash, error) {
 	if len(b) != 40 || !plumbing.IsHash(string(b)) {
@@ -265,4 +317,13 @@ func parseZone(z string) *time.Location {
 		return time.UTC
 	}
 	return time.FixedZone("", (n/100*60+n%100)*60)
+}
+
+// Hashes reads object ids that were written by String.
+func Hashes(ids []string) []plumbing.Hash {
+	out := make([]plumbing.Hash, len(ids))
+	for i, id := range ids {
+		out[i] = plumbing.NewHash(id)
+	}
+	return out
 }

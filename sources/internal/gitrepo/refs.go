@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -237,6 +238,21 @@ func headName(common, name string) string {
 		return filepath.ToSlash(rel)
 	}
 	return "main-worktree/HEAD"
+}
+
+// Names are all Tips, those first that people know: branches, those of remotes, tags.
+func (r *Repository) Names() []Tip {
+	kinds := []string{"refs/heads/", "refs/remotes/", "refs/tags/"}
+	rank := func(t Tip) int {
+		n := slices.IndexFunc(kinds, func(k string) bool { return strings.HasPrefix(t.Name, k) })
+		if n < 0 {
+			return len(kinds)
+		}
+		return n
+	}
+	t := r.TipsByKind()
+	slices.SortStableFunc(t.Refs, func(a, b Tip) int { return cmp.Compare(rank(a), rank(b)) })
+	return slices.Concat(t.Refs, t.Notes, t.Stash)
 }
 
 // Tips are all object ids from which history is reachable, each once.

@@ -3,8 +3,11 @@ package gitrepo
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,6 +37,9 @@ type Repository struct {
 	Detached bool
 	Shallow  map[plumbing.Hash]struct{}
 	Bad      []error // packs and refs that do not load
+	// Promisor says that it is a partial clone: its origin may be the only one to
+	// have an object.
+	Promisor bool
 }
 
 // Open reads refs and pack indexes; the layout is proven already.
@@ -55,6 +61,7 @@ func Open(l Layout) (*Repository, error) {
 	for _, h := range shallow {
 		r.Shallow[h] = struct{}{}
 	}
+	r.Promisor = isPromisor(l)
 	if err := r.readRefs(); err != nil {
 		return nil, fmt.Errorf("reading its refs: %w", err)
 	}
@@ -363,4 +370,28 @@ func (r *Repository) Index() (idx *Index, err error) {
 type Index struct {
 	index.Index
 	Written time.Time
+}
+
+// Unchanged reports whether the file name is what an entry of the index holds: by
+// size and time, as git does, or else by content. A filter that changes content on
+// the way into git makes a file look changed: it is scanned then.
+func (x *Index) Unchanged(name string, e *index.Entry, open func() (io.ReadCloser, error)) (bool, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return false, err
+	}
+	if uint32(info.Size()) == e.Size && info.ModTime().Equal(e.ModifiedAt) && info.ModTime().Before(x.Written) {
+		return true, nil
+	}
+	f, err := open()
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	sum := sha1.New()
+	fmt.Fprintf(sum, "blob %d\x00", info.Size())
+	if _, err := io.Copy(sum, f); err != nil {
+		return false, err
+	}
+	return hex.EncodeToString(sum.Sum(nil)) == e.Hash.String(), nil
 }
