@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"database/sql"
 	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	_ "modernc.org/sqlite"
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -73,6 +75,28 @@ func inGzip(t *testing.T, data string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func sqliteOf(t *testing.T, statements ...string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "db")
+	db, err := sql.Open("sqlite", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // found scans a folder that holds one file and gives the places of the findings.
@@ -136,6 +160,8 @@ func TestArchives(t *testing.T) {
 		{"text.odt", inZip(t, packed{"mimetype", "application/vnd.oasis.opendocument.text"}, packed{"META-INF/manifest.xml", "<m/>"},
 			packed{"content.xml", "<text:p>one</text:p><text:p>" + token[:7] + "<text:span>" + token[7:] + "</text:span></text:p>"}),
 			[]string{"text.odt!/content.xml:2 github-pat [extracted]"}},
+		{"app.db", sqliteOf(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)", "INSERT INTO t VALUES (1, 'x')", "INSERT INTO t VALUES (2, '"+token+"')"),
+			[]string{"app.db!/t:2 github-pat [extracted]"}},
 		{"app.war", inZip(t, packed{"WEB-INF/lib/x.jar", inZip(t, packed{"x.properties", env})}), []string{"app.war!/WEB-INF/lib/x.jar!/x.properties:2 github-pat []"}},
 	} {
 		got, cov := found(t, e, c.name, c.data)
