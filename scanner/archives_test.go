@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,6 +100,14 @@ func sqliteOf(t *testing.T, statements ...string) string {
 	return string(data)
 }
 
+// pycOf is a module of Python 3.11 with two constants.
+func pycOf(constant string) string {
+	str := func(s string) string { return "z" + string(rune(len(s))) + s }
+	empty := "s\x00\x00\x00\x00"
+	return "\xa7\x0d\r\n" + strings.Repeat("\x00", 12) + "c" + strings.Repeat("\x00", 20) + "s\x04\x00\x00\x00d\x00Z\x00" +
+		")\x02" + str("first constant") + str(constant) + ")\x01" + str("NAME") + ")\x00" + empty + str("f") + str("m") + str("m") + "\x00\x00\x00\x00" + empty + empty
+}
+
 // found scans a folder that holds one file and gives the places of the findings.
 func found(t *testing.T, e *scanner.Engine, name, data string) (places []string, cov scanner.Coverage) {
 	t.Helper()
@@ -162,6 +171,7 @@ func TestArchives(t *testing.T) {
 			[]string{"text.odt!/content.xml:2 github-pat [extracted]"}},
 		{"app.db", sqliteOf(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)", "INSERT INTO t VALUES (1, 'x')", "INSERT INTO t VALUES (2, '"+token+"')"),
 			[]string{"app.db!/t:2 github-pat [extracted]"}},
+		{"conf.cpython-311.pyc", pycOf(token), []string{"conf.cpython-311.pyc!/constants:2 github-pat [extracted]"}},
 		{"app.war", inZip(t, packed{"WEB-INF/lib/x.jar", inZip(t, packed{"x.properties", env})}), []string{"app.war!/WEB-INF/lib/x.jar!/x.properties:2 github-pat []"}},
 	} {
 		got, cov := found(t, e, c.name, c.data)

@@ -1,9 +1,6 @@
 package unpack
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/quench-dev/quench/sources/internal/keystore"
 )
 
@@ -13,12 +10,9 @@ const maxStore = 16 << 20
 
 // keystore gives each key of a keystore as a text in PEM.
 func (w *walker) keystore(in Input, prefix string, _ int) error {
-	data, err := w.buffer(io.LimitReader(in.R, maxStore+1))
+	data, err := w.atMost(in.R, maxStore)
 	if err != nil {
 		return err
-	}
-	if len(data) > maxStore {
-		return fmt.Errorf("%w: a keystore of more than %d bytes", ErrTooLarge, maxStore)
 	}
 	keys, err := keystore.Keys(data)
 	if err != nil && len(keys) == 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/quench-dev/quench/sources/internal/keystore"
+	"github.com/quench-dev/quench/sources/internal/pyc"
 	"github.com/quench-dev/quench/sources/internal/sqlitefile"
 )
 
@@ -30,6 +31,7 @@ const (
 	Zip
 	Keystore
 	SQLite
+	Pyc
 )
 
 // Wide reports whether it is text to be decoded.
@@ -59,6 +61,7 @@ func init() {
 		Zip:   {open: (*walker).zip, random: true},
 
 		SQLite:   {open: (*walker).sqlite, random: true},
+		Pyc:      {open: (*walker).pyc},
 		Keystore: {open: (*walker).keystore},
 	}
 }
@@ -109,6 +112,9 @@ func KindOf(head []byte) Kind {
 	}
 	if keystore.Is(head) {
 		return Keystore
+	}
+	if pyc.Is(head) {
+		return Pyc
 	}
 	if k := wide(head); k != Binary {
 		return k

@@ -154,6 +154,15 @@ func (b *budget) buffer(r io.Reader) ([]byte, error) {
 	}
 }
 
+// atMost is buffer for formats of small files.
+func (b *budget) atMost(r io.Reader, n int64) ([]byte, error) {
+	data, err := b.buffer(io.LimitReader(r, n+1))
+	if err == nil && int64(len(data)) > n {
+		err = fmt.Errorf("%w: more than %d bytes for what it is", ErrTooLarge, n)
+	}
+	return data, err
+}
+
 // intake counts what is read of an outermost file whose size is not known.
 type intake struct {
 	r io.Reader
