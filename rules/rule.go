@@ -126,7 +126,8 @@ type Rule struct {
 	Negatives []string `toml:"negatives"`
 	// Partner is the rule that finds the public half of such a credential, as an access
 	// key's id is that of its secret: a few lines apart they are one finding, of High
-	// confidence.
+	// confidence. A rule whose matches span lines names here one that matches the same
+	// secret less specifically.
 	Partner string `toml:"partner"`
 	// Overlaps names other rules that may match this rule's examples too,
 	// since the formats cannot be told apart.

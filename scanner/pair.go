@@ -19,7 +19,8 @@ func halves(set *rules.Set) map[string]bool {
 }
 
 // pairUp joins the halves of credentials among findings: the public half goes into the
-// finding of its secret.
+// finding of its secret, as does what matches the secret itself less specifically and
+// was decided apart, since it spans lines.
 func (e *Engine) pairUp(list []Finding) []Finding {
 	hs := make([]pair.Half, len(list))
 	for i, f := range list {
@@ -33,9 +34,13 @@ func (e *Engine) pairUp(list []Finding) []Finding {
 			continue
 		}
 		f, p := &list[i], list[j]
+		gone[j] = p.Token == nil
+		if p.Start < f.End && f.Start < p.End { // the same, less specifically
+			f.Also = append(slices.Clip(f.Also), p.Rule.ID)
+			continue
+		}
 		f.Pair = &Half{Rule: p.Rule, Line: p.Line, Column: p.Column, Secret: p.Secret, Why: p.Why}
 		f.Confidence, f.Why = rules.High, append(slices.Concat(f.Why, p.Why), "its public half stands near it")
-		gone[j] = p.Token == nil
 	}
 	if len(gone) == 0 {
 		return list

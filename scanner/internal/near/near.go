@@ -173,10 +173,10 @@ func isAlnum(c byte) bool  { return isLetter(c) || '0' <= c && c <= '9' }
 func isWord(c byte) bool   { return isAlnum(c) || c == '_' || c == '-' || c == '.' }
 
 // shortValue is the length below which Random accepts all: chance writes words there.
-const shortValue = 20
+const shortValue = 28
 
 // Random reports whether a value can be a random key. Nearly all have a digit; where
-// letters of both cases have none, their case changes with a third of the bytes at
+// letters of both cases have none, their case changes with three of ten bytes at
 // least, as chance has it with half of them. In names that people write it does not.
 func Random(val []byte) bool {
 	if len(val) < shortValue {
@@ -199,5 +199,5 @@ func Random(val []byte) bool {
 		}
 		last = kind
 	}
-	return digit || lower && upper && changes*20 >= 7*len(val)
+	return digit || lower && upper && changes*10 >= 3*len(val)
 }

@@ -75,10 +75,10 @@ func TestValues(t *testing.T) {
 
 func TestRandom(t *testing.T) {
 	for val, want := range map[string]bool{
-		"3f9a0c1b2d4e5f60718293a4b5c6d7e8":        true,
-		"kT3vB9xQ0zLmW2sYpR7uHc":                  true,
-		"getCloudflareApiTokenFromTheEnvironment": false,
-		"cloudflare_api_token_of_the_environment": false,
+		"3f9a0c1b2d4e5f60718293a4b5c6d7e8":         true,
+		"kT3vB9xQ0zLmW2sYpR7uHc":                   true,
+		"cloudflareAuthenticationTokenEnvironment": false,
+		"cloudflare_api_token_of_the_environment":  false,
 		"short": true,
 		"q8w7e6r5t4y3u2i1o0p9a8s7d6f5g4h3j2k1l0z9": true,
 	} {
