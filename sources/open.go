@@ -55,7 +55,7 @@ type OpenOptions struct {
 //
 // Repositories below a folder are sources of their own, each one once; the
 // folder's own source then leaves them out.
-func Open(target string, o OpenOptions) ([]Source, error) {
+func Open(target string, o OpenOptions) (srcs []Source, err error) {
 	if target == "-" {
 		if o.Stdin == nil {
 			return nil, errors.New("standard input is not available here; name a file or folder")
@@ -96,6 +96,14 @@ func Open(target string, o OpenOptions) ([]Source, error) {
 	switch {
 	case err == nil:
 		return o.repository(target)
+	case errors.Is(err, gitrepo.ErrBroken) && !o.Scope.NeedsGit():
+		if o.Worktree {
+			srcs = append([]Source{o.outer(target)}, o.nested(target)...)
+		}
+		if o.History {
+			srcs = append(srcs, refused{dir: target, err: err})
+		}
+		return srcs, nil
 	case !errors.Is(err, gitrepo.ErrNotRepository) || gitrepo.IsRepository(target) || o.Scope.NeedsGit():
 		return nil, err
 	}

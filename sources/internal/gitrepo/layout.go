@@ -27,6 +27,8 @@ type Layout struct {
 var (
 	// ErrNotRepository: there is none at the path, nor above it.
 	ErrNotRepository = errors.New("not a git repository")
+	// ErrBroken: there is what is left of one.
+	ErrBroken = errors.New("a broken git repository")
 	// ErrUntrusted: a repository names folders that lie outside it. In a tree
 	// from a stranger that could be any repository of this machine.
 	ErrUntrusted = errors.New("leads outside the repository; pass --trust-alternates if that is meant")
@@ -72,6 +74,9 @@ func find(target, abs string, trust bool) (Layout, error) {
 	if IsGitDir(abs) {
 		return Layout{GitDir: abs}.owned(target, trust)
 	}
+	if isBroken(abs) {
+		return Layout{}, broken(target, abs)
+	}
 	for dir := abs; ; dir = filepath.Dir(dir) {
 		dot := filepath.Join(dir, ".git")
 		info, err := os.Stat(dot)
@@ -85,6 +90,9 @@ func find(target, abs string, trust bool) (Layout, error) {
 				l.Prefix = ""
 			}
 			return l.owned(target, trust)
+		}
+		if err == nil && isBroken(dot) {
+			return Layout{}, broken(target, dot)
 		}
 		if filepath.Dir(dir) == dir {
 			return Layout{}, fmt.Errorf("%q: %w, nor is any folder above it; without git: its files are scanned", target, ErrNotRepository)
@@ -109,14 +117,36 @@ func IsGitDir(dir string) bool {
 	return true
 }
 
-// IsRepository reports whether dir itself, not one above it, is a repository.
+// IsRepository reports whether dir itself, not one above it, is a repository, or what
+// is left of one.
 func IsRepository(dir string) bool {
-	if IsGitDir(dir) {
+	if IsGitDir(dir) || isBroken(dir) {
 		return true
 	}
 	dot := filepath.Join(dir, ".git")
 	info, err := os.Stat(dot)
-	return err == nil && (info.Mode().IsRegular() || IsGitDir(dot))
+	return err == nil && (info.Mode().IsRegular() || IsGitDir(dot) || isBroken(dot))
+}
+
+// isBroken reports whether dir is what is left of a repository that git would not
+// know any more: it has an object folder as git makes it, or commits are named in it,
+// and something that IsGitDir asks for is missing. Git says of a working tree around
+// it that it is none, and a scan that believed that would be green.
+func isBroken(dir string) bool {
+	has := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+		return err == nil
+	}
+	objects := has("objects") && (has("objects/pack") || has("objects/info"))
+	if filepath.Base(dir) == ".git" {
+		return (objects || has("refs/heads") || has("packed-refs")) && !IsGitDir(dir)
+	}
+	// Other folders are asked about by the thousand, and may have such names.
+	return objects && (has("HEAD") || has("refs") || has("packed-refs")) && !IsGitDir(dir)
+}
+
+func broken(target, dir string) error {
+	return fmt.Errorf("%q: %w: of HEAD, objects and refs in %q not all are there; file:%s scans the files alone", target, ErrBroken, dir, target)
 }
 
 // BareNames is the cheap half of IsGitDir, on the names in a folder.

@@ -94,6 +94,7 @@ func (s *Store) list() (found bool, bad []error) {
 		if info != nil && now.Sub(info.ModTime()) > time.Second {
 			s.listed[i] = info.ModTime()
 		}
+		bad = append(bad, s.halves(dir, entries)...)
 		for _, e := range entries {
 			base, ok := strings.CutSuffix(e.Name(), ".pack")
 			if !ok || !strings.HasPrefix(base, "pack-") || s.known[filepath.Join(dir, base)] {
@@ -113,6 +114,38 @@ func (s *Store) list() (found bool, bad []error) {
 		}
 	}
 	return found, bad
+}
+
+// halfPack is how long a pack may lie without its index: git writes the pack first and
+// moves the index into place last, within seconds.
+const halfPack = 10 * time.Minute
+
+// halves tells of indexes without a pack, and of packs without an index that nobody
+// is still writing, each once.
+func (s *Store) halves(dir string, entries []fs.DirEntry) (bad []error) {
+	have := map[string]bool{}
+	for _, e := range entries {
+		have[e.Name()] = true
+	}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		base, isIndex := strings.CutSuffix(e.Name(), ".idx")
+		_, isPack := strings.CutSuffix(e.Name(), ".pack")
+		if !strings.HasPrefix(e.Name(), "pack-") || s.known[name] {
+			continue
+		}
+		switch {
+		case isIndex && !have[base+".pack"]:
+			s.known[name] = true
+			bad = append(bad, fmt.Errorf("%s: the pack of this index is missing", e.Name()))
+		case isPack && !have[strings.TrimSuffix(e.Name(), ".pack")+".idx"] && !have["multi-pack-index"]:
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > halfPack {
+				s.known[name] = true
+				bad = append(bad, fmt.Errorf("%s: its index is missing; git index-pack makes it", e.Name()))
+			}
+		}
+	}
+	return bad
 }
 
 // openPack opens a pack by its own index, or by the multi-pack-index when it has
