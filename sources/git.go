@@ -44,6 +44,9 @@ type GitOptions struct {
 	Unreachable bool
 	// TrustAlternates allows object folders outside the repository.
 	TrustAlternates bool
+	// Memory is what the program is to take, in bytes, about; 0 for no such aim.
+	// Objects that do not fit are told as too large.
+	Memory int64
 	// Name is what origins and messages call the repository; empty for its path.
 	Name string
 
@@ -154,7 +157,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	if err := gitrepo.RefusedFormat(l.CommonDir); err != nil {
 		return yield(s.skip(s.origin(), SkipFormat, err))
 	}
-	repo, err := gitrepo.Open(l)
+	repo, err := gitrepo.Open(l, s.opts.Memory)
 	if err != nil {
 		return fmt.Errorf("opening the repository %q: %w", s.name(), err)
 	}

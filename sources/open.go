@@ -34,8 +34,9 @@ type OpenOptions struct {
 	MaxFileSize int64
 	// Archives are the limits on archives, in files and in history.
 	Archives ArchiveOptions
-	// Unreachable and TrustAlternates are those of GitOptions.
+	// Unreachable, TrustAlternates and Memory are those of GitOptions.
 	Unreachable, TrustAlternates bool
+	Memory                       int64
 	// Note is told, a line at a time, what is done before anything can be scanned,
 	// such as a clone; an empty line when that is done. It may be nil.
 	Note func(string)
@@ -157,7 +158,7 @@ func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
 func (o OpenOptions) git(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, Archives: o.Archives, Unreachable: o.Unreachable, TrustAlternates: o.TrustAlternates})
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, Archives: o.Archives, Unreachable: o.Unreachable, TrustAlternates: o.TrustAlternates, Memory: o.Memory})
 }
 
 // repository is one repository and those below its working tree. A scope is of the

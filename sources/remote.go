@@ -54,7 +54,7 @@ func (o OpenOptions) remote(target string) (src Source, ok bool, err error) {
 		return nil, true, fmt.Errorf("%s is cloned without a working tree: without its history nothing of it is wanted", at)
 	}
 	r := &remote{at: at, note: o.Note}
-	r.opts = GitOptions{History: true, Scope: o.Scope, Archives: o.Archives, Name: at.String()}
+	r.opts = GitOptions{History: true, Scope: o.Scope, Archives: o.Archives, Memory: o.Memory, Name: at.String()}
 	return r, true, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -60,6 +61,7 @@ type scanFlags struct {
 	scope             sources.Scope
 	archives          archiveFlags
 	workers           int
+	memory            string
 	compareFull       bool
 	cache             string
 }
@@ -98,6 +100,7 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
 	f.archives.add(cmd)
 	fl.StringVar(&f.cache, "cache", "", "folder to remember in what history was read, so that the next scan reads only what is new")
+	fl.StringVar(&f.memory, "memory", "", "aim at no more memory than this, such as 256MB: objects of over a quarter of it are passed over, and told")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 	return cmd
 }
@@ -117,6 +120,10 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	memory, err := aimAt(f.memory)
+	if err != nil {
+		return err
+	}
 	var srcs []sources.Source
 	var n notes
 	names := make([]string, len(args))
@@ -124,7 +131,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		names[i] = sources.TargetName(target)
 		s, err := sources.Open(target, sources.OpenOptions{
 			Note: n.show, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
-			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates,
+			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates, Memory: memory,
 		})
 		if err != nil {
 			return err
@@ -132,7 +139,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		srcs = append(srcs, s...)
 	}
 	res, err := runScan(cmd, srcs, names, f.output, f.detect, f.contain, scanOptions{
-		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v", archives),
+		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v %d", archives, memory),
 	})
 	if err != nil {
 		return err
@@ -141,6 +148,23 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		return exit{Code: code, Err: res.Failed}
 	}
 	return res.Failed
+}
+
+// leastMemory is what the rules, a worker's buffers and a small repository take.
+const leastMemory = 32 << 20
+
+// aimAt tells the garbage collector to work harder as the memory taken comes near to
+// what --memory says, and gives that in bytes; 0 for no limit.
+func aimAt(memory string) (int64, error) {
+	if memory == "" {
+		return 0, nil
+	}
+	n, err := humanize.ParseBytes(memory)
+	if err != nil || n < leastMemory || n > math.MaxInt64 {
+		return 0, fmt.Errorf("--memory %q: want a size of %s or more, such as 256MB", memory, humanize.IBytes(leastMemory))
+	}
+	debug.SetMemoryLimit(int64(n))
+	return int64(n), nil
 }
 
 // archiveFlags say how far archives are unpacked.

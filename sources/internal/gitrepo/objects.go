@@ -23,8 +23,8 @@ var (
 // Store reads objects by name. Safe for concurrent use.
 type Store struct{ objects *pack.Store }
 
-func newStore(dirs []string) (s *Store, bad []error) {
-	objects, bad := pack.Open(dirs, pack.Options{})
+func newStore(dirs []string, memory int64) (s *Store, bad []error) {
+	objects, bad := pack.Open(dirs, pack.Within(memory))
 	return &Store{objects}, bad
 }
 

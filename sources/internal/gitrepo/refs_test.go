@@ -34,7 +34,7 @@ func open(t *testing.T, dir string) *gitrepo.Repository {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := gitrepo.Open(l)
+	r, err := gitrepo.Open(l, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,8 +42,9 @@ type Repository struct {
 	Promisor bool
 }
 
-// Open reads refs and pack indexes; the layout is proven already.
-func Open(l Layout) (*Repository, error) {
+// Open reads refs and pack indexes; the layout is proven already. memory is what the
+// program is to take, about, or 0.
+func Open(l Layout, memory int64) (*Repository, error) {
 	gitFS := func(dir string) billy.Filesystem { return osfs.New(dir, osfs.WithBoundOS()) }
 	var fsys billy.Filesystem = gitFS(l.GitDir)
 	if l.CommonDir != l.GitDir {
@@ -53,7 +54,7 @@ func Open(l Layout) (*Repository, error) {
 	// AlternatesFS is empty: go-git never follows an alternate for us, the ones
 	// that may be followed are in the layout.
 	r.storage = filesystem.NewStorageWithOptions(fsys, cache.NewObjectLRU(1<<20), filesystem.Options{AlternatesFS: memfs.New()})
-	r.Objects, r.Bad = newStore(append([]string{filepath.Join(l.CommonDir, "objects")}, l.Alternates...))
+	r.Objects, r.Bad = newStore(append([]string{filepath.Join(l.CommonDir, "objects")}, l.Alternates...), memory)
 	shallow, err := r.storage.Shallow()
 	if err != nil {
 		r.Bad = append(r.Bad, fmt.Errorf("reading the list of shallow commits: %w", cause(err)))

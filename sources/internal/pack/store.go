@@ -30,6 +30,16 @@ type Options struct {
 	MaxObject int64
 }
 
+// Within gives the options of a program that is to take about so much memory, 0 for the
+// defaults: an eighth for bases, and no object over a quarter, since a delta, its base
+// and what they make are held at once.
+func Within(memory int64) Options {
+	if memory <= 0 {
+		return Options{}
+	}
+	return Options{Memory: min(32<<20, memory/8), MaxObject: min(512<<20, memory/4)}
+}
+
 // bigObject is the size from which an undeltified blob is streamed and not
 // held: the largest source files are below it, and a worker each holding one of
 // them is what memory is planned for.
