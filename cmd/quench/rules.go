@@ -115,7 +115,7 @@ func newRulesShowCmd() *cobra.Command {
 			if format == "json" {
 				return show.JSON(cmd.OutOrStdout(), show.NewRuleRow(r))
 			}
-			return show.Rule(cmd.OutOrStdout(), set, r)
+			return show.Rule(cmd.OutOrStdout(), set, r, terminalWidth(cmd.OutOrStdout()))
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			set, err := rules.Builtin()

@@ -258,7 +258,7 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
 		Progress: m.counters(), Read: m.stop,
 	}
-	if o.cache != "" {
+	if o.cache != "" && !df.showDropped { // what was dropped is not remembered
 		po.Cache, err = cachedir.Open(o.cache, srcs, cachedir.Options{
 			Rules: set.Rules(), Detect: fmt.Sprintf("%d %s", df.decodeDepth, o.detect),
 			Notice: func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) },

@@ -78,11 +78,17 @@ func (r RuleRow) told() string {
 	return r.Description
 }
 
-// fold breaks a text at spaces into lines of at most width columns, where a word is
-// not longer.
+// fold breaks a text into lines of at most width columns: at spaces, and words that are
+// longer anywhere.
 func fold(s string, width int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(s) {
+		for len(word) > width {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			lines, word = append(lines, word[:width]), word[width:]
+		}
 		if line != "" && len(line)+1+len(word) > width {
 			lines, line = append(lines, line), ""
 		}
@@ -111,12 +117,21 @@ func Similar(set *rules.Set, id string) string {
 	return "similar are " + strings.Join(ids, ", ")
 }
 
-// Rule writes a rule, how it is decided, and a made-up example, masked.
-func Rule(out io.Writer, set *rules.Set, r *rules.Rule) error {
+// Rule writes a rule, how it is decided, and a made-up example, masked. On a terminal
+// of width columns long values are broken; elsewhere, where width is 0, each is a line.
+func Rule(out io.Writer, set *rules.Set, r *rules.Rule, width int) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
-		if value != "" && value != "0" {
-			fmt.Fprintf(w, "%s\t%s\n", name, value)
+		if value == "" || value == "0" {
+			return
+		}
+		lines := []string{value}
+		if left := width - len("longest match") - 2; left > 0 {
+			lines = fold(value, left)
+		}
+		for _, line := range lines {
+			fmt.Fprintf(w, "%s\t%s\n", name, line)
+			name = ""
 		}
 	}
 	row("id", r.ID)

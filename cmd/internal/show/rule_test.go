@@ -27,6 +27,18 @@ func TestRulesFitTerminal(t *testing.T) {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
+	var one bytes.Buffer
+	for _, id := range []string{"service-uri", "github-pat", "algolia-api-key", "generic-assignment"} {
+		r, _ := set.Rule(id)
+		if err := Rule(&one, set, r, 80); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(one.String()) {
+		if n := len(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
 	joined := strings.Join(strings.Fields(b.String()), " ")
 	for _, r := range rows {
 		for word := range strings.FieldsSeq(r.ID + " " + r.Description) {

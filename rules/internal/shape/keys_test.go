@@ -89,6 +89,23 @@ func TestProofExpiry(t *testing.T) {
 	}
 }
 
+// Tokens that everybody may see are told at low confidence.
+func TestProofPublicTokens(t *testing.T) {
+	for claims, want := range map[string]State{
+		`{"iss":"supabase","ref":"abc","role":"anon","iat":1700000000,"exp":4000000000}`: Harmless,
+		`{"iss":"supabase","ref":"abc","role":"service_role"}`:                           Valid,
+		`{"iss":"acme","role":"anon"}`:                                                   Valid,
+		`{"sub":"1234567890","name":"John Doe","iat":1516239022}`:                        Harmless,
+		`{"sub":"1234567890","name":"Jane Doe"}`:                                         Valid,
+	} {
+		enc := base64.RawURLEncoding.EncodeToString
+		token := enc([]byte(`{"alg":"HS256"}`)) + "." + enc([]byte(claims)) + "." + strings.Repeat("s", 43)
+		if r := check("jwt", []byte(token)); r.State != want {
+			t.Errorf("%s: %v (%s), want %v", claims, r.State, r.Why, want)
+		}
+	}
+}
+
 func TestProofAWSAccount(t *testing.T) {
 	const account = 123456789012
 	raw := make([]byte, 10)

@@ -34,7 +34,22 @@ func jwt(s []byte) Result {
 	if exp, ok := expiry(claims["exp"]); ok && exp.Before(now()) {
 		return Spent("it expired on " + exp.UTC().Format(time.DateOnly))
 	}
+	if why := publicToken(claims); why != "" {
+		return Spent(why)
+	}
 	return Yes("header and payload are JSON")
+}
+
+// publicToken says why a token is meant to be seen by everybody; "" when it is not.
+func publicToken(claims map[string]json.RawMessage) string {
+	is := func(claim, value string) bool { return string(claims[claim]) == `"`+value+`"` }
+	switch {
+	case is("role", "anon") && (is("iss", "supabase") || is("iss", "supabase-demo")):
+		return "it is public: the anon key of a Supabase project"
+	case is("sub", "1234567890") && is("name", "John Doe"):
+		return "it is the example of jwt.io"
+	}
+	return ""
 }
 
 // decodeJSON reads base64 or base64url, padded or not, of one JSON value.
