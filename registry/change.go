@@ -74,7 +74,7 @@ func (r *Registry) DoTx(ctx context.Context, tx *sql.Tx, a Action, id string, c 
 // same and changes nothing. The zero Filter, which is every token, is ErrInvalid.
 func (r *Registry) DoAll(ctx context.Context, a Action, f Filter, c Change, dryRun bool) (changed []Token, err error) {
 	if f == (Filter{}) || f == (Filter{State: f.State}) {
-		return nil, fmt.Errorf("%w: %s of which tokens? name an owner, a tag, a scope, or a time", ErrInvalid, a)
+		return nil, fmt.Errorf("%w: %s of which tokens? name an owner, a tag, a scope, a family, or a time", ErrInvalid, a)
 	}
 	if dryRun {
 		all, err := r.list(ctx, r.store.Reader(), f)
@@ -146,6 +146,8 @@ type Filter struct {
 	Owner string // exactly
 	State string // one of the states, Expired included
 	Tag   string // among the token's tags
+	// Family is the id of the first of tokens that followed each other by rotation.
+	Family string
 	// Scope without wildcards is what a token may do; with wildcards it is a
 	// scope that it has exactly so.
 	Scope string

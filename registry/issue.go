@@ -71,40 +71,38 @@ type ImportRequest struct {
 
 // Issue makes a new token. Its value is returned this once and stored nowhere.
 func (r *Registry) Issue(ctx context.Context, q IssueRequest) (Token, secret.Secret, error) {
+	t, value, err := r.newToken(q)
+	if err == nil {
+		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.insert(ctx, tx, &t, value) })
+	}
+	if err != nil {
+		return Token{}, secret.Secret{}, fmt.Errorf("issuing a token: %w", err)
+	}
+	return t, value, nil
+}
+
+// newToken makes a token and its value; nothing is stored yet.
+func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 	if q.Prefix == "" {
 		q.Prefix = rules.DefaultBrand
 	}
 	if err := rules.CheckBrand(q.Prefix); err != nil {
-		return Token{}, secret.Secret{}, fmt.Errorf("issuing a token: %w: %w", ErrInvalid, err)
+		return Token{}, secret.Secret{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	t := Token{ID: base62(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags}
+	t := Token{ID: base62(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}
 	if q.TTL == 0 {
 		q.TTL = DefaultTTL
 	}
 	if err := r.complete(&t, q.TTL); err != nil {
-		return Token{}, secret.Secret{}, fmt.Errorf("issuing a token: %w", err)
+		return Token{}, secret.Secret{}, err
 	}
 	plain, err := rules.QuenchToken(q.Prefix, t.Env, []byte(t.ID), []byte(base62(rules.TokenSecretLen)))
 	if err != nil {
-		return Token{}, secret.Secret{}, fmt.Errorf("issuing a token: %w: %w", ErrInvalid, err)
+		return Token{}, secret.Secret{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	value := secret.New(plain)
 	t.Hint, t.Shape = value.Redacted(), shapeOf(plain)
 	clear(plain)
-	err = r.store.InTx(ctx, func(tx *sql.Tx) error {
-		if err := r.knowPrefix(ctx, tx, q.Prefix); err != nil {
-			return err
-		}
-		return r.insert(ctx, tx, &t, value)
-	})
-	if err != nil {
-		return Token{}, secret.Secret{}, fmt.Errorf("issuing a token: %w", err)
-	}
-	r.mu.Lock()
-	if !slices.Contains(r.prefixes, q.Prefix) {
-		r.prefixes = append(r.prefixes, q.Prefix)
-	}
-	r.mu.Unlock()
 	return t, value, nil
 }
 
@@ -212,6 +210,14 @@ func checkText(s string) error {
 
 // insert stores t with the MAC and fingerprint of value, and its audit event.
 func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secret.Secret) error {
+	if t.Family == "" {
+		t.Family = t.ID
+	}
+	if t.brand != "" {
+		if err := r.knowPrefix(ctx, tx, t.brand); err != nil {
+			return err
+		}
+	}
 	mac := value.MAC(r.keys.mac)
 	var other string
 	err := tx.QueryRowContext(ctx, "SELECT id FROM tokens WHERE mac = ? AND key_id = ?", mac[:], r.keys.id[:]).Scan(&other)
@@ -229,10 +235,10 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider,
-			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.ID, r.keys.id[:], mac[:], int64(match.Fingerprint(r.keys.fingerprint, value.Reveal())), t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
-		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq)
+		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq, t.Family, t.Predecessor, t.brand)
 	if err != nil {
 		return err
 	}
@@ -275,7 +281,8 @@ func nextSeq(ctx context.Context, tx *sql.Tx) (seq int64, err error) {
 }
 
 // knowPrefix stores that tokens carry prefix, so that a token of this registry
-// with a wrong checksum is told from a foreign one.
+// with a wrong checksum is told from a foreign one. That it is known before tx
+// commits does no harm.
 func (r *Registry) knowPrefix(ctx context.Context, tx *sql.Tx, prefix string) error {
 	var text []byte
 	var all []string
@@ -286,12 +293,19 @@ func (r *Registry) knowPrefix(ctx context.Context, tx *sql.Tx, prefix string) er
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if slices.Contains(all, prefix) {
-		return nil
+	if !slices.Contains(all, prefix) {
+		all = append(all, prefix)
+		_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('prefixes', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", []byte(jsonList(all)))
+		if err != nil {
+			return err
+		}
 	}
-	all = append(all, prefix)
-	_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('prefixes', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", []byte(jsonList(all)))
-	return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.prefixes, prefix) {
+		r.prefixes = append(r.prefixes, prefix)
+	}
+	return nil
 }
 
 // ownBrand reports whether tokens were issued with the brand here.

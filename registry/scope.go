@@ -53,8 +53,8 @@ func checkScope(scope string, concrete bool) error {
 
 const scopeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+"
 
-// covers reports whether scope, which may have wildcards, grants the concrete
-// want. Both are valid.
+// covers reports whether scope, which may have wildcards, grants want; one with
+// wildcards only where it grants all that want does. Both are valid.
 func covers(scope, want string) bool {
 	sa, sr, _ := strings.Cut(scope, ":")
 	wa, wr, _ := strings.Cut(want, ":")
@@ -69,7 +69,7 @@ func coversSide(pattern, want []string) bool {
 			return false
 		case p == "**":
 			return true
-		case p != "*" && p != want[i]:
+		case want[i] == "**", p != "*" && p != want[i]:
 			return false
 		}
 	}

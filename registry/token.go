@@ -44,15 +44,22 @@ type Token struct {
 	LastUsedAt    time.Time `json:"last_used_at,omitzero"`
 	Uses          int64     `json:"uses"`
 
+	// Family names the first of the tokens that followed each other by rotation,
+	// Predecessor the one before; empty is none.
+	Family      string `json:"family"`
+	Predecessor string `json:"predecessor,omitempty"`
+
 	// Shape is what the scanner cuts candidates by.
 	Shape scanner.Shape `json:"-"`
 	// HardToFind names the contexts, such as "k=T", in which a scan would not
 	// find this token.
 	HardToFind []string `json:"hard_to_find,omitempty"`
+
+	brand string // of one being issued
 }
 
 const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
-	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find`
+	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find, family, predecessor`
 
 // scanToken reads a row of tokenColumns; now decides whether it is expired.
 func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error) {
@@ -61,7 +68,7 @@ func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error
 	var created int64
 	var expires, revoked, used sql.NullInt64
 	err := row.Scan(&t.ID, &t.Hint, &t.Origin, &t.Owner, &t.Purpose, &t.Env, &t.Provider, &scopes, &tags, &t.State, &created, &expires,
-		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard)
+		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor)
 	if err != nil {
 		return Token{}, err
 	}
@@ -99,8 +106,8 @@ func (r *Registry) list(ctx context.Context, q querier, f Filter) ([]Token, erro
 		}
 	}
 	rows, err := q.QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
-		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags))) AND (?3 IS NULL OR created_at < ?3)
-		ORDER BY created_at, id`, f.Owner, f.Tag, toMicro(f.Before))
+		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags))) AND (?3 IS NULL OR created_at < ?3) AND (?4 = '' OR family = ?4)
+		ORDER BY created_at, id`, f.Owner, f.Tag, toMicro(f.Before), f.Family)
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 	}

@@ -16,7 +16,7 @@ import (
 func newTokenCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Issue, import, list, verify, suspend and revoke tokens",
+		Short: "Issue, import, list, verify, rotate, suspend and revoke tokens",
 		Long: `Token keeps the registry of issued tokens: whose each one is, what for, what it
 may do and until when. Values are stored as keyed hashes only. A value is read
 from standard input or a file, never from the command line, where every process
@@ -24,7 +24,7 @@ could see it and the shell would keep it.`,
 		Args: noValue("token", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
+	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	return cmd
 }
 

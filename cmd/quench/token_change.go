@@ -44,7 +44,7 @@ func newTokenChangeCmd(a registry.Action, short, long string) *cobra.Command {
 	var before string
 	var dry bool
 	cmd := &cobra.Command{
-		Use:   fmt.Sprintf("%s ID|--owner NAME|--tag TAG|--scope SCOPE|--issued-before TIME", a),
+		Use:   fmt.Sprintf("%s ID|--owner NAME|--tag TAG|--scope SCOPE|--family ID|--issued-before TIME", a),
 		Short: short,
 		Long: long + `
 
@@ -85,6 +85,7 @@ tokens that may do this; one with wildcards those that have just that scope.`,
 	fl.StringVar(&c.Reason, "reason", "", "why, for the audit log")
 	fl.StringVar(&f.Owner, "owner", "", "all tokens of this owner")
 	fl.StringVar(&f.Tag, "tag", "", "all tokens with this tag")
+	fl.StringVar(&f.Family, "family", "", "the token with this id and all that followed it by rotation")
 	fl.StringVar(&f.Scope, "scope", "", "all tokens that may do this, action:resource")
 	fl.StringVar(&before, "issued-before", "", "all tokens issued or imported before this time: 2026-01-31 or 2026-01-31T12:00:00Z")
 	fl.BoolVar(&dry, "dry-run", false, "show what would happen, and do nothing")

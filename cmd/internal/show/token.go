@@ -68,6 +68,10 @@ func Token(w io.Writer, t registry.Token) error {
 	}
 	row("scopes", scopes)
 	row("tags", strings.Join(t.Tags, " "))
+	if t.Family != t.ID {
+		row("family", t.Family)
+	}
+	row("follows", t.Predecessor)
 	row("created", Stamp(t.CreatedAt))
 	row("expires", Stamp(t.ExpiresAt))
 	if t.State == registry.Revoked {
