@@ -172,6 +172,8 @@ func TestArchives(t *testing.T) {
 		{"app.db", sqliteOf(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)", "INSERT INTO t VALUES (1, 'x')", "INSERT INTO t VALUES (2, '"+token+"')"),
 			[]string{"app.db!/t:2 github-pat [extracted]"}},
 		{"conf.cpython-311.pyc", pycOf(token), []string{"conf.cpython-311.pyc!/constants:2 github-pat [extracted]"}},
+		{"letter.pdf", "%PDF-1.4\n1 0 obj\n<< /Type /Page /Contents 2 0 R >>\nendobj\n2 0 obj\n<< /Length 9 >>\nstream\nBT /F 10 Tf (a line) Tj 0 -12 Td [(" +
+			token[:11] + ") 20 (" + token[11:] + ")] TJ ET\nendstream\nendobj\n", []string{"letter.pdf!/page-1:2 github-pat [extracted]"}},
 		{"app.war", inZip(t, packed{"WEB-INF/lib/x.jar", inZip(t, packed{"x.properties", env})}), []string{"app.war!/WEB-INF/lib/x.jar!/x.properties:2 github-pat []"}},
 	} {
 		got, cov := found(t, e, c.name, c.data)
@@ -223,5 +225,25 @@ func TestKeystore(t *testing.T) {
 		if d := cmp.Diff(c.want, got); d != "" || !cov.Complete() {
 			t.Errorf("%s: coverage %+v (-want +got):\n%s", c.name, cov, d)
 		}
+	}
+}
+
+// A notebook is JSON: cells and outputs are found on their lines of the file, quotes
+// escaped or not.
+func TestNotebook(t *testing.T) {
+	e := builtinEngine(t)
+	token, err := rules.Expand("ghp_{30:alnum}{6:crc32}", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := rules.Expand("{24:alnum}", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{"{", ` "cells": [{"cell_type": "code", "source": [`, `  "import os\n",`, `  "token = \"` + token + `\"\n",`, `  "password = '` + value + `'\n"`, ` ],`,
+		` "outputs": [{"output_type": "stream", "text": ["auth: ` + token + `\n"]}]}],`, ` "nbformat": 4}`}
+	got, _ := found(t, e, "a.ipynb", strings.Join(lines, "\n"))
+	if d := cmp.Diff([]string{"a.ipynb:4 github-pat []", "a.ipynb:5 generic-assignment []", "a.ipynb:7 github-pat []"}, got); d != "" {
+		t.Error(d)
 	}
 }
