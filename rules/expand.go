@@ -47,6 +47,7 @@ var sums = map[string]struct {
 	"crc32-all":     {6, true, func(b []byte) string { s := shape.Base62(b); return string(s[:]) }},
 	"crc32-hex":     {8, false, shape.Hex},
 	"crc32-hex-le":  {8, true, func(b []byte) string { return shape.HexLE(bytes.TrimRight(b, "_")) }},
+	"crc32-hex-all": {8, true, shape.Hex},
 	"crc32-base36":  {7, true, func(b []byte) string { s := shape.Base36(b); return string(s[:]) }},
 	"crc32-base64":  {6, false, shape.Base64},
 	"sha256-base32": {8, true, shape.SHA256Base32},
@@ -75,6 +76,7 @@ const maxPlaceholder = 8192
 //	{6:crc32-base64} the same in base64, least significant byte first
 //	{6:crc32-all}    the base-62 CRC-32 of the token up to here, prefix and all
 //	{7:crc32-base36} the same in base 36
+//	{8:crc32-hex-all} the same in hexadecimal
 //	{8:crc32-hex-le} the same in hexadecimal, least significant byte first, without
 //	                 the '_' before it
 //	{8:sha256-base32} the first 40 bits of the token's SHA-256 in base 32

@@ -64,6 +64,7 @@ var shapes = map[string]Shape{
 	"crc32-base62":      {"last 6 bytes are the CRC-32 of those after the prefix's '_' in base 62 (GitHub, npm, Vercel)", true, crc32Base62},
 	"crc32-hex":         {"last 8 bytes are the CRC-32 of those between the '_' in hexadecimal (Zuplo)", true, crc32Hex},
 	"crc32-hex-le":      {"last 8 bytes are the CRC-32 of all before the last '_', its bytes in reverse (Grafana)", true, crc32HexLE},
+	"crc32-hex-all":     {"last 8 bytes are the CRC-32 of all before them in hexadecimal (Packagist)", true, crc32HexAll},
 	"crc32-base64":      {"last 6 bytes are the CRC-32 of those after the prefix of 4 in base64 (Confluent)", true, crc32Base64},
 	"sha256-base32":     {"8 of the last 16 bytes are the SHA-256 of all before them in base 32 (GitHub)", false, sha256Base32},
 	"gitlab-routable":   {"last 7 bytes are the CRC-32 of all before them in base 36 (GitLab)", true, gitlabRoutable},

@@ -95,6 +95,13 @@ func crc32HexLE(s []byte) Result {
 	return compare(s[len(s)-8:], HexLE(s[:len(s)-9]))
 }
 
+func crc32HexAll(s []byte) Result {
+	if len(s) <= 8 {
+		return short
+	}
+	return compare(s[len(s)-8:], Hex(s[:len(s)-8]))
+}
+
 func crc32Base64(s []byte) Result {
 	if len(s) <= 10 {
 		return short
