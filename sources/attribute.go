@@ -54,12 +54,14 @@ const fewCommits = 2000
 
 // keepPast keeps of a walk what Attribute needs.
 func (h *history) keepPast() {
-	past := attrib.New(h.graph)
-	past.Tree = func(id plumbing.Hash) ([]byte, error) { return h.repo.Objects.Read(plumbing.TreeObject, id) }
-	past.Peel = h.repo.Peel
+	past, repo := attrib.New(h.graph), h.repo // not h, which holds all that was met
+	past.Tree = func(id plumbing.Hash) ([]byte, error) { return repo.Objects.Read(plumbing.TreeObject, id) }
+	past.Peel = repo.Peel
 	past.Near = h.narrowed && past.Len() <= fewCommits
-	if h.forest != nil && h.forest.Size() <= keepForest {
-		past.Forest = h.forest
+	if h.forest != nil {
+		if h.forest.Settle(); h.forest.Size() <= keepForest {
+			past.Forest = h.forest
+		}
 	}
 	h.s.mu.Lock()
 	h.s.past = past

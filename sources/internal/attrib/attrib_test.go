@@ -341,6 +341,7 @@ func TestForestRead(t *testing.T) {
 	id := r.tree(fs)
 	f := forest.New()
 	f.Visit(pack.ID(id), &pack.Visit{Kind: pack.Tree, Data: r.trees[id]})
+	f.Settle()
 	chunks, ok := f.Tree(pack.ID(id))
 	var got []byte
 	for _, c := range chunks {

@@ -1,6 +1,10 @@
 package forest
 
-import "github.com/quench-dev/quench/sources/internal/pack"
+import (
+	"slices"
+
+	"github.com/quench-dev/quench/sources/internal/pack"
+)
 
 // Chunks is how many there are: their numbers are below it.
 func (f *Forest) Chunks() int { return f.chunks.len() }
@@ -23,6 +27,21 @@ func (f *Forest) Entries() int { return f.entries.len() }
 
 // Entry gives an entry as it stands in trees: "MODE NAME\0" and an id.
 func (f *Forest) Entry(e uint32) []byte { return f.entries.get(e) }
+
+// Settle lets go of all that reading trees by chunks and entries does not need:
+// commits, what NewEntries has given, and room to grow. Nothing is visited after it.
+func (f *Forest) Settle() {
+	f.commits, f.block, f.taken = nil, nil, 0
+	f.doneEntry, f.doneChunk = nil, nil
+	f.lists = slices.Clone(f.lists)
+	f.entries.settle()
+	f.chunks.settle()
+}
+
+// settle makes a table one that is only read by number.
+func (t *table[T]) settle() {
+	t.all, t.ends, t.slots = slices.Clone(t.all), slices.Clone(t.ends), nil
+}
 
 // Size is about what it takes, in bytes.
 func (f *Forest) Size() int {
