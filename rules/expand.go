@@ -49,6 +49,7 @@ var sums = map[string]struct {
 	"crc32-hex-le":  {8, true, func(b []byte) string { return shape.HexLE(bytes.TrimRight(b, "_")) }},
 	"crc32-hex-all": {8, true, shape.Hex},
 	"crc32-base36":  {7, true, func(b []byte) string { s := shape.Base36(b); return string(s[:]) }},
+	"bech32-sum":    {6, true, shape.Bech32},
 	"crc32-base64":  {6, false, shape.Base64},
 	"sha256-base32": {8, true, shape.SHA256Base32},
 	"luhn":          {1, false, luhnDigit},
@@ -79,6 +80,7 @@ const maxPlaceholder = 8192
 //	{8:crc32-hex-all} the same in hexadecimal
 //	{8:crc32-hex-le} the same in hexadecimal, least significant byte first, without
 //	                 the '_' before it
+//	{6:bech32-sum}   the checksum of BIP 173, in capitals
 //	{8:sha256-base32} the first 40 bits of the token's SHA-256 in base 32
 //	{1:luhn}         the Luhn digit of the placeholder before it
 //	{uuid} {jwt}     a version 4 UUID; a JSON Web Token signed with HS256

@@ -29,6 +29,7 @@ var checksummed = []struct {
 	{"crc32-base62", "vcp_{50:b64url}{6:crc32}", 4},
 	{"crc32-hex", "zpka_{32:lowernum}_{8:crc32-hex}", 5},
 	{"crc32-hex-le", "glsa_{32:alnum}_{8:crc32-hex-le}", 5},
+	{"bech32", "AGE-SECRET-KEY-1{52:bech32}{6:bech32-sum}", 16},
 	{"crc32-hex-all", "packagist_uut_{60:hex}{8:crc32-hex-all}", 14},
 	{"crc32-base64", "cflt{54:b64}{6:crc32-base64}", 4},
 	{"gitlab-routable", "glpat-{27:b64url}.01.0r{7:crc32-base36}", 0},
@@ -70,6 +71,10 @@ func TestShapes(t *testing.T) {
 		{"crc32-hex-le", "glsa_{32:alnum}_{8:hex}", ShapeInvalid},
 		{"crc32-hex-all", "packagist_uut_{68:hex}", ShapeInvalid},
 		{"crc32-hex-all", "{8:hex}", ShapeInvalid},
+		{"bech32", "AGE-SECRET-KEY-1{58:bech32}", ShapeInvalid},
+		{"bech32", "A12UEL5L", ShapeValid}, // of the standard's own list
+		{"bech32", "A12UEL5", ShapeInvalid},
+		{"bech32", "AGE", ShapeInvalid},
 		{"crc32-base64", "cflt{60:b64}", ShapeInvalid},
 		{"crc32-base64", "cflt{6:b64}", ShapeInvalid},
 		{"sha256-base32", "github_pat_{22:alnum}_{43:alnum}{8:sha256-base32}{8:alnum}", ShapeValid},

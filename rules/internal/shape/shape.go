@@ -67,6 +67,7 @@ var shapes = map[string]Shape{
 	"crc32-hex-all":     {"last 8 bytes are the CRC-32 of all before them in hexadecimal (Packagist)", true, crc32HexAll},
 	"crc32-base64":      {"last 6 bytes are the CRC-32 of those after the prefix of 4 in base64 (Confluent)", true, crc32Base64},
 	"sha256-base32":     {"8 of the last 16 bytes are the SHA-256 of all before them in base 32 (GitHub)", false, sha256Base32},
+	"bech32":            {"last 6 characters are the checksum of BIP 173 (age)", true, bech32},
 	"gitlab-routable":   {"last 7 bytes are the CRC-32 of all before them in base 36 (GitLab)", true, gitlabRoutable},
 	"luhn":              {"digits with a Luhn check digit at the end", true, luhn},
 	"jwt":               {"three base64url parts, the first two JSON, the first with alg", false, jwt},
