@@ -61,6 +61,9 @@ accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 accuracy-cross: ## the same on repositories left out when learning: make accuracy-cross DATA=DIR
 	go run ./testdata/accuracy -cross -clean "$$(go env GOROOT)/src" "$(DATA)"
 
+noise: ## count findings in text without secrets: make noise DATA="DIR DIR"
+	go run ./testdata/noise $(DATA)
+
 points: ## learn the points of the generic rule anew: make points DATA=DIR
 	go run ./testdata/accuracy -learn scanner/internal/score/points.txt -clean "$$(go env GOROOT)/src" "$(DATA)"
 
