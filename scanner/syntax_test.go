@@ -217,3 +217,93 @@ func TestSyntaxes(t *testing.T) {
 		}
 	}
 }
+
+// lookalikes are texts met in clean repositories, or like those, that give a name
+// something else than a secret. @T, @H and the like stand for random letters, so that
+// nothing but what stands around them tells.
+var lookalikes = []struct{ why, path, text string }{
+	{"placeholder", "conf/app.yaml", `password: changeme`},
+	{"placeholder in base64", "k8s/secret.yaml", "kind: Secret\ndata:\n  password: bm90LXNlY3JldA==\n"},
+	{"template", "deploy.yaml", `token: {{ .Values.token }}`},
+	{"template", ".env", `DB_PASSWORD=${DB_PASSWORD}`},
+	{"variable", "app/main.go", `	cfg.Password = dbPassword`},
+	{"variable", "app/main.go", `	rc.Password = pswd`},
+	{"variable", "src/index.js", `const token = authTokenFromCookie;`},
+	{"call", "src/index.js", `const token = getToken(request);`},
+	{"call", "app/main.go", `	password := os.Getenv("SMTP_RELAY_PASS")`},
+	{"call", "src/App.java", `String secret = props.getProperty("kq7.zx81.vault");`},
+	{"index", "app/a.py", `token = response['hetzner']['kx7token']`},
+	{"method", "app/a.py", `vault_pass = stdout.strip(b'\r\n')`},
+	{"member", "src/a.cpp", `auto* passwordWidget = wizard->currentPage()->findChild<QWidget*>();`},
+	{"block", "src/a.kt", `val history: PasswordHistorySource = mockk {`},
+	{"argument of another", "src/T.java", `UserPasswordAuthenticationToken("kermit9x", "piggy7q");`},
+	{"argument of another", "src/T.java", `AuthUtils.split("sdch=dfgf", null);`},
+	{"key of an object", "app/main.go", "fmt.Sprintf(`{\"access_token\":{\"xms_cc\":{\"values\":[%s]}}}`, v)"},
+	{"tag of a field", "app/main.go", "	Reader SecretReader `yaml:\"-\"`"},
+	{"hash", "composer.lock", `"reference-key": "@H"`},
+	{"integrity", "package-lock.json", `"integrity": "sha512-@B"`},
+	{"digest", "a.yaml", `password_hash: "$2y$10$abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZ01234"`},
+	{"digest", "a.go", `	fileChecksumKey = "sha256:@H"`},
+	{"public key", "a.cpp", `const QString SERVER_PUBLIC_KEY = "@B";`},
+	{"public key", "doc.md", `curl --pinnedpubkey 'sha256//@B' https://api.acme.io`},
+	{"public key", "doc.md", `Release GPG key: 3ABC0154F22DD2239285CDD818674489FBC127EB`},
+	{"UUID", "main.tf", `  second_key = "79CBEBB1-1192-480A-B4A8-E816A1A9D2FC"`},
+	{"UUID", "a.go", `const TimeoutKey = "e2bfb730-ecaa-11e6-8f88-34363bc7c4c0"`},
+	{"id", "a.json", `"keyId": "@B"`},
+	{"algorithm", "a.php", `$key = Encrypter::generateKey('AES-256-CBC');`},
+	{"algorithm", "a.ts", `const secret: jose.Algorithm = 'A128CBC-HS256'`},
+	{"algorithm", "a.c", `auth = "AWS_SIGV4";`},
+	{"range of versions", "yarn.lock", `js-tokens "^3.0.0 || ^4.0.0"`},
+	{"range of versions", "a.js", `"js-tokens": "^3.0.0 || ^4.0.0"`},
+	{"translation", "app/src/main/res/values-da/strings.xml", `<string name="master_password">Hovedadgangskode</string>`},
+	{"translation", "src/messages_it.properties", `Ldap.emptyPassword=Credenziali non valide`},
+	{"translation", "locales/de.json", `"password": "Kennwort",`},
+	{"text of an interface", "src/strings.xml", `<string name="copy_password">Kopieer wagwoord</string>`},
+	{"badge", "README.md", `[![c](https://codecov.io/gh/acme/app/branch/main/graph/badge.svg?token=@T)](https://acme.io)`},
+	{"example.com", "README.md", `curl https://bob:@T@example.com/v1`},
+	{"page token", "a.html", `<input type="hidden" name="authenticity_token" value="@B" />`},
+	{"page token", "a.html", `<input type="hidden" name="csrfmiddlewaretoken" value="@T">`},
+	{"nonce", "a.html", `<script src="a.js" nonce="@T"></script>`},
+	{"handshake", "test1", `Sec-WebSocket-Key: @B`},
+	{"proof of one request", "test1", `Authorization: Digest username="bob", realm="r", nonce="@H", response="@H"`},
+	{"proof of one request", "a.md", `Authorization: AWS4-HMAC-SHA256 Credential=ABCDEF/20121226/us-east-1/sqs/aws4_request, SignedHeaders=host`},
+	{"name in a directory", "a.ldif", `pwdPolicySubentry: cn=expirein10,ou=policies,dc=acme,dc=com`},
+	{"number", "a.go", `const SQLITE_OnePass = 134217728`},
+	{"name of an attribute", "a.go", `	PodIDKey = attribute.Key("k8s.job.uid")`},
+	{"message", "a.log", `[sudo] password: debug2: channel 2: written 67 to efd 11`},
+	{"prose", "a.md", "Extra flags to pass to `rustc`. The value may be an array of strings."},
+	{"prose", "a.md", `The password is checked before the token is read.`},
+	{"test vector", "a.go", `	sharedSecret := fromHex("@H@H")`},
+	{"user", "ci.yaml", `docker run -u node:node acme/app`},
+	{"path", "a.yaml", `tls_key: /etc/ssl/private/server.key`},
+	{"flag", "a.sh", `psql --password --host db.acme.io`},
+	{"SQL", "a.sql", `  password VARCHAR(255) NOT NULL,`},
+	{"type", "a.ts", `  password: string;`},
+	{"type", "a.graphql", `  token: String!`},
+	{"schema", "a.json", `"password": {"type": "string", "minLength": 12345678}`},
+	{"event", "a.js", `if (event.key === 'ArrowDownRight') {`},
+}
+
+// TestLookalikes holds that what people and programs write like secrets is left out.
+func TestLookalikes(t *testing.T) {
+	set, err := rules.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := scanner.New(set, scanner.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range lookalikes {
+		for seed := range uint64(4) {
+			hex, err := rules.Expand("{32:hex}", seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := fill(t, strings.ReplaceAll(c.text, "@H", hex), seed)
+			if got := findIn(t, e, c.path, body+"\n"); len(got) > 0 {
+				t.Errorf("%s: %s: %q: found %v", c.why, c.path, body, got)
+			}
+		}
+	}
+}

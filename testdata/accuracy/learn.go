@@ -39,7 +39,7 @@ const (
 	cleanWeight = 0.25
 	// falseWeight is how much worse a false alarm is than a miss: people stop
 	// reading reports that cry wolf.
-	falseWeight = 1.5
+	falseWeight = 2.0
 	// cap bounds how much one repository counts, in values of each kind.
 	repositoryCap = 60.0
 	rounds        = 400
@@ -50,7 +50,7 @@ const (
 // things, digests.
 var priors = map[string]float64{
 	"file of text": -2.5, "file of lock": -2.5, "name ends in a word for something else": -1.5, "name begins with a word for something else": -1,
-	"name says digest": -1.5, "name with dots before a colon": -0.5, "name begins a quoted text": -1, "folder node_modules": -0.5,
+	"name says digest": -3, "name with dots before a colon": -0.5, "name begins a quoted text": -1, "folder node_modules": -0.5,
 	"walk of the keyboard": -1, "holds its name": -1, "holds a key word": -0.5, "written like a name of a program": -1, "made of uuid": -1,
 	// The makers of the labelled lines replaced words in secrets by random letters,
 	// so that no such password is left in them.
@@ -58,7 +58,7 @@ var priors = map[string]float64{
 	// Tokens of 32 or 40 hexadecimal digits look like digests; the name tells.
 	"hex as tokens are": 3.4,
 	// Bare words are variables where the language wants quotes around texts.
-	"code, written as a variable is": -2, "script, written as a variable is": -2, "written as text is": -2, "code, bare digits": -2, "script, bare digits": -2,
+	"code, written as a variable is": -3, "script, written as a variable is": -3, "written as text is": -2, "code, bare digits": -4, "script, bare digits": -4, "name ends in id": -1.5,
 }
 
 // held are the terms that stand for the whole look of a value, in place of those of

@@ -189,6 +189,16 @@ func (r *reader) operator(v *Value) bool {
 func (r *reader) typed(v *Value) {
 	p := r.p
 	r.gap()
+	if r.at(r.p) == '\'' {
+		r.p = p
+		return
+	}
+	for _, w := range proofs {
+		if r.has(w) {
+			r.p = p
+			return
+		}
+	}
 	from := r.p
 	for r.p-from < maxWrap && (nameByte[r.at(r.p)] || bytes.IndexByte([]byte("&<>[]?'|* "), r.at(r.p)) >= 0) {
 		r.p++
@@ -203,6 +213,10 @@ func (r *reader) typed(v *Value) {
 	}
 	r.p = p
 }
+
+// proofs are the schemes of HTTP whose parameters, name="value", are made anew for
+// each request: no type stands there.
+var proofs = []string{"Digest ", "Hawk ", "OAuth ", "AWS4-HMAC", "Signature ", "NTLM ", "Negotiate "}
 
 // begins reports whether a value can begin here, behind an equals sign, which also
 // ends base64.
@@ -418,7 +432,7 @@ func (r *reader) objectKey(v *Value) bool {
 
 // scheme steps over the word that says what kind of credentials follow.
 func (r *reader) scheme(v *Value) {
-	for _, w := range []string{"Bearer ", "bearer ", "Basic ", "basic ", "Token ", "token ", "ApiKey ", "apikey ", "OAuth ", "Key ", "NTLM ", "Negotiate ", "pass:"} {
+	for _, w := range []string{"Bearer ", "bearer ", "Basic ", "basic ", "Token ", "token ", "ApiKey ", "apikey ", "OAuth ", "Key ", "pass:"} {
 		if r.has(w) {
 			v.Scheme = true
 			r.gap()

@@ -23,7 +23,7 @@ var kinds = map[string]string{
 // ("token_url", "key_id"), and before it ("public_key", "csrf_token").
 var (
 	elseLast  = words("id ids name names path paths file files filename dir folder url urls uri endpoint host port type types kind count counter len length size max min limit index idx field fields column label title text texts message messages msg hint prompt placeholder description desc desription header headers prefix suffix pattern regex regexp format formatter algorithm algorithms alg method mode policy policies strategy class service services provider providers manager factory handler helper util error errors err status state version expires expiry expiration expired ttl timeout lifetime age date time at created updated enabled enable disabled required allowed valid invalid ref reference arn param params parameter parameters var variable env option options config configuration settings map list set attribute attributes property properties prop role scope scopes user username email account issuer audience subject domain realm region number event action icon image button link page form input output view model table schema store storage cache request response source target object obj struct impl builder parser reader writer generator validator checker check test tests is has word words screen dialog tab menu panel section box char chars code codes block blocks bits bytes usage uses used lock unlock press up down left right binding board verify verification pin pins in")
-	elseFirst = words("recv public pub csrf xsrf primary foreign partition sort cache object row next page continuation sync cancel cancellation design lexer syntax paren current start end first last map dict keyboard hot shortcut translation i18n locale label error err invalid missing wrong bad forgot reset change confirm enter show hide toggle validate check verify has is no not use enable disable min max feature json yaml group unique idempotency message event routing host known fingerprint thumb get set find lookup parse scan peek eof comment unknown expected any this that each every which arrow escape esc shift ctrl alt meta space tab delete registry config option options property field column index hash sub child parent node tree entry item data type state store storage cell legend color font attribute api's video stream track")
+	elseFirst = words("verification verify recv public pub csrf xsrf primary foreign partition sort cache object row next page continuation sync cancel cancellation design lexer syntax paren current start end first last map dict keyboard hot shortcut translation i18n locale label error err invalid missing wrong bad forgot reset change confirm enter show hide toggle validate check verify has is no not use enable disable min max feature json yaml group unique idempotency message event routing host known fingerprint thumb get set find lookup parse scan peek eof comment unknown expected any this that each every which arrow escape esc shift ctrl alt meta space tab delete registry config option options property field column index hash sub child parent node tree entry item data type state store storage cell legend color font attribute api's video stream track")
 )
 
 // digests are words of names whose values are made to be seen.
@@ -54,10 +54,18 @@ func kindOf(ws []string) string {
 	return telling[best]
 }
 
+// exchanged are words of names of secrets that a protocol derives anew each time.
+var exchanged = words("shared master premaster traffic handshake exporter resumption session early ephemeral derived")
+
+// derived reports whether a name is that of such a secret.
+func derived(ws []string) bool {
+	return slices.ContainsFunc(ws, func(w string) bool { return exchanged[w] })
+}
+
 // keyOfAPI reports whether a name says api, access, private and the like before key.
 func keyOfAPI(ws []string) bool {
 	for i, w := range ws {
-		if kinds[w] == "apikey" || i > 0 && w == "key" && kinds[ws[i-1]] == "api" {
+		if kinds[w] == "apikey" || i > 0 && w == "key" && kinds[ws[i-1]] == "api" && ws[i-1] != "private" {
 			return true
 		}
 	}
@@ -104,6 +112,7 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 		t.add("name is key alone")
 	}
 	t.when(ofSomethingElse(ws), "name ends in a word for something else")
+	t.when(len(ws) > 1 && (ws[len(ws)-1] == "id" || ws[len(ws)-1] == "kid"), "name ends in id")
 	own := ws // of a member, config.password, what it is a member of says less
 	if i := bytes.LastIndexByte(name, '.'); i >= 0 && (v.Quote != 0 || v.Op != assign.Colon) {
 		t.own = appendWords(t.own[:0], name[i+1:])

@@ -57,6 +57,10 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is a placeholder"
 	case algorithm(low):
 		return "the value names an algorithm"
+	case bytes.HasSuffix(low, []byte("4_request")):
+		return "the value is the scope of a signature"
+	case uuid(val) && !telltale(t.words):
+		return "the value is a UUID"
 	case directory(low):
 		return "the value is a name in a directory"
 	}
@@ -64,6 +68,13 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is a placeholder in base64"
 	}
 	return t.ofContext(buf, v, val)
+}
+
+// telltale reports whether a name says more than key or seed: values of maps have
+// such names, too.
+func telltale(ws []string) bool {
+	k := kindOf(ws)
+	return k != "key" && k != "seed" && k != "other" || keyOfAPI(ws)
 }
 
 // standsForNone reports whether a value in small letters is made up.
@@ -97,9 +108,11 @@ func (t *terms) ofContext(buf []byte, v assign.Value, val []byte) string {
 		return "the value is text of an interface"
 	case v.Quote == '`' && tag(val):
 		return "the value is a tag of a field"
-	case fingerprint(val, left):
+	case fingerprint(val, left) || fingerprint(val, lineRight(buf, v.End)):
 		return "the value is the fingerprint of a public key"
-	case v.Op == assign.Call && !t.ownCall(buf, v):
+	case bytes.Contains(name, []byte("authorization")) && bytes.Contains(val, []byte(`="`)):
+		return "the value is a proof made for one request"
+	case v.Op == assign.Call && (!t.ownCall(buf, v) || dotted(val)):
 		return "the value is the argument of a call of another name"
 	case v.Wrapped && t.lookup(buf, v):
 		return "the value is the argument of a call that looks something up"
@@ -120,7 +133,7 @@ func user(buf []byte, v assign.Value) []byte {
 // shown are parts of names, in small letters without punctuation, of what a page
 // or a connection shows to the other side: tokens against forged requests, keys of
 // handshakes, pins of public keys.
-var shown = []string{"csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth"}
+var shown = []string{"csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth", "publickey", "pubkey"}
 
 // exampleHost reports whether a host begins here that RFC 2606 keeps for examples.
 func exampleHost(after []byte) bool {
@@ -201,6 +214,9 @@ func (t *terms) lookup(buf []byte, v assign.Value) bool {
 	for p > 0 && bytes.IndexByte([]byte("\"'`\\ bu"), buf[p]) >= 0 {
 		p--
 	}
+	if buf[p] == '[' && p > 0 { // an index
+		return isLetter(buf[p-1]) || isDigit(buf[p-1]) || bytes.IndexByte([]byte("_])"), buf[p-1]) >= 0
+	}
 	if buf[p] != '(' {
 		return false
 	}
@@ -215,7 +231,7 @@ func (t *terms) lookup(buf []byte, v assign.Value) bool {
 
 // lookups are the first or last words of names of calls that are given a name, a
 // format or a path, and not a value.
-var lookups = words("get getenv env fetch find read load lookup query select require import open encode format sprintf printf render translate trans gettext ngettext prompt ask input path file property parameter header resource element generate")
+var lookups = words("get getenv env fetch find read load lookup query select require import open encode format sprintf printf render translate trans gettext ngettext prompt ask input path file property parameter header resource element generate strip lstrip rstrip trim split replace join print log equal equals contains")
 
 // maxDecoded is the longest base64 looked into, decoded: longer ones are no
 // passwords.
@@ -472,7 +488,7 @@ func numeric(val []byte) bool {
 var notSecret = func() map[string]bool {
 	m := map[string]bool{}
 	for _, w := range []string{"true", "false", "null", "none", "undefined", "string", "number", "object", "boolean", "bool", "integer", "bytes", "array", "function", "self", "this", "required", "optional", "enabled", "disabled",
-		"default", "unknown", "empty", "unset", "blank", "hidden", "masked", "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "basic", "bearer", "digest", "oauth", "oauth2", "key", "auth", "authorization", "user", "username", "test", "text", "value", "name", "type", "email", "admin", "root", "nil", "yes", "await", "const", "return", "credentials", "include", "same-origin", "omit", "mypassword", "mysecret", "mytoken", "secretkey", "secret_key", "private", "public", "sha256", "sha1", "md5", "rsa", "ed25519", "env", "file", "vault", "prompt", "ask", "input", "read", "write", "not", "new", "latin1", "utf8", "utf-8", "utf16", "utf-16", "ascii", "iso-8859-1", "base64", "hex", "base32", "not-secret", "pswd", "passw", "psswd", "passwrd"} {
+		"default", "unknown", "empty", "unset", "blank", "hidden", "masked", "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "basic", "bearer", "digest", "oauth", "oauth2", "key", "auth", "authorization", "user", "username", "test", "text", "value", "name", "type", "email", "admin", "root", "nil", "yes", "await", "const", "return", "credentials", "include", "same-origin", "omit", "mypassword", "mysecret", "mytoken", "secretkey", "secret_key", "private", "public", "sha256", "sha1", "md5", "rsa", "ed25519", "env", "file", "vault", "prompt", "ask", "input", "read", "write", "not", "new", "latin1", "utf8", "utf-8", "utf16", "utf-16", "ascii", "iso-8859-1", "base64", "hex", "base32", "not-secret", "s3cr3t", "pswd", "passw", "psswd", "passwrd"} {
 		m[w] = true
 	}
 	return m

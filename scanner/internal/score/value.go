@@ -70,7 +70,7 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	m := makeupOf(val)
 	n := len(val)
 	class := m.class()
-	hex := m.hex == n && m.digits > 0 && (m.lower == 0 || m.upper == 0) && n >= 8
+	hex := m.hex == n && m.digits > 0 && m.digits < n && (m.lower == 0 || m.upper == 0) && n >= 8
 	if hex {
 		class = "hex"
 	}
@@ -89,7 +89,7 @@ func (t *terms) value(v assign.Value, val, name []byte) {
 	switch {
 	case (v.Op == assign.Address || passwordKind(t.words)) && (asPeopleDo(val) || asPeopleDo(t.text)):
 		t.add("word and digits, as people make passwords")
-	case hex && n%8 == 0 && n >= 32 && (kind == "secret" || kind == "token" || v.Scheme || keyOfAPI(t.words)):
+	case hex && n%8 == 0 && n >= 32 && !v.Wrapped && !derived(t.words) && (kind == "secret" || kind == "token" || v.Scheme || keyOfAPI(t.words)):
 		t.add("hex as tokens are")
 	default:
 		t.shape(val, m, class, quote, kind)
