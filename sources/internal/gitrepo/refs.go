@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -62,6 +63,14 @@ func (r *Repository) packedRefs(root *os.Root, refs map[string]plumbing.Hash) {
 		bad(errors.Join(errors.New("not a regular file"), err))
 		return
 	}
+	if err := parsePacked(f, refs); err != nil {
+		bad(err)
+	}
+}
+
+// parsePacked adds the refs of a packed-refs file. Lines that are none are told in
+// the error, and the others read.
+func parsePacked(f io.Reader, refs map[string]plumbing.Hash) error {
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, metaLimit)
 	wrong, first := 0, 0
@@ -80,12 +89,10 @@ func (r *Repository) packedRefs(root *os.Root, refs map[string]plumbing.Hash) {
 		}
 		refs[name] = id
 	}
-	if err := sc.Err(); err != nil {
-		bad(err)
-	}
 	if wrong > 0 {
-		bad(fmt.Errorf("%w: %d line(s) of it are no refs, the first is line %d", ErrCorrupt, wrong, first))
+		return errors.Join(fmt.Errorf("%w: %d line(s) of it are no refs, the first is line %d", ErrCorrupt, wrong, first), sc.Err())
 	}
+	return sc.Err()
 }
 
 // looseRefs reads the files below refs. They win over what is packed.
@@ -305,7 +312,11 @@ func (r *Repository) log(name string, f func(LogEntry)) {
 		return
 	}
 	defer file.Close()
-	sc := bufio.NewScanner(file)
+	parseLog(file, f)
+}
+
+func parseLog(r io.Reader, f func(LogEntry)) {
+	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, metaLimit)
 	for sc.Scan() {
 		line := sc.Bytes()
