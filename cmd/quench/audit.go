@@ -15,7 +15,7 @@ import (
 func newAuditCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "List and verify the registry's audit log",
+		Short: "List, verify, prove and export the registry's audit log",
 		Long: `Audit reads the log of all that was done with tokens: a transparency log, so that
 a changed, removed or reordered event is found by verify. A log that was cut at
 its end is found by comparing with a checkpoint; every command that writes leaves
@@ -23,7 +23,7 @@ one beside the pepper, and audit checkpoint prints one to keep elsewhere.`,
 		Args: noValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAuditListCmd(), newAuditVerifyCmd(), newAuditCheckpointCmd())
+	cmd.AddCommand(newAuditListCmd(), newAuditVerifyCmd(), newAuditCheckpointCmd(), newAuditProveCmd(), newAuditExportCmd(), newAuditKeyCmd())
 	return cmd
 }
 

@@ -113,32 +113,6 @@ func TestRollbackLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestProve(t *testing.T) {
-	ctx := context.Background()
-	f := newLog(t, 13)
-	for i := range int64(13) {
-		p, tree, err := f.log.Prove(ctx, i)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var data []byte
-		if err := f.Reader().QueryRow("SELECT data FROM audit_leaves WHERE idx = ?", i).Scan(&data); err != nil {
-			t.Fatal(err)
-		}
-		if err := tlog.CheckRecord(p, tree.N, tree.Hash, i, tlog.RecordHash(data)); err != nil {
-			t.Errorf("event %d: %v", i, err)
-		}
-		if err := tlog.CheckRecord(p, tree.N, tree.Hash, i, tlog.RecordHash(append(data, ' '))); err == nil {
-			t.Errorf("event %d: a changed event is proven", i)
-		}
-	}
-	for _, i := range []int64{-1, 13} {
-		if _, _, err := f.log.Prove(ctx, i); err == nil {
-			t.Errorf("event %d was proven", i)
-		}
-	}
-}
-
 // Whatever is changed is found, and where.
 func TestVerifyFinds(t *testing.T) {
 	for _, c := range []struct{ name, where, do string }{

@@ -24,6 +24,7 @@ type Log struct {
 	name     string // in checkpoints
 	signer   note.Signer
 	verifier note.Verifier
+	vkey     string
 	anchor   string // file of the last checkpoint, outside the database's folder
 }
 
@@ -37,6 +38,7 @@ func NewLog(db *sql.DB, id string, seed []byte, anchor string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of the audit log: %w", err)
 	}
+	l.vkey = vkey
 	// The form of note.GenerateKey: algorithm 1 and the seed.
 	hash := strings.Split(vkey, "+")[1]
 	skey := "PRIVATE+KEY+" + l.name + "+" + hash + "+" + base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))
@@ -69,27 +71,6 @@ func head(ctx context.Context, q queryer) (tlog.Tree, error) {
 		return tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
 	}
 	return tlog.Tree{N: n, Hash: h}, nil
-}
-
-// Prove returns the proof that event index is in the log as of the tree.
-func (l *Log) Prove(ctx context.Context, index int64) (tlog.RecordProof, tlog.Tree, error) {
-	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
-	}
-	defer tx.Rollback()
-	t, err := head(ctx, tx)
-	if err != nil {
-		return nil, tlog.Tree{}, err
-	}
-	if index < 0 || index >= t.N {
-		return nil, tlog.Tree{}, fmt.Errorf("proving event %d: the audit log has %d events", index, t.N)
-	}
-	p, err := tlog.ProveRecord(t.N, index, hashReader(ctx, tx))
-	if err != nil {
-		return nil, tlog.Tree{}, fmt.Errorf("proving event %d: %w", index, err)
-	}
-	return p, t, nil
 }
 
 // Each calls f for the events from index on, oldest first, of one token or,
@@ -338,12 +319,8 @@ func (l *Log) Open(msg []byte) (tlog.Tree, error) {
 	if err != nil {
 		return tlog.Tree{}, fmt.Errorf("reading a checkpoint: %w", err)
 	}
-	var t tlog.Tree
-	var name, hash string
-	if _, err := fmt.Sscanf(n.Text, "%s\n%d\n%s\n", &name, &t.N, &hash); err != nil || name != l.name || t.N < 0 {
-		return tlog.Tree{}, errors.New("reading a checkpoint: it is none of this audit log")
-	}
-	if t.Hash, err = tlog.ParseHash(hash); err != nil {
+	t, err := parseCheckpoint(l.name, n.Text)
+	if err != nil {
 		return tlog.Tree{}, fmt.Errorf("reading a checkpoint: %w", err)
 	}
 	return t, nil
