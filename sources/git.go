@@ -626,8 +626,7 @@ func (h *history) collectHead() {
 	if err != nil {
 		return
 	}
-	in := map[plumbing.Hash]struct{}{}
-	if h.repo.EachBlob(c.Tree, map[plumbing.Hash]struct{}{}, in, 0) == nil {
+	if _, in, err := h.repo.Below(c.Tree); err == nil {
 		h.inHead = in
 	}
 }
@@ -646,10 +645,8 @@ func (h *history) markSeen(commit plumbing.Hash) {
 			return
 		}
 	}
-	// EachBlob marks a tree before it has read what lies below; with an error the
-	// marks are dropped.
-	trees, blobs := map[plumbing.Hash]struct{}{}, map[plumbing.Hash]struct{}{}
-	if h.repo.EachBlob(id, trees, blobs, 0) != nil {
+	trees, blobs, err := h.repo.Below(id)
+	if err != nil {
 		return
 	}
 	for t := range trees {

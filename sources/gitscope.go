@@ -3,7 +3,6 @@ package sources
 import (
 	"fmt"
 	"io"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -19,16 +18,20 @@ import (
 type Scope = scope.Scope
 
 // earlier yields what the commits that the walk stops at have at the path of a new
-// blob: a secret that stands there too is no news.
+// blob, or at those that its commit took away, as a rename does: a secret that stands
+// there too is no news.
 func (h *history) earlier(id plumbing.Hash, o Origin) error {
+	from := []string{o.Path}
 	for _, tree := range h.bounds {
-		dir, name := path.Split(o.Path)
-		old, ok := h.folders.Files(h.repo.Objects, tree, strings.TrimSuffix(dir, "/"))[name]
-		if !ok || old == id {
-			continue
+		if _, ok := h.folders.Find(h.repo.Objects, tree, o.Path); !ok && len(from) == 1 {
+			from = append(from, h.folders.Removed(h.repo, plumbing.NewHash(o.Commit), o.Path)...)
 		}
-		if err := h.giveBefore(old, o); err != nil {
-			return err
+		for _, p := range from {
+			if old, ok := h.folders.Find(h.repo.Objects, tree, p); ok && old != id {
+				if err := h.giveBefore(old, o); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

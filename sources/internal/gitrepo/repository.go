@@ -286,6 +286,16 @@ next:
 	return id, true, nil
 }
 
+// Below gives the trees and blobs of a tree, itself among them, or none with an error:
+// EachBlob marks a tree before it has read what lies below.
+func (r *Repository) Below(id plumbing.Hash) (trees, blobs map[plumbing.Hash]struct{}, err error) {
+	trees, blobs = map[plumbing.Hash]struct{}{}, map[plumbing.Hash]struct{}{}
+	if err := r.EachBlob(id, trees, blobs, 0); err != nil {
+		return nil, nil, err
+	}
+	return trees, blobs, nil
+}
+
 // EachBlob adds the blobs below a tree to blobs, and the trees to trees.
 func (r *Repository) EachBlob(id plumbing.Hash, trees, blobs map[plumbing.Hash]struct{}, depth int) error {
 	if _, seen := trees[id]; seen {
