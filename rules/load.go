@@ -41,6 +41,17 @@ func (s *Set) Rule(id string) (*Rule, bool) {
 	return r, ok
 }
 
+// Halves are the ids of the rules that find one half of a credential.
+func (s *Set) Halves() map[string]bool {
+	m := map[string]bool{}
+	for _, r := range s.rules {
+		if r.Partner != "" {
+			m[r.ID], m[r.Partner] = true, true
+		}
+	}
+	return m
+}
+
 // Len counts the rules.
 func (s *Set) Len() int { return len(s.rules) }
 

@@ -18,24 +18,29 @@ const (
 // container reads what lies in an archive, one thing after the other. Its findings
 // are those of its item: the seq is one, and paths tell them apart.
 func (r *run) container(ctx context.Context, it job, c sources.Container, s *Stream) (part, error) {
+	inner := &run{engine: r.engine, o: r.o, outer: r, cov: Coverage{Skipped: map[sources.Reason]int64{}}}
 	archives, err := c.Unpack(ctx, it.Origin, func(in sources.Item) error {
 		if in.Skip != nil {
-			r.skip(in.Origin, in.Skip)
+			inner.skip(in.Origin, in.Skip)
 			return ctx.Err()
 		}
 		if in.Origin.Entry != "" {
 			r.o.Progress.Listed.Add(1)
 		}
-		r.item(ctx, job{it.seq, in}, s)
+		inner.item(ctx, job{it.seq, in}, s)
 		return ctx.Err()
 	})
+	if !it.Origin.Before {
+		inner.cov.Archives = int64(archives)
+	}
+	if err == nil && archives > 0 {
+		r.noteArchive(it, inner)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cov.Add(inner.cov)
 	if archives == 0 && err == nil {
 		return itself, nil
-	}
-	if !it.Origin.Before {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.cov.Archives += int64(archives)
 	}
 	return entries, err
 }

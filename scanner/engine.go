@@ -92,7 +92,7 @@ type compiled struct {
 // New makes an Engine of the rules in set. Patterns were checked by the loader
 // and compile later, so New is cheap.
 func New(set *rules.Set, o Options) (*Engine, error) {
-	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain, dropped: o.Dropped, halves: halves(set)}
+	e := &Engine{set: set, known: o.Known, depth: o.DecodeDepth, plain: o.Plain, dropped: o.Dropped, halves: set.Halves()}
 	if e.depth == 0 {
 		e.depth = 3
 	}

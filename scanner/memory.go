@@ -98,6 +98,17 @@ func (r *run) recall(j job) bool {
 		r.skip(j.Origin, &sources.Skip{Reason: sources.SkipBinary, Err: sources.ErrBinary})
 		return true
 	}
+	if a := res.Archive; a != nil {
+		r.count(j, res.Size, entries)
+		inner := Coverage{Archives: a.Archives, Entries: a.Entries, Items: a.Items, Skipped: map[sources.Reason]int64{}}
+		for reason, n := range a.Skipped {
+			inner.Skipped[sources.Reason(reason)] = n
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.cov.Add(inner)
+		return true
+	}
 	r.count(j, res.Size, text)
 	r.mem.Set.Add(j, j.seq, j.Origin.Root+"\x00"+j.Origin.Path, segment, res.Matches)
 	return true
@@ -153,6 +164,20 @@ func (r *run) noting(j job) (match func(Match), end func(n int64, skip *sources.
 				r.mem.Log.Add(cache.ID(j.Object), res)
 			}
 		}
+}
+
+// noteArchive takes down an archive that was unpacked to its end, when there is
+// nothing of it to be told again.
+func (r *run) noteArchive(it job, inner *run) {
+	c := &inner.cov
+	if r.mem == nil || it.Object == (sources.ObjectID{}) || it.Origin.Before || inner.found || !c.Complete() {
+		return
+	}
+	a := &cache.Archive{Archives: c.Archives, Entries: c.Entries, Items: c.Items, Skipped: map[string]int64{}}
+	for reason, n := range c.Skipped {
+		a.Skipped[string(reason)] = n
+	}
+	r.mem.Log.Add(cache.ID(it.Object), cache.Result{Size: c.Bytes, Archive: a})
 }
 
 // remember leaves what is known now in the options' Memory.

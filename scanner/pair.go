@@ -7,17 +7,6 @@ import (
 	"github.com/quench-dev/quench/scanner/internal/pair"
 )
 
-// halves are the rules that find one half of a credential.
-func halves(set *rules.Set) map[string]bool {
-	m := map[string]bool{}
-	for _, r := range set.Rules() {
-		if r.Partner != "" {
-			m[r.ID], m[r.Partner] = true, true
-		}
-	}
-	return m
-}
-
 // pairUp joins the halves of credentials among findings: the public half goes into the
 // finding of its secret, as does what matches the secret itself less specifically and
 // was decided apart, since it spans lines.

@@ -165,6 +165,8 @@ type run struct {
 	engine *Engine
 	o      RunOptions
 	mem    *memory
+	outer  *run     // of what lies in an archive
+	found  bool     // there
 	key    [32]byte // of the MACs that tell equal secrets apart from others
 
 	mu   sync.Mutex
@@ -182,32 +184,15 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 	defer r.mu.Unlock()
 	r.cov.Skipped[s.Reason]++
 	if s.Reason.Wanted() && len(r.cov.Unread) < coverage.MaxUnread && (s.Reason != sources.SkipPromised || r.cov.Skipped[s.Reason] <= maxPromised) {
-		u := Unread{What: what(o), Reason: s.Reason}
+		u := Unread{What: o.What(), Reason: s.Reason}
 		if s.Err != nil {
 			u.Err = s.Err.Error()
 		}
 		r.cov.Unread = append(r.cov.Unread, u)
 	}
 	if (s.Reason == sources.SkipSubmodule || s.Reason == sources.SkipLFS) && len(r.cov.Elsewhere) < coverage.MaxUnread {
-		r.cov.Elsewhere = append(r.cov.Elsewhere, Unread{What: what(o), Reason: s.Reason})
+		r.cov.Elsewhere = append(r.cov.Elsewhere, Unread{What: o.What(), Reason: s.Reason})
 	}
-}
-
-// what names an item for people.
-func what(o sources.Origin) string {
-	switch {
-	case o.Path != "" && o.Commit != "":
-		return o.Path + "@" + o.Commit[:min(10, len(o.Commit))]
-	case o.Path != "":
-		return o.Path
-	case o.Blob != "":
-		return o.Blob
-	case o.Commit != "":
-		return o.Commit
-	case o.Root != "":
-		return o.Root
-	}
-	return o.Source
 }
 
 // item reads one item to its end, by a stream that it may use again.
@@ -306,6 +291,11 @@ func (r *run) read(ctx context.Context, it job, s *Stream, match func(Match)) (i
 func (r *run) match(seq int, o sources.Origin, m Match) {
 	if seq < 0 {
 		r.mem.Found(-1-seq, m)
+		return
+	}
+	if r.outer != nil {
+		r.found = true
+		r.outer.match(seq, o, m)
 		return
 	}
 	m.Start += o.Offset

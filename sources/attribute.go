@@ -9,6 +9,8 @@ import (
 	"github.com/quench-dev/quench/sources/internal/attrib"
 	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/item"
+	"github.com/quench-dev/quench/sources/internal/replay"
 )
 
 // Attributor is implemented by sources that know more of where an item lies than
@@ -33,15 +35,7 @@ type Sighting struct {
 }
 
 // Attribution is what a source knows of a Sighting.
-type Attribution struct {
-	// Of is the place of the sighting that this one is a part of, as it was moved
-	// from there; its own where it was not.
-	Of int
-	// Refs are the names of those that reach it, branches first, not more than some
-	// hundred; RefCount is how many there are.
-	Refs     []string
-	RefCount int
-}
+type Attribution = item.Attribution
 
 // keepForest bounds the forest that is kept from the walk until findings are known,
 // in bytes. A scan's peak is meanwhile: 64 MB hold those of histories up to 100,000
@@ -71,11 +65,23 @@ func (h *history) keepPast() {
 // Attribute implements Attributor.
 func (s *gitSource) Attribute(ctx context.Context, seen []Sighting) ([]Attribution, error) {
 	s.mu.Lock()
-	past, repo := s.past, s.repo
+	past, repo, kept := s.past, s.repo, s.replay
 	s.mu.Unlock()
 	out := make([]Attribution, len(seen))
 	for i := range out {
 		out[i].Of = i
+	}
+	q := replay.Question(seen)
+	if a, ok := kept.Answer(q, len(seen)); ok {
+		return a, ctx.Err()
+	}
+	if past == nil && kept != nil && len(seen) > 0 { // it was not walked
+		if err := s.walk(ctx, repo, func(Item) error { return ctx.Err() }); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		past = s.past
+		s.mu.Unlock()
 	}
 	if past == nil || len(seen) == 0 {
 		return out, ctx.Err()
@@ -98,5 +104,6 @@ func (s *gitSource) Attribute(ctx context.Context, seen []Sighting) ([]Attributi
 	for i, p := range places {
 		out[i] = Attribution(p)
 	}
+	kept.Answered(q, out)
 	return out, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/graph"
 	"github.com/quench-dev/quench/sources/internal/pack"
+	"github.com/quench-dev/quench/sources/internal/replay"
 	"github.com/quench-dev/quench/sources/internal/scope"
 )
 
@@ -49,6 +50,9 @@ type GitOptions struct {
 	Memory int64
 	// Name is what origins and messages call the repository; empty for its path.
 	Name string
+	// Walks keeps walks over whole histories, to be given again while nothing has
+	// changed: what is new is saved when the source is closed. Nil keeps none.
+	Walks Memory
 
 	oneByOne bool // read no commits and trees ahead: the oracle of those that are
 }
@@ -77,6 +81,7 @@ type gitSource struct {
 	counts Counts
 	repo   *gitrepo.Repository
 	past   *attrib.History // of the last walk
+	replay *replay.Replay
 }
 
 func (s *gitSource) Counts() Counts {
@@ -98,6 +103,7 @@ func (s *gitSource) Places() []string {
 func (s *gitSource) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.replay.Save()
 	if s.repo != nil {
 		s.repo.Objects.Close()
 	}
@@ -173,6 +179,38 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 			return err
 		}
 	}
+	p := s.openReplay(repo)
+	blob := func(id plumbing.Hash) replay.Opener { return s.openBlob(repo.Objects, id) }
+	counted := func(c Counts) {
+		s.mu.Lock()
+		s.counts = c
+		s.mu.Unlock()
+	}
+	if done, err := p.Items(ctx, s.name(), blob, objectError, counted, yield); done {
+		return err
+	}
+	if err = s.walk(ctx, repo, p.Recording(yield)); err == nil {
+		p.Keep(s.Counts())
+	}
+	return err
+}
+
+// openReplay gives nil where walks are not kept: of a scope, and of a folder, they are
+// short.
+func (s *gitSource) openReplay(repo *gitrepo.Repository) (p *replay.Replay) {
+	o := s.opts // whatever of them could matter is in the name
+	if !o.Scope.Narrows() && !o.Scope.OfIndex() && len(o.Scope.Paths) == 0 && repo.Prefix == "" {
+		o.Walks, o.Scope, o.Files = nil, Scope{}, FileOptions{}
+		p = replay.Open(s.opts.Walks, fmt.Sprintf("walk of %q: %+v", repo.GitDir, o), repo)
+	}
+	s.mu.Lock()
+	s.replay = p
+	s.mu.Unlock()
+	return p
+}
+
+// walk gives what is wanted of the history.
+func (s *gitSource) walk(ctx context.Context, repo *gitrepo.Repository, yield func(Item) error) error {
 	h := &history{
 		s: s, repo: repo, ctx: ctx, yield: yield,
 		trees: map[plumbing.Hash]struct{}{}, blobs: map[plumbing.Hash]struct{}{}, roots: map[plumbing.Hash]struct{}{}, tags: map[plumbing.Hash]struct{}{}, links: map[string]struct{}{}, last: map[string][]byte{},
@@ -416,29 +454,30 @@ func (h *history) tagMessage(o Origin, id plumbing.Hash, tag gitrepo.Tag, data, 
 		o.Commit = tag.Target.String()
 	}
 	return func() error {
-		if err := h.header(o, "tag-header", data[:len(data)-len(msg)]); err != nil {
+		if err := h.header(id, o, "tag-header", data[:len(data)-len(msg)]); err != nil {
 			return err
 		}
-		return h.message(id, o, "tag-message", msg)
+		return h.message(id, plumbing.ZeroHash, o, "tag-message", msg)
 	}
 }
 
 // header yields the lines above a message, as far as they were not given yet: most
 // authors and committers write more than once.
-func (h *history) header(o Origin, label string, head []byte) error {
+func (h *history) header(of plumbing.Hash, o Origin, label string, head []byte) error {
 	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 {
 		return nil
 	}
-	return h.message(plumbing.ZeroHash, o, label, h.headers.New(head))
+	text := h.headers.New(head)
+	return h.message(gitrepo.HeaderID(head, text), of, o, label, text)
 }
 
-// message yields the text of a commit or tag. A folder's scan leaves it out.
-func (h *history) message(id plumbing.Hash, o Origin, label string, msg []byte) error {
+// message yields the text of a commit or tag, or lines of the header of one. A folder's scan leaves it out.
+func (h *history) message(id, of plumbing.Hash, o Origin, label string, msg []byte) error {
 	if h.repo.Prefix != "" || len(h.s.opts.Scope.Paths) > 0 || len(msg) == 0 {
 		return nil
 	}
 	o.Labels = append(slices.Clone(o.Labels), label)
-	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return h.yield(Item{Origin: o, Object: ObjectID(id), Of: ObjectID(of), Size: int64(len(msg)), Open: func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -461,10 +500,10 @@ func (h *history) commit(id, tree plumbing.Hash) error {
 		return h.yield(h.s.skip(o, SkipCorrupt, fmt.Errorf("commit %s: %w", id, err)))
 	}
 	o.Author, o.Email, o.Date = c.Author, c.Email, c.Date
-	if err := h.header(o, "commit-header", data[:len(data)-len(msg)]); err != nil {
+	if err := h.header(id, o, "commit-header", data[:len(data)-len(msg)]); err != nil {
 		return err
 	}
-	if err := h.message(id, o, "commit-message", bytes.Clone(msg)); err != nil {
+	if err := h.message(id, plumbing.ZeroHash, o, "commit-message", bytes.Clone(msg)); err != nil {
 		return err
 	}
 	return h.root(tree, o)
@@ -604,7 +643,12 @@ func (h *history) give(id plumbing.Hash, o Origin) error {
 	if !store.Has(id) {
 		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(fmt.Errorf("%w: %s", gitrepo.ErrMissing, id))})
 	}
-	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: -1, Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return h.yield(Item{Origin: o, Object: ObjectID(id), Size: -1, Open: h.s.openBlob(store, id)})
+}
+
+// openBlob gives what opens a blob.
+func (s *gitSource) openBlob(store *gitrepo.Store, id plumbing.Hash) func(context.Context) (io.ReadCloser, error) {
+	return func(ctx context.Context) (io.ReadCloser, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -612,8 +656,8 @@ func (h *history) give(id plumbing.Hash, o Origin) error {
 		if err != nil {
 			return nil, objectError(err)
 		}
-		return opened(blobReader{rc}, h.s.opts.Archives)
-	}})
+		return opened(blobReader{rc}, s.opts.Archives)
+	}
 }
 
 // collectHead fills inHead with the blobs of HEAD's tree. Where HEAD cannot be

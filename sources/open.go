@@ -34,9 +34,10 @@ type OpenOptions struct {
 	MaxFileSize int64
 	// Archives are the limits on archives, in files and in history.
 	Archives ArchiveOptions
-	// Unreachable, TrustAlternates and Memory are those of GitOptions.
+	// Unreachable, TrustAlternates, Memory and Walks are those of GitOptions.
 	Unreachable, TrustAlternates bool
 	Memory                       int64
+	Walks                        Memory
 	// Note is told, a line at a time, what is done before anything can be scanned,
 	// such as a clone; an empty line when that is done. It may be nil.
 	Note func(string)
@@ -158,7 +159,7 @@ func (n inPaths) Items(ctx context.Context, yield func(Item) error) error {
 func (o OpenOptions) git(dir string) Source {
 	f := o.files()
 	f.StopAtRepositories = true
-	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, Archives: o.Archives, Unreachable: o.Unreachable, TrustAlternates: o.TrustAlternates, Memory: o.Memory})
+	return Git(dir, GitOptions{History: o.History, Worktree: o.Worktree && !o.Scope.NeedsGit(), Scope: o.Scope, Files: f, Archives: o.Archives, Unreachable: o.Unreachable, TrustAlternates: o.TrustAlternates, Memory: o.Memory, Walks: o.Walks})
 }
 
 // repository is one repository and those below its working tree. A scope is of the

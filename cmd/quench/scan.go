@@ -124,13 +124,22 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	var dir *cachedir.Dir
+	var walks sources.Memory
+	if f.cache != "" {
+		dir, err = cachedir.Open(f.cache, func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) })
+		if err != nil {
+			return err
+		}
+		walks = dir
+	}
 	var srcs []sources.Source
 	var n notes
 	names := make([]string, len(args))
 	for i, target := range args {
 		names[i] = sources.TargetName(target)
 		s, err := sources.Open(target, sources.OpenOptions{
-			Note: n.show, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
+			Note: n.show, Walks: walks, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
 			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates, Memory: memory,
 		})
 		if err != nil {
@@ -138,8 +147,13 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		srcs = append(srcs, s...)
 	}
+	if dir != nil {
+		if err := dir.Outside(srcs); err != nil {
+			return err
+		}
+	}
 	res, err := runScan(cmd, srcs, names, f.output, f.detect, f.contain, scanOptions{
-		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: f.cache, detect: fmt.Sprintf("%+v %d", archives, memory),
+		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: dir, detect: fmt.Sprintf("%+v %d", archives, memory),
 	})
 	if err != nil {
 		return err
@@ -210,7 +224,7 @@ type scanOptions struct {
 	workers     int
 	mayBeEmpty  bool
 	compareFull bool
-	cache       string // folder
+	cache       *cachedir.Dir
 	detect      string // all that what is read depends on besides detectFlags, for the cache
 	notes       *notes
 }
@@ -258,12 +272,8 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w re
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
 		Progress: m.counters(), Read: m.stop,
 	}
-	if o.cache != "" && !df.showDropped { // what was dropped is not remembered
-		po.Cache, err = cachedir.Open(o.cache, srcs, cachedir.Options{
-			Rules: set.Rules(), Detect: fmt.Sprintf("%d %s", df.decodeDepth, o.detect),
-			Notice: func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) },
-		})
-		if err != nil {
+	if o.cache != nil && !df.showDropped { // what was dropped is not remembered
+		if po.Cache, err = o.cache.Found(set.Rules(), fmt.Sprintf("%d %s", df.decodeDepth, o.detect)); err != nil {
 			return res, err
 		}
 	}

@@ -41,6 +41,15 @@ type Result struct {
 	Binary  bool // it is of a kind not to be read, and has neither Size nor Matches
 	Size    int64
 	Matches []Match
+	// Archive is what lay in one that was unpacked, where nothing was found in it
+	// and nothing in it went unread; its Size is that of what was read.
+	Archive *Archive
+}
+
+// Archive counts what lay in an archive.
+type Archive struct {
+	Archives, Entries, Items int64
+	Skipped                  map[string]int64 // by reason
 }
 
 // Registry is what a scan looks for beyond rules, as a cache needs to know it.
@@ -70,7 +79,7 @@ type segment struct {
 	key     []byte // of the registry that was asked; nil when there was none
 	shapes  []Shape
 	runs    []uint64 // fingerprints of what was asked about, ascending
-	strings []string // names of rules, and of decoders joined by commas
+	strings []string // names of rules, of decoders joined by commas, of reasons
 	ids     []byte   // ascending
 	offsets []byte   // of each id's result in results, four bytes
 	results []byte

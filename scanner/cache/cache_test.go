@@ -39,6 +39,14 @@ func drawResult(t *rapid.T) cache.Result {
 	if rapid.IntRange(0, 4).Draw(t, "kind") == 0 {
 		return cache.Result{Binary: true}
 	}
+	if rapid.IntRange(0, 4).Draw(t, "archive") == 0 {
+		n := rapid.Int64Range(0, 1<<30)
+		a := &cache.Archive{Archives: n.Draw(t, "archives"), Entries: n.Draw(t, "entries"), Items: n.Draw(t, "items")}
+		if rapid.Bool().Draw(t, "skipped") {
+			a.Skipped = map[string]int64{"binary": n.Draw(t, "binary"), "encrypted": 1}
+		}
+		return cache.Result{Size: n.Draw(t, "size"), Archive: a}
+	}
 	r := cache.Result{Size: rapid.Int64Range(0, 1<<40).Draw(t, "size")}
 	for range rapid.IntRange(0, 3).Draw(t, "matches") {
 		start := rapid.Int64Range(0, r.Size).Draw(t, "start")
@@ -224,6 +232,7 @@ func FuzzParse(f *testing.F) {
 	l.Add(id(1), cache.Result{Size: 100, Matches: []cache.Match{{Rule: "r", Via: []string{"hex"}, Start: 3, End: 40, Secret: 1}}})
 	l.Add(id(2), cache.Result{Binary: true})
 	l.Add(id(3), cache.Result{Size: 5})
+	l.Add(id(4), cache.Result{Size: 5, Archive: &cache.Archive{Archives: 1, Entries: 3, Items: 2, Skipped: map[string]int64{"binary": 1}}})
 	l.Runs().Add(77)
 	f.Add((&cache.Cache{}).With(l).Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {

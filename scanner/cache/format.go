@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // magic begins every cache, and changes with what follows it.
-const magic = "quench scan cache 1\n"
+const magic = "quench scan cache 2\n"
 
 // maxSegments bounds the segments of a cache: each is searched for every object.
 // One more than this, and those of one registry are made one.
@@ -23,6 +24,7 @@ const (
 	isText = iota
 	isBinary
 	hasMatches
+	isArchive
 )
 
 // Parse reads a cache. data is kept and not to be written to.
@@ -127,14 +129,18 @@ func (s *segment) result(i int) (res Result, ok bool) {
 		return res, false
 	}
 	r := reader{rest: s.results[off:]}
-	switch r.number(hasMatches) {
-	case isBinary:
+	kind := r.number(isArchive)
+	if kind == isBinary {
 		return Result{Binary: true}, r.ok()
-	case isText:
-		res.Size = int64(r.number(1 << 62))
-		return res, r.ok()
 	}
 	res.Size = int64(r.number(1 << 62))
+	switch kind {
+	case isText:
+		return res, r.ok()
+	case isArchive:
+		res.Archive = s.archive(&r)
+		return res, r.ok()
+	}
 	for n := r.number(len(r.rest)); n > 0 && r.ok(); n-- {
 		m := Match{Rule: s.text(r.number(len(s.strings))), Secret: r.number(1 << 40)}
 		if via := s.text(r.number(len(s.strings))); via != "" {
@@ -148,6 +154,18 @@ func (s *segment) result(i int) (res Result, ok bool) {
 		res.Matches = append(res.Matches, m)
 	}
 	return res, r.ok()
+}
+
+func (s *segment) archive(r *reader) *Archive {
+	a := &Archive{Archives: int64(r.number(1 << 40)), Entries: int64(r.number(1 << 40)), Items: int64(r.number(1 << 40))}
+	for n := r.number(len(r.rest)); n > 0 && r.ok(); n-- {
+		if a.Skipped == nil {
+			a.Skipped = map[string]int64{}
+		}
+		reason := s.text(r.number(len(s.strings)))
+		a.Skipped[reason] = int64(r.number(1 << 40))
+	}
+	return a
 }
 
 // text is a string by its number, from 1; 0 is none.
@@ -190,10 +208,22 @@ func encode(key []byte, shapes []Shape, runs []uint64, entries []entry) *segment
 			continue
 		}
 		kind := uint64(isText)
-		if len(e.Matches) > 0 {
+		switch {
+		case e.Archive != nil:
+			kind = isArchive
+		case len(e.Matches) > 0:
 			kind = hasMatches
 		}
 		results = binary.AppendUvarint(binary.AppendUvarint(results, kind), uint64(e.Size))
+		if a := e.Archive; a != nil {
+			for _, n := range []int64{a.Archives, a.Entries, a.Items, int64(len(a.Skipped))} {
+				results = binary.AppendUvarint(results, uint64(n))
+			}
+			for _, reason := range slices.Sorted(maps.Keys(a.Skipped)) {
+				results = binary.AppendUvarint(binary.AppendUvarint(results, number(reason)), uint64(a.Skipped[reason]))
+			}
+			continue
+		}
 		if kind == isText {
 			continue
 		}

@@ -52,7 +52,7 @@ const magic = "quench cache v1\n"
 // file is replaced as a whole.
 type Dir struct {
 	path   string
-	digest []byte
+	build  string
 	notice func(string)
 	limit  int64
 
@@ -60,19 +60,10 @@ type Dir struct {
 	names map[string]bool // files used in this run
 }
 
-// Options of Open.
-type Options struct {
-	// Rules and Detect are what the content of the files depends on; Detect is any
-	// text that tells other options of the scan apart.
-	Rules  []*rules.Rule
-	Detect string
-	// Notice is told, in a sentence, of what could not be used or kept.
-	Notice func(string)
-}
-
 // Open opens the folder path, and makes it when there is none. It refuses one that
-// others can write to, and one that lies in what srcs read.
-func Open(path string, srcs []sources.Source, o Options) (*Dir, error) {
+// others can write to. notice is told, in a sentence, of what could not be used or
+// kept.
+func Open(path string, notice func(string)) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cache folder: %w", err)
 	}
@@ -92,38 +83,58 @@ func Open(path string, srcs []sources.Source, o Options) (*Dir, error) {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0, foreign(info):
 		return nil, fmt.Errorf("the cache folder %q can be written by others, who could hide secrets from a scan with it; make it yours alone: chmod 700", path)
 	}
+	build, err := buildID()
+	if err != nil {
+		return nil, fmt.Errorf("telling this build of the program from others, for the cache: %w", err)
+	}
+	return &Dir{path: abs, build: build, notice: notice, limit: maxSize, names: map[string]bool{}}, nil
+}
+
+// Outside refuses a folder that lies in what srcs read.
+func (d *Dir) Outside(srcs []sources.Source) error {
 	for _, src := range srcs {
 		p, ok := src.(sources.Placed)
 		if !ok {
 			continue
 		}
 		for _, dir := range p.Places() {
-			if rel, err := filepath.Rel(dir, abs); err == nil && filepath.IsLocal(rel) {
-				return nil, fmt.Errorf("the cache folder %q lies in %q, which is scanned: what is scanned could bring a cache of its own that hides secrets; name a folder outside", path, dir)
+			if rel, err := filepath.Rel(dir, d.path); err == nil && filepath.IsLocal(rel) {
+				os.Remove(d.path) // when it is empty: it may have been made by Open
+				return fmt.Errorf("the cache folder %q lies in %q, which is scanned: what is scanned could bring a cache of its own that hides secrets; name a folder outside", d.path, dir)
 			}
 		}
 	}
-	build, err := buildID()
-	if err != nil {
-		return nil, fmt.Errorf("telling this build of the program from others, for the cache: %w", err)
-	}
+	return nil
+}
+
+// Found is what is found by one set of rules and options. It is the pipeline's Cache.
+type Found struct {
+	*Dir
+	digest string
+}
+
+// Found gives what is found by rules; options is any text that tells other options
+// apart.
+func (d *Dir) Found(set []*rules.Rule, options string) (*Found, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q\n", build, o.Detect)
-	if err := json.NewEncoder(h).Encode(o.Rules); err != nil {
+	if err := json.NewEncoder(h).Encode(set); err != nil {
 		return nil, fmt.Errorf("naming the rules, for the cache: %w", err)
 	}
-	return &Dir{path: abs, digest: h.Sum(nil), notice: o.Notice, limit: maxSize, names: map[string]bool{}}, nil
+	fmt.Fprintf(h, "%q", options)
+	return &Found{d, hex.EncodeToString(h.Sum(nil))}, nil
 }
+
+func (d *Found) name(place string) string { return fmt.Sprintf("found %s in %q", d.digest, place) }
 
 // Recall gives what is remembered of a source: nil for one that is nothing to
 // remember.
-func (d *Dir) Recall(src sources.Source) *scanner.Memory {
+func (d *Found) Recall(src sources.Source) *scanner.Memory {
 	place := placeOf(src)
 	if place == "" {
 		return nil
 	}
 	m := &scanner.Memory{Cache: &cache.Cache{}}
-	if data, ok := d.Load("found " + place); ok {
+	if data, ok := d.Load(d.name(place)); ok {
 		c, err := cache.Parse(data)
 		if err != nil {
 			d.notice(fmt.Sprintf("what was found in %q before is not used, and all is read: %v", place, err))
@@ -135,7 +146,7 @@ func (d *Dir) Recall(src sources.Source) *scanner.Memory {
 }
 
 // Keep keeps what is remembered of a source now.
-func (d *Dir) Keep(src sources.Source, m *scanner.Memory) {
+func (d *Found) Keep(src sources.Source, m *scanner.Memory) {
 	if m == nil {
 		return
 	}
@@ -143,7 +154,7 @@ func (d *Dir) Keep(src sources.Source, m *scanner.Memory) {
 		d.notice(fmt.Sprintf("what was found in %q before proved wrong, and all was read again", placeOf(src)))
 	}
 	if m.Grown {
-		d.Save("found "+placeOf(src), m.Cache.Bytes())
+		d.Save(d.name(placeOf(src)), m.Cache.Bytes())
 	}
 }
 
@@ -158,7 +169,7 @@ func placeOf(src sources.Source) string {
 }
 
 func (d *Dir) file(name string) string {
-	sum := sha256.Sum256(append(bytes.Clone(d.digest), name...))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", d.build, name))
 	return hex.EncodeToString(sum[:16]) + suffix
 }
 

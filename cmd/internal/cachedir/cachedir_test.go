@@ -30,36 +30,43 @@ type opened struct {
 	told *[]string
 }
 
-func open(t *testing.T, path string, o Options) opened {
+func open(t *testing.T, path string) opened {
 	t.Helper()
 	var told []string
-	o.Notice = func(s string) { told = append(told, s) }
-	d, err := Open(path, nil, o)
+	d, err := Open(path, func(s string) { told = append(told, s) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return opened{d, &told}
 }
 
+func (o opened) found(t *testing.T, set []*rules.Rule, options string) *Found {
+	t.Helper()
+	f, err := o.Found(set, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func TestSaveLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deep", "cache")
-	d := open(t, path, Options{})
+	d := open(t, path)
 	if _, ok := d.Load("a"); ok {
 		t.Error("an empty folder has something")
 	}
 	d.Save("a", []byte("first"))
 	d.Save("b", nil)
 	d.Save("a", []byte("second"))
-	again := open(t, path, Options{})
+	again := open(t, path)
 	for name, want := range map[string]string{"a": "second", "b": ""} {
 		if got, ok := again.Load(name); !ok || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, ok)
 		}
 	}
-	for name, o := range map[string]Options{"other options": {Detect: "3"}, "other rules": {Rules: []*rules.Rule{{ID: "x"}}}} {
-		if _, ok := open(t, path, o).Load("a"); ok {
-			t.Errorf("with %s the same is remembered", name)
-		}
+	again.build = "another"
+	if _, ok := again.Load("a"); ok {
+		t.Error("another build remembers the same")
 	}
 	if len(*d.told)+len(*again.told) > 0 {
 		t.Errorf("told: %q %q", *d.told, *again.told)
@@ -81,7 +88,7 @@ func TestSaveLoad(t *testing.T) {
 // A file that is not whole, or another's, is told and not used, and can be replaced.
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
-	d := open(t, dir, Options{})
+	d := open(t, dir)
 	d.Save("a", []byte("content"))
 	d.Save("b", []byte("other"))
 	file, other := filepath.Join(dir, d.file("a")), filepath.Join(dir, d.file("b"))
@@ -104,7 +111,7 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d := open(t, dir, Options{})
+		d := open(t, dir)
 		if got, ok := d.Load("a"); ok || len(*d.told) != 1 {
 			t.Errorf("%s: loaded %q, told %q", name, got, *d.told)
 		}
@@ -115,7 +122,7 @@ func TestDamage(t *testing.T) {
 	if err := os.Mkdir(file, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	folder := open(t, dir, Options{})
+	folder := open(t, dir)
 	if _, ok := folder.Load("a"); ok || len(*folder.told) != 1 {
 		t.Errorf("a folder in its place: told %q", *folder.told)
 	}
@@ -140,14 +147,14 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := Open(file, nil, Options{}); err == nil {
+	if d, err := Open(file, nil); err == nil {
 		t.Errorf("a file is opened as a folder: %v", d)
 	}
 	inside := filepath.Join(dir, "scanned", "cache")
-	if _, err := Open(inside, []sources.Source{place("elsewhere"), place(filepath.Join(dir, "scanned"))}, Options{}); err == nil || !strings.Contains(err.Error(), "lies in") {
+	if err := open(t, inside).Outside([]sources.Source{place("elsewhere"), place(filepath.Join(dir, "scanned"))}); err == nil || !strings.Contains(err.Error(), "lies in") {
 		t.Errorf("a cache in what is scanned: %v", err)
 	}
-	if _, err := Open(inside, []sources.Source{place(filepath.Join(dir, "scanned-too"))}, Options{}); err != nil {
+	if err := open(t, inside).Outside([]sources.Source{place(filepath.Join(dir, "scanned-too"))}); err != nil {
 		t.Error(err)
 	}
 	if runtime.GOOS == "windows" {
@@ -157,14 +164,17 @@ func TestRefused(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "scanned"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(filepath.Join(link, "cache"), []sources.Source{place(filepath.Join(dir, "scanned"))}, Options{}); err == nil {
+	if err := open(t, filepath.Join(link, "cache")).Outside([]sources.Source{place(filepath.Join(dir, "scanned"))}); err == nil {
 		t.Error("a link leads into what is scanned")
+	}
+	if err := os.MkdirAll(inside, 0o700); err != nil {
+		t.Fatal(err)
 	}
 	for _, mode := range []os.FileMode{0o777, 0o720, 0o702} {
 		if err := os.Chmod(inside, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(inside, nil, Options{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
+		if _, err := Open(inside, nil); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}
@@ -174,7 +184,7 @@ func TestRefused(t *testing.T) {
 // ours, stays.
 func TestPrune(t *testing.T) {
 	dir := t.TempDir()
-	d := open(t, dir, Options{})
+	d := open(t, dir)
 	d.limit = 250
 	old := time.Now().Add(-24 * time.Hour)
 	age := func(name string, days int) {
@@ -192,7 +202,7 @@ func TestPrune(t *testing.T) {
 	}
 	age("foreign.txt", 20)
 	age("."+d.file("x")+".123", 0)
-	earlier := open(t, dir, Options{})
+	earlier := open(t, dir)
 	for i, name := range []string{"older", "old"} {
 		earlier.Save(name, make([]byte, 30))
 		age(d.file(name), 5-i)
@@ -211,7 +221,7 @@ func TestConcurrent(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup
 	for n := range 8 {
-		d := open(t, dir, Options{})
+		d := open(t, dir)
 		wg.Go(func() {
 			for range 10 {
 				d.Save("a", bytes.Repeat([]byte{byte(n)}, 10_000))
@@ -226,25 +236,31 @@ func TestConcurrent(t *testing.T) {
 
 func TestRecall(t *testing.T) {
 	dir := t.TempDir()
-	d := open(t, dir, Options{})
+	d := open(t, dir)
 	src := place(filepath.Join(dir, "repo"))
-	m := d.Recall(src)
+	found := d.found(t, nil, "3")
+	m := found.Recall(src)
 	l := cache.NewLog(nil)
 	l.Add(cache.ID{1}, cache.Result{Size: 5})
 	m.Cache, m.Grown = m.Cache.With(l), true
-	d.Keep(src, m)
-	if n := open(t, dir, Options{}).Recall(src).Cache.For(nil).Len(); n != 1 {
+	found.Keep(src, m)
+	if n := open(t, dir).found(t, nil, "3").Recall(src).Cache.For(nil).Len(); n != 1 {
 		t.Errorf("%d objects are remembered", n)
 	}
-	if n := d.Recall(place("elsewhere")).Cache.For(nil).Len(); n != 0 {
+	for name, f := range map[string]*Found{"other options": d.found(t, nil, "4"), "other rules": d.found(t, []*rules.Rule{{ID: "x"}}, "3")} {
+		if n := f.Recall(src).Cache.For(nil).Len(); n != 0 {
+			t.Errorf("with %s the same is remembered", name)
+		}
+	}
+	if n := found.Recall(place("elsewhere")).Cache.For(nil).Len(); n != 0 {
 		t.Error("another place remembers the same")
 	}
-	d.Save("found "+string(src), []byte("nonsense"))
-	if n := d.Recall(src).Cache.For(nil).Len(); n != 0 || len(*d.told) != 1 {
+	d.Save(found.name(string(src)), []byte("nonsense"))
+	if n := found.Recall(src).Cache.For(nil).Len(); n != 0 || len(*d.told) != 1 {
 		t.Errorf("nonsense: %d objects, told %q", n, *d.told)
 	}
-	d.Keep(src, &scanner.Memory{Failed: true})
-	d.Keep(src, nil)
+	found.Keep(src, &scanner.Memory{Failed: true})
+	found.Keep(src, nil)
 	if len(*d.told) != 2 {
 		t.Errorf("that it was wrong is not told: %q", *d.told)
 	}
@@ -273,7 +289,7 @@ func TestBuildID(t *testing.T) {
 // No bytes but those that were saved under the name are taken for them.
 func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
-	d, err := Open(dir, nil, Options{Notice: func(string) {}})
+	d, err := Open(dir, func(string) {})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -287,7 +303,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(good[:len(good)-1])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()
-		d, err := Open(dir, nil, Options{Notice: func(string) {}})
+		d, err := Open(dir, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -97,3 +97,18 @@ func (s *Store) KindOf(h plumbing.Hash) (plumbing.ObjectType, error) {
 	k, err := s.objects.KindOf(pack.ID(h))
 	return plumbing.ObjectType(k), err
 }
+
+// Message reads the message of a commit or tag.
+func (s *Store) Message(h plumbing.Hash) (msg []byte, err error) {
+	t, data, err := s.ReadAny(h)
+	switch {
+	case err != nil:
+	case t == plumbing.CommitObject:
+		_, msg, err = ParseCommit(data)
+	case t == plumbing.TagObject:
+		_, msg, err = ParseTag(data)
+	default:
+		err = fmt.Errorf("%w: %s is a %s", ErrCorrupt, h, t)
+	}
+	return msg, err
+}
