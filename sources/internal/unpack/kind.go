@@ -8,6 +8,7 @@ import (
 
 	"github.com/quench-dev/quench/sources/internal/keystore"
 	"github.com/quench-dev/quench/sources/internal/pyc"
+	"github.com/quench-dev/quench/sources/internal/sevenzip"
 	"github.com/quench-dev/quench/sources/internal/sqlitefile"
 )
 
@@ -34,6 +35,7 @@ const (
 	Pyc
 	PDF
 	RAR
+	SevenZip
 )
 
 // Wide reports whether it is text to be decoded.
@@ -63,6 +65,7 @@ func init() {
 		Zip:   {open: (*walker).zip, random: true},
 
 		SQLite:   {open: (*walker).sqlite, random: true},
+		SevenZip: {open: (*walker).sevenzip, random: true},
 		RAR:      {open: (*walker).rar},
 		PDF:      {open: (*walker).pdf},
 		Pyc:      {open: (*walker).pyc},
@@ -82,7 +85,7 @@ var magics = []struct {
 }{
 	{"\x89PNG\r\n\x1a\n", Binary}, {"\xff\xd8\xff", Binary}, {"GIF87a", Binary}, {"GIF89a", Binary}, {"%PDF-", PDF},
 	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
-	{"7z\xbc\xaf\x27\x1c", Binary}, {"Rar!\x1a\x07", RAR}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
+	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
 	{sqlitefile.Magic, SQLite}, {"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
 	{"\x00\x00\xfe\xff", UTF32BE}, {"\xff\xfe\x00\x00", UTF32LE}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE},
 }

@@ -37,7 +37,13 @@ func (w *walker) rar(in Input, prefix string, depth int) error {
 			if h.UnKnownSize {
 				size = -1
 			}
-			err = w.entry(prefix, h.Name, size, rarReader{r}, depth)
+			if err = w.entry(prefix, h.Name, size, rarReader{r}, depth); err == nil {
+				// Where files are packed as one, the library would unpack what is
+				// passed over outside the budget.
+				if io.Copy(io.Discard, &outlet{w: w, r: rarReader{r}}); w.fatal != nil {
+					err = w.fatal
+				}
+			}
 		}
 		if err != nil {
 			return err
