@@ -377,3 +377,32 @@ func TestRepackedMeanwhile(t *testing.T) {
 	}
 	noMap = false
 }
+
+// Version 3 differs from 2 in its number alone; others are refused.
+func TestPackVersions(t *testing.T) {
+	for version := range byte(5) {
+		m := newMaker(t)
+		m.pack.Bytes()[7] = version
+		id, _ := m.whole(Blob, []byte("a"))
+		dir := t.TempDir()
+		m.save(dir, "x", 2)
+		s, bad := Open([]string{dir}, Options{})
+		_, data, err := s.Read(id)
+		if known := version == 2 || version == 3; known != (err == nil && string(data) == "a" && len(bad) == 0) || !known && len(bad) != 1 {
+			t.Errorf("version %d: %q, %v, %v", version, data, err, bad)
+		}
+		s.Close()
+	}
+}
+
+func TestWithin(t *testing.T) {
+	if o := Within(0); o != (Options{}) {
+		t.Errorf("%+v", o)
+	}
+	if o := Within(64 << 20); o.Memory != 8<<20 || o.MaxObject != 16<<20 {
+		t.Errorf("%+v", o)
+	}
+	if o := Within(1 << 40); o.Memory != 32<<20 || o.MaxObject != 512<<20 {
+		t.Errorf("%+v", o)
+	}
+}
