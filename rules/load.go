@@ -80,6 +80,34 @@ func Merge(sets ...*Set) (*Set, error) {
 	return newSet(all)
 }
 
+// Without is the set without the rules of some ids.
+func (s *Set) Without(ids map[string]bool) *Set {
+	out := &Set{byID: map[string]*Rule{}}
+	for _, r := range s.rules {
+		if !ids[r.ID] {
+			out.rules = append(out.rules, r)
+			out.byID[r.ID] = r
+		}
+	}
+	return out
+}
+
+// Adopt makes a Set of rules that were read elsewhere. Their patterns may have
+// anchors; what else the scanner needs to know is read off them.
+func Adopt(list ...*Rule) (*Set, error) {
+	for _, r := range list {
+		if r.Pattern == "" {
+			continue
+		}
+		re, err := syntax.Parse(r.Pattern, syntax.Perl)
+		if err != nil {
+			return nil, &FileError{File: r.File, Line: r.Line, RuleID: r.ID, Err: err}
+		}
+		derive(r, re)
+	}
+	return newSet(list)
+}
+
 func newSet(all []*Rule) (*Set, error) {
 	s := &Set{rules: append([]*Rule(nil), all...), byID: make(map[string]*Rule, len(all))}
 	var errs []error
@@ -153,6 +181,15 @@ func LoadFiles(paths ...string) (*Set, error) {
 		return nil, errors.New("no rule file named")
 	}
 	return loadAll(paths, func(p string) (fs.File, error) { return os.Open(p) }, true)
+}
+
+// Parse reads one rule file that was read already, as Load does.
+func Parse(name string, data []byte) (*Set, error) {
+	rs, err := parseFile(name, data, true)
+	if err != nil {
+		return nil, err
+	}
+	return newSet(rs)
 }
 
 //go:embed builtin/*.toml
@@ -350,7 +387,7 @@ func derive(r *Rule, re *syntax.Regexp) {
 	if r.Width == unbounded {
 		r.Width = 0 // the strict loader refuses it, the scanner too
 	}
-	r.Fold = folds(re)
+	r.Fold = r.Fold || folds(re)
 	r.Multiline = multiline(re)
 	r.Prefixed = prefixed(re, r.Keywords, r.Fold)
 }

@@ -103,10 +103,8 @@ func unknownKey(key toml.Key) error {
 	if len(key) < 2 || key[0] != "rule" {
 		known = []string{"provider", "name", "rule"}
 	}
-	for _, k := range known {
-		if near(k, last) {
-			return fmt.Errorf("unknown key %q: did you mean %q?", last, k)
-		}
+	if k := Nearest(last, known); k != "" {
+		return fmt.Errorf("unknown key %q: did you mean %q?", last, k)
 	}
 	return fmt.Errorf("unknown key %q: the keys here are %s", last, strings.Join(known, ", "))
 }
@@ -121,6 +119,16 @@ func ruleKeys() []string {
 		}
 	}
 	return keys
+}
+
+// Nearest is the one of known that word may be a slip of, or "".
+func Nearest(word string, known []string) string {
+	for _, k := range known {
+		if near(k, word) {
+			return k
+		}
+	}
+	return ""
 }
 
 // near reports whether b is at most two edits from a, or a without its

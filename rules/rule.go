@@ -10,6 +10,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -52,7 +53,14 @@ const (
 	// KindContext rules match their pattern, the value alone, near each keyword, which
 	// is the service's name: values of a form that many services use.
 	KindContext Kind = "context"
+	// KindPath rules name files whose mere path tells of a secret. Only gitleaks'
+	// configurations have them.
+	KindPath Kind = "path"
 )
+
+// FirstGroup as a rule's Group is the first group that took part in the match and
+// is not empty, or else all of the match but line feeds at its ends.
+const FirstGroup = -1
 
 // ContextReach is how far from the name of its service the value of a KindContext
 // rule may begin or end, in bytes: the rest of a variable's name, an operator and
@@ -154,6 +162,15 @@ type Rule struct {
 	// decided as soon as their line is complete.
 	Multiline bool `toml:"-"`
 
+	// PathExpr must be found in the path, as Paths must match it.
+	PathExpr *regexp.Regexp `toml:"-"`
+	// Requires, Hidden and Yields are of rules read from gitleaks configurations.
+	// Requires are rules that must be found near by in the same text; a Hidden rule
+	// serves others only; one that Yields is not told where another found as much.
+	Requires []Requirement `toml:"-"`
+	Hidden   bool          `toml:"-"`
+	Yields   bool          `toml:"-"`
+
 	after, before *byteClass
 	literal       int // bytes that every match holds as the pattern writes them
 }
@@ -172,6 +189,13 @@ func (r *Rule) MoreSpecific(o *Rule) bool {
 		return r.literal > o.literal
 	}
 	return r.ID < o.ID
+}
+
+// Requirement asks for a match of one of Rules in the same text, at most Lines
+// lines and Columns columns away, each of any number where nil.
+type Requirement struct {
+	Rules          []string
+	Lines, Columns *int
 }
 
 // Slow says that the rule has a pattern and no keywords: each line is searched
@@ -209,6 +233,9 @@ func (r *Rule) InPath(path string) bool {
 				return true
 			}
 		}
+		return false
+	}
+	if r.PathExpr != nil && !r.PathExpr.MatchString(path) {
 		return false
 	}
 	return (len(r.Paths) == 0 || any(r.Paths)) && !any(r.ExcludePaths)

@@ -109,7 +109,7 @@ func BenchmarkWindows(b *testing.B) {
 			a, found := anchor{}, false
 			l := e.lits.compile(e)
 			l.set.Find([]byte(text), 0, len(text), func(lit, start int) {
-				if ref := l.refs[lit]; ref.rule != nil && ref.rule.rule == r {
+				if ref := l.refs[lit]; ref.rule != nil && ref.rule.Rule == r {
 					a, found = anchor{ref.rule, start, start + ref.length}, true
 				}
 			})

@@ -17,7 +17,7 @@ const (
 
 // container reads what lies in an archive, one thing after the other. Its findings
 // are those of its item: the seq is one, and paths tell them apart.
-func (r *run) container(ctx context.Context, it job, c sources.Container, s *Stream) (part, error) {
+func (r *run) container(ctx context.Context, it job, c sources.Container, s *Stream, g *itemGate) (part, error) {
 	inner := &run{engine: r.engine, o: r.o, outer: r, cov: Coverage{Skipped: map[sources.Reason]int64{}}}
 	archives, err := c.Unpack(ctx, it.Origin, func(in sources.Item) error {
 		if in.Skip != nil {
@@ -27,7 +27,7 @@ func (r *run) container(ctx context.Context, it job, c sources.Container, s *Str
 		if in.Origin.Entry != "" {
 			r.o.Progress.Listed.Add(1)
 		}
-		inner.item(ctx, job{it.seq, in}, s)
+		inner.item(ctx, job{it.seq, in}, s, g)
 		return ctx.Err()
 	})
 	if !it.Origin.Before {

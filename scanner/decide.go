@@ -13,6 +13,7 @@ import (
 type raw struct {
 	rule       *rules.Rule
 	start, end int
+	lead, tail int // bytes that the pattern matched before and after
 	entropy    float64
 	key        string
 	token      *KnownToken
@@ -23,12 +24,6 @@ type raw struct {
 	dropped    string        // why it is none, when dropped matches are told
 }
 
-// maxTrials bounds the searches at one anchor of a rule that is not Prefixed.
-// A trial beyond the first is only needed when an earlier match lies in the
-// same window without touching the keyword; eight such neighbours do not occur
-// in text, and the bound keeps hostile text linear.
-const maxTrials = 8
-
 // decide says whether the rule matches at one occurrence of its keyword. Its
 // answer depends only on the rule's window around the anchor plus one byte on
 // each side: never on an earlier match, on where a buffer starts, or on what
@@ -37,55 +32,45 @@ const maxTrials = 8
 // A refusal comes with its reason in words, which quote nothing of the text.
 func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	c := a.rule
-	c.prepare()
-	if c.simple != nil && c.simple.Groups[c.group][0] == 0 && !c.rule.BoundaryOK(chars.Before(buf, a.start), -1) {
+	c.Prepare()
+	if c.Simple != nil && c.Simple.Groups[c.Group][0] == 0 && !c.Rule.BoundaryOK(chars.Before(buf, a.start), -1) {
 		return raw{}, besideToken // the secret starts with the keyword, and most words are not it
 	}
-	if c.simple != nil && !c.simple.Crosses {
+	if c.Simple != nil && !c.Simple.Crosses {
 		// Such a match ends at a line feed by itself.
-		hi := min(len(buf), a.start+c.rule.Width+1)
-		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
+		hi := min(len(buf), a.start+c.Rule.Width+1)
+		s, end, ok := c.Simple.Match(buf[a.start:hi], c.Group)
 		if !ok || s == end {
 			return raw{}, noMatch
 		}
-		return e.judge(c.rule, buf, a.start+s, a.start+end)
+		return e.judge(c.Rule, buf, a.start+s, a.start+end)
 	}
 	lo, hi := window(buf, a)
-	if c.simple != nil {
-		s, end, ok := c.simple.Match(buf[a.start:hi], c.group)
+	if c.Simple != nil {
+		s, end, ok := c.Simple.Match(buf[a.start:hi], c.Group)
 		if !ok || s == end {
 			return raw{}, noMatch
 		}
-		return e.judge(c.rule, buf, a.start+s, a.start+end)
+		return e.judge(c.Rule, buf, a.start+s, a.start+end)
 	}
-	for _, b := range c.needs {
-		if bytes.IndexByte(buf[lo:hi], b) < 0 {
-			return raw{}, noMatch
-		}
-	}
-	if c.run != nil && !c.run.In(buf[lo:hi]) {
+	if c.Lacks(buf[lo:hi]) {
 		return raw{}, noMatch
 	}
-	if err := c.compile(); err != nil {
+	if err := c.Compile(); err != nil {
 		return raw{}, err.Error()
 	}
-	var loc []int
-	var base int
-	if c.rule.Prefixed {
-		loc, base = c.matchAt(buf, a.start, hi)
-	} else {
-		loc, base = c.search(buf, lo, hi, a)
-	}
+	loc, base := c.Locate(buf, lo, hi, a.start, a.end)
 	if loc == nil {
 		return raw{}, noMatch
 	}
-	s, end := loc[2*c.group]+base, loc[2*c.group+1]+base
-	if loc[2*c.group] < 0 || s == end {
+	s, end, ok := c.Secret(buf[base:], loc)
+	if !ok {
 		return raw{}, "the pattern matches without its secret"
 	}
-	m, refusal = e.judge(c.rule, buf, s, end)
-	if refusal == "" && c.rule.Score {
-		return scoreSecret(m, buf, nameOf(c.rule, loc, base))
+	m, refusal = e.judge(c.Rule, buf, s+base, end+base)
+	m.lead, m.tail = s-loc[2], loc[3]-end
+	if refusal == "" && c.Rule.Score {
+		return scoreSecret(m, buf, nameOf(c.Rule, loc, base))
 	}
 	return m, refusal
 }
@@ -94,7 +79,7 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 // ended by a line feed unless the rule is Multiline, and one byte more on each
 // side for \b.
 func window(buf []byte, a anchor) (lo, hi int) {
-	r := a.rule.rule
+	r := a.rule.Rule
 	lo, hi = max(0, a.end-r.Width-1), min(len(buf), a.start+r.Width+1)
 	if !r.Multiline {
 		if i := bytes.LastIndexByte(buf[lo:a.start], '\n'); i >= 0 {
@@ -105,30 +90,6 @@ func window(buf []byte, a anchor) (lo, hi int) {
 		}
 	}
 	return lo, hi
-}
-
-// matchAt tries a match that begins exactly at start.
-func (c *compiled) matchAt(buf []byte, start, hi int) (loc []int, base int) {
-	if start > 0 {
-		loc = c.after.FindSubmatchIndex(buf[start-1 : hi])
-		return loc, start - 1
-	}
-	return c.first().FindSubmatchIndex(buf[:hi]), 0
-}
-
-// search finds the first match in the window that holds the keyword.
-func (c *compiled) search(buf []byte, lo, hi int, a anchor) (loc []int, base int) {
-	for try, from := 0, lo; try < maxTrials && from <= a.start; try++ {
-		loc = c.find.FindSubmatchIndex(buf[from:hi])
-		if loc == nil || loc[2]+from > a.start {
-			return nil, 0
-		}
-		if loc[3]+from >= a.end {
-			return loc, from
-		}
-		from += loc[2] + 1
-	}
-	return nil, 0
 }
 
 // judge applies what a rule asks of the secret itself. What it drops is a refusal, or

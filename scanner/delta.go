@@ -18,6 +18,7 @@ type deltaScan struct {
 	e     *Engine
 	s     *Stream // scans what was not copied
 	lines *Stream // decides the lines around a match that spans some
+	gate  *itemGate
 }
 
 type carried = delta.Carried[*Match, *compiled]
@@ -32,7 +33,8 @@ func newDeltaScan(e *Engine) *deltaScan {
 // what the scans of texts made of it need; nil when they need to be scanned whole.
 func (d *deltaScan) scan(c *sources.Content, emit func(Match)) any {
 	if d.e.knowsLineFeeds() {
-		for _, m := range d.s.whole(c.Data, 0, nil) {
+		mark := func(start, _ int) { emit(Match{Rule: markRule, Line: 1 + bytes.Count(c.Data[:start], newline)}) }
+		for _, m := range d.s.whole(c.Data, 0, nil, mark) {
 			emit(m)
 		}
 		return nil
@@ -67,6 +69,7 @@ func (e *Engine) knowsLineFeeds() bool {
 func (d *deltaScan) Part(text []byte, match func(m *Match, start, end int), found func(c *compiled, start, end int)) {
 	d.s.reset(func(m Match) { match(&m, int(m.Start), int(m.End)) })
 	d.s.multi = func(a anchor) { found(a.rule, a.start, a.end) }
+	d.s.mark = func(start, end int) { match(&Match{Rule: markRule}, start, end) }
 	d.s.borrowed(text, func() { d.s.process(true) })
 }
 
@@ -89,6 +92,7 @@ func (d *deltaScan) Decide(text []byte, c *compiled, start, end int) (out *Match
 		d.lines.process(true)
 		d.lines.emit = func(m Match) { out = &m }
 		d.lines.send(r)
+		out.Allowed = d.e.allow.Decide(c.Rule.ID, text, from, to, from-r.lead, to+r.tail)
 	})
 	return out, from, to, true
 }
@@ -104,14 +108,14 @@ func (s *Stream) borrowed(buf []byte, fn func()) {
 // Reach implements delta.Engine: what a decision and the line shown of it look at
 // (see window, judge and masked), and what decides the others shown on that line.
 func (d *deltaScan) Reach(c *compiled) int {
-	return c.rule.Width + margin + mask.Context + 3*d.e.lineWidth
+	return c.Rule.Width + d.e.margin + mask.Context + 3*d.e.lineWidth
 }
 
 // Order implements delta.Engine.
 func (d *deltaScan) Order(a, b *Match) int { return cmp.Compare(a.Rule.ID, b.Rule.ID) }
 
 // OrderAnchors implements delta.Engine.
-func (d *deltaScan) OrderAnchors(a, b *compiled) int { return cmp.Compare(a.rule.ID, b.rule.ID) }
+func (d *deltaScan) OrderAnchors(a, b *compiled) int { return cmp.Compare(a.Rule.ID, b.Rule.ID) }
 
 // Repeats implements delta.Engine.
 func (d *deltaScan) Repeats(m, spanning *Match) bool {

@@ -60,12 +60,12 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 	}
 	for _, t := range []*keywords.Table[*compiled]{e.lineKw, e.multiKw} {
 		t.Find(b, lo, hi, func(c *compiled, start, end int) {
-			if c.rule.Kind == rules.KindContext {
-				e.decideContext(b, anchor{c, start, end}, func(m raw) { add(c.rule, m.start, m, "") }, func(refusal string) { add(c.rule, start, raw{}, refusal) })
+			if c.Rule.Kind == rules.KindContext {
+				e.decideContext(b, anchor{c, start, end}, func(m raw) { add(c.Rule, m.start, m, "") }, func(refusal string) { add(c.Rule, start, raw{}, refusal) })
 				return
 			}
 			m, refusal := e.decide(b, anchor{c, start, end})
-			scored(add(c.rule, start, m, refusal), m, refusal)
+			scored(add(c.Rule, start, m, refusal), m, refusal)
 		})
 	}
 	e.assignKw.Find(b, lo, hi, func(a *assignment, start, end int) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/rules/allow"
 	"github.com/quench-dev/quench/scanner/internal/candidate"
 	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/findingid"
@@ -53,6 +54,9 @@ type Match struct {
 	// Confidence is the rule's, raised or lowered by what Why lists.
 	Confidence rules.Confidence
 
+	// Allowed is what the engine's allow lists say of its text.
+	Allowed allow.Verdict
+
 	// Score is what the confidence of an assigned value rests on but for its path.
 	Score *score.Result
 }
@@ -85,6 +89,11 @@ type Finding struct {
 	Pair *Half
 	// ID is stable over rebases, line moves and re-scans: see FindingID.
 	ID string
+	// OtherIDs are the ids of the same secret elsewhere in the path's history,
+	// where the line around it was another.
+	OtherIDs []string
+	// Marked says that its line holds one of Marks, in the newest text that has it.
+	Marked bool
 	// Blobs counts the distinct blobs that hold it, 0 outside git.
 	Blobs int
 	// MovedTo are the paths that its secret was moved to since, in order.
@@ -93,6 +102,9 @@ type Finding struct {
 	IncidentID string
 	// Contained says in words what was done about it, or would be.
 	Contained string
+	// Ignored says in words why it is left out of the report, where it is shown all
+	// the same.
+	Ignored string
 }
 
 // Half is the public half of a credential: it names what the secret opens.

@@ -20,6 +20,7 @@ type literals struct {
 type literalRef struct {
 	rule   *compiled   // of a pattern rule, or nil
 	assign *assignment // of an assignment rule, or nil
+	mark   bool        // it is a mark, and no rule's
 	length int
 }
 
@@ -37,8 +38,8 @@ func (l *literals) compile(e *Engine) *literals {
 		}
 		for _, cs := range [][]*compiled{e.line, e.multi} {
 			for _, c := range cs {
-				for _, k := range c.rule.Keywords {
-					add(k, c.rule.Fold, literalRef{rule: c})
+				for _, k := range c.Rule.Keywords {
+					add(k, c.Rule.Fold, literalRef{rule: c})
 				}
 			}
 		}
@@ -46,6 +47,9 @@ func (l *literals) compile(e *Engine) *literals {
 			for _, k := range a.rule.Keywords {
 				add(k, true, literalRef{assign: a})
 			}
+		}
+		for _, m := range Marks {
+			add(m, false, literalRef{mark: true})
 		}
 		l.set = prefilter.New(lits)
 	})

@@ -40,8 +40,8 @@ type memory struct {
 }
 
 func newMemory(e *Engine, o *Memory) *memory {
-	if o == nil {
-		return nil
+	if o == nil || e.composed {
+		return nil // rules that look at others look at all of a text
 	}
 	m := &memory{}
 	var registry cache.Registry
@@ -133,37 +133,59 @@ func (r *run) replay() bool {
 		return r.mem == nil
 	}
 	ok := true
-	r.mem.Each(func(j job, m Match) { r.match(j.seq, j.Origin, m) }, func(j job, m cache.Match, s secret.Secret) {
+	tell := func(j job, m Match, marked bool) {
+		if h, tell := r.hit(j.Origin, m); tell {
+			r.find(j.seq, h, marked)
+		}
+	}
+	r.mem.Each(tell, func(j job, m cache.Match, s secret.Secret) {
 		rule, known := r.engine.set.Rule(m.Rule)
 		if ok = ok && known; ok { // what is shown is another version: this has no line
-			r.match(j.seq, j.Origin, Match{Rule: rule, Start: m.Start, End: m.End, DecodedVia: m.Via, Secret: s})
+			tell(j, Match{Rule: rule, Start: m.Start, End: m.End, DecodedVia: m.Via, Secret: s}, m.Marked)
 		}
 	})
 	return ok
 }
 
-// noting gives who takes the matches of an item, and who is told of its end.
-func (r *run) noting(j job) (match func(Match), end func(n int64, skip *sources.Skip)) {
+// noting begins a gate's item, nil where nothing is read of it, and gives who is told
+// of its end.
+func (r *run) noting(j job, g *itemGate) (end func(n int64, skip *sources.Skip)) {
+	if g != nil {
+		g.begin(j)
+	}
+	if r.outer != nil {
+		g.noted = func(Match) {
+			for in := r; in.outer != nil; in = in.outer {
+				in.found = true
+			}
+		}
+	}
 	if r.mem == nil || j.Object == (sources.ObjectID{}) || j.seq < 0 {
-		return func(m Match) { r.match(j.seq, j.Origin, m) }, func(int64, *sources.Skip) {}
+		return func(int64, *sources.Skip) {}
 	}
 	var res cache.Result
+	var lines [][2]int
 	token := false
-	return func(m Match) {
+	if g != nil {
+		g.noted = func(m Match) {
 			token = token || m.Token != nil
 			k, s := r.mem.Key(m)
 			k.Secret = r.mem.Secret(s.MAC(r.key[:]))
-			res.Matches = append(res.Matches, k)
-			r.match(j.seq, j.Origin, m)
-		}, func(n int64, skip *sources.Skip) {
-			res.Size = n
-			switch {
-			case skip != nil && skip.Reason == sources.SkipBinary:
-				r.mem.Log.Add(cache.ID(j.Object), cache.Result{Binary: true})
-			case skip == nil && !token:
-				r.mem.Log.Add(cache.ID(j.Object), res)
-			}
+			res.Matches, lines = append(res.Matches, k), append(lines, [2]int{m.Line, m.EndLine})
 		}
+	}
+	return func(n int64, skip *sources.Skip) {
+		res.Size = n
+		for i, l := range lines {
+			res.Matches[i].Marked = g.Marked(l[0], l[1])
+		}
+		switch {
+		case skip != nil && skip.Reason == sources.SkipBinary:
+			r.mem.Log.Add(cache.ID(j.Object), cache.Result{Binary: true})
+		case skip == nil && !token:
+			r.mem.Log.Add(cache.ID(j.Object), res)
+		}
+	}
 }
 
 // noteArchive takes down an archive that was unpacked to its end, when there is

@@ -115,7 +115,7 @@ func tell(t interface{ Fatal(...any) }, e *scanner.Engine, src sources.Source, m
 // same are the options to compare what Runs tell with: of when, and what is cached,
 // it says nothing; what is masked besides depends on the order of decisions.
 var same = cmp.Options{
-	cmpopts.IgnoreFields(scanner.Coverage{}, "Elapsed", "Cached"), cmpopts.IgnoreFields(scanner.Hit{}, "FoundAt"),
+	cmpopts.IgnoreFields(scanner.Coverage{}, "Elapsed", "Cached"), cmpopts.IgnoreFields(scanner.Hit{}, "FoundAt"), cmpopts.IgnoreFields(scanner.Finding{}, "OtherIDs"), // kept of what was read alone
 	cmpopts.IgnoreTypes(secret.Secret{}), cmpopts.IgnoreUnexported(rules.Rule{}),
 	cmp.Transformer("score", func(m scanner.Match) string {
 		return fmt.Sprint(m.Rule.ID, m.Start, m.End, m.Line, m.Column, m.EndLine, m.EndColumn, m.Column16, m.Entropy, m.DecodedVia, m.Key, m.Masked, m.Context, m.Token, m.Why, m.Confidence)

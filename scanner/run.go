@@ -107,10 +107,10 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		wg.Add(1)
 		if err := pool.Submit(func() {
 			defer wg.Done()
-			s := e.NewStream(nil)
+			s, g := e.NewStream(nil), r.gated()
 			r.mem.ask(s)
 			for j := range queue {
-				r.item(ctx, j, s)
+				r.item(ctx, j, s, g)
 			}
 		}); err != nil {
 			wg.Done()
@@ -121,8 +121,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	visits := r.newBatch(src, workers, open)
 	seq := 0
 	err = src.Items(ctx, func(it sources.Item) error {
-		if it.Skip != nil {
-			r.skip(it.Origin, it.Skip)
+		if r.passed(seq, it) {
 			return nil
 		}
 		r.o.Progress.Listed.Add(1)
@@ -196,7 +195,7 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 }
 
 // item reads one item to its end, by a stream that it may use again.
-func (r *run) item(ctx context.Context, it job, s *Stream) {
+func (r *run) item(ctx context.Context, it job, s *Stream, g *itemGate) {
 	defer func() {
 		if p := recover(); p != nil {
 			// The value of a panic may quote content; its type may not.
@@ -204,8 +203,8 @@ func (r *run) item(ctx context.Context, it job, s *Stream) {
 		}
 	}()
 	defer r.settle(it.seq)
-	match, end := r.noting(it)
-	n, part, err := r.read(ctx, it, s, match)
+	end := r.noting(it, g)
+	n, part, err := r.read(ctx, it, s, g)
 	if part == itself && err == nil {
 		return // counted
 	}
@@ -257,21 +256,29 @@ func (r *run) count(it job, n int64, p part) {
 	}
 }
 
-func (r *run) read(ctx context.Context, it job, s *Stream, match func(Match)) (int64, part, error) {
+func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, part, error) {
 	rc, err := it.Open(ctx)
 	if err != nil {
 		return 0, text, err
 	}
 	defer rc.Close()
 	if c, ok := rc.(sources.Container); ok {
-		part, err := r.container(ctx, it, c, s)
+		part, err := r.container(ctx, it, c, s, g)
 		return 0, part, err
 	}
-	s.reset(match)
+	defer g.Close() // what was found is told, also of an item that breaks off
+	s.reset(g.match)
+	s.mark = func(start, _ int) {
+		line, _, _ := s.lineOf(start)
+		g.Mark(line + g.first())
+	}
 	var total int64
 	for {
 		n, err := s.readFrom(rc)
 		total += int64(n)
+		if g.Waiting() {
+			g.Settle(s.settledLines() + g.first())
+		}
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -287,17 +294,9 @@ func (r *run) read(ctx context.Context, it job, s *Stream, match func(Match)) (i
 	}
 }
 
-// match takes a decided match to its two events.
-func (r *run) match(seq int, o sources.Origin, m Match) {
-	if seq < 0 {
-		r.mem.Found(-1-seq, m)
-		return
-	}
-	if r.outer != nil {
-		r.found = true
-		r.outer.match(seq, o, m)
-		return
-	}
+// hit takes a decided match to its first event, and says whether there is a second
+// one.
+func (r *run) hit(o sources.Origin, m Match) (h Hit, tell bool) {
 	m.Start += o.Offset
 	m.End += o.Offset
 	if o.Line > 1 {
@@ -305,37 +304,45 @@ func (r *run) match(seq int, o sources.Origin, m Match) {
 		m.EndLine += o.Line - 1
 	}
 	m.inFile(o.Path)
-	h := Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
+	h = Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
 	if o.Before {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.held.Before(r.keyOf(h))
-		return
+		return h, false
 	}
 	if m.Token == nil && !m.Rule.InPath(o.Path) {
-		return // path filters never keep a token of ours from being matched
+		return h, false // path filters never keep a token of ours from being matched
 	}
 	r.o.Progress.Hits.Add(1)
 	if r.o.Hit != nil && m.Line > 0 && m.Dropped == "" {
 		r.o.Hit(h)
 	}
-	f := Finding{Hit: h}
+	return h, true
+}
+
+// find takes a hit to its second event.
+func (r *run) find(seq int, h Hit, marked bool) {
+	f, o := Finding{Hit: h, Marked: marked}, h.Origin
 	if o.Source != "git" && o.Source != "worktree" {
 		f.ID = findingID(f)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		switch {
-		case o.Source == "file" && r.engine.halves[m.Rule.ID]:
+		case o.Source == "file" && r.engine.halves[h.Rule.ID]:
 			r.waiting[seq] = append(r.waiting[seq], f)
 		case r.o.Finding != nil:
 			r.o.Finding(f)
 		}
 		return
 	}
-	k := r.keyOf(h)
+	k, id := r.keyOf(h), ""
+	if h.Line > 0 {
+		id = findingID(f)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held.Add(k, seq, o, f)
+	r.held.Add(k, seq, o, f, marked, id)
 }
 
 func (r *run) keyOf(h Hit) held.Key {
@@ -350,8 +357,10 @@ func (r *run) flush(ctx context.Context, src sources.Source) {
 	fs := make([]Finding, 0, len(list))
 	for _, h := range list {
 		f := h.First
-		f.Origin, f.Blobs, f.MovedTo = h.Origin, h.Blobs, h.MovedTo
+		f.Origin, f.Blobs, f.MovedTo, f.Marked = h.Origin, h.Blobs, h.MovedTo, h.Marked
 		f.ID = findingID(f)
+		slices.Sort(h.IDs)
+		f.OtherIDs = slices.DeleteFunc(h.IDs, func(id string) bool { return id == f.ID })
 		fs = append(fs, f)
 	}
 	for _, f := range r.engine.pairUp(fs) {

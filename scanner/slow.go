@@ -73,19 +73,24 @@ func (s *Stream) searchSlow(lo, own, hi int, add func(raw)) {
 		from-- // for \b
 	}
 	for _, c := range s.e.slow {
-		if c.compile() != nil {
+		if c.Compile() != nil {
 			continue
 		}
-		to := min(hi, own+c.rule.Width+1)
+		to := min(hi, own+c.Rule.Width+1)
 		s.work += to - from
-		for _, loc := range c.find.FindAllSubmatchIndex(s.buf[from:to], -1) {
+		for _, loc := range c.Find.FindAllSubmatchIndex(s.buf[from:to], -1) {
 			start, end := from+loc[0], from+loc[1]
-			if start < lo || start >= own || end-start > c.rule.Width || loc[2*c.group] < 0 || loc[2*c.group] == loc[2*c.group+1] {
+			if start < lo || start >= own || end-start > c.Rule.Width {
 				continue
 			}
-			m, refusal := s.e.judge(c.rule, s.buf, from+loc[2*c.group], from+loc[2*c.group+1])
-			if refusal == "" && c.rule.Score {
-				m, refusal = scoreSecret(m, s.buf, nameOf(c.rule, loc, from))
+			a, b, ok := c.Secret(s.buf[from:to], loc)
+			if !ok {
+				continue
+			}
+			m, refusal := s.e.judge(c.Rule, s.buf, from+a, from+b)
+			m.lead, m.tail = a-loc[0], loc[1]-b
+			if refusal == "" && c.Rule.Score {
+				m, refusal = scoreSecret(m, s.buf, nameOf(c.Rule, loc, from))
 			}
 			if refusal == "" {
 				add(m)

@@ -43,11 +43,12 @@ type Stream struct {
 	found   int          // keywords before this position were looked for
 	anchors []anchor     // of line rules, found and not yet decided
 	assigns []assignAnchor
-	waiting []waitingAnchor // of Multiline rules
-	multi   func(anchor)    // gets these, undecided, where it is not nil
-	slow    int             // lines, or pieces of one, before this position were searched with Slow rules
-	slowMid bool            // slow lies within a line
-	work    int             // bytes that matchers and decoders were given, and pairs compared: what tests bound
+	waiting []waitingAnchor      // of Multiline rules
+	multi   func(anchor)         // gets these, undecided, where it is not nil
+	slow    int                  // lines, or pieces of one, before this position were searched with Slow rules
+	slowMid bool                 // slow lies within a line
+	mark    func(start, end int) // gets the marks found, as positions in buf, where it is not nil
+	work    int                  // bytes that matchers and decoders were given, and pairs compared: what tests bound
 	walker  decode.Walker
 	judged  *judgements      // shared with inner; nil in the plain engine
 	inner   *Stream          // scans decoded text
@@ -110,15 +111,15 @@ func (s *Stream) readFrom(r io.Reader) (int, error) {
 
 // ScanBytes decides all matches in b as one whole text, sorted by position.
 func (e *Engine) ScanBytes(b []byte) []Match {
-	return e.NewStream(nil).whole(b, 0, nil)
+	return e.NewStream(nil).whole(b, 0, nil, nil)
 }
 
 // whole decides all matches in b, which was decoded depth times, in a stream
 // that is used for nothing else.
-func (s *Stream) whole(b []byte, depth int, via []string) []Match {
+func (s *Stream) whole(b []byte, depth int, via []string, mark func(start, end int)) []Match {
 	var out []Match
 	s.reset(func(m Match) { out = append(out, m) })
-	s.depth, s.via, s.buf = depth, via, b
+	s.depth, s.via, s.mark, s.buf = depth, via, mark, b
 	s.process(true)
 	s.buf = nil // it belongs to the caller
 	slices.SortStableFunc(out, func(a, b Match) int {
@@ -133,6 +134,12 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.process(false)
 	s.drop()
 	return len(p), nil
+}
+
+// settledLines is how many lines are decided but for what spans lines and what is
+// encoded: the marks on them are known.
+func (s *Stream) settledLines() int {
+	return s.lines + bytes.Count(s.buf[:max(0, min(s.line, s.found, s.slow, len(s.buf)))], newline)
 }
 
 // Flush decides Multiline rules as if the text ended here, for a live source
@@ -188,8 +195,8 @@ func (s *Stream) process(final bool) {
 		s.lastNL = min(s.line, n) + i + 1
 	}
 	w := s.e.lineWidth
-	hi := max(s.line, s.lastNL, n-w-margin-1)
-	settled := max(s.lastNL, hi-w-margin, 0)
+	hi := max(s.line, s.lastNL, n-w-s.e.margin-1)
+	settled := max(s.lastNL, hi-w-s.e.margin, 0)
 	if final {
 		hi, settled = n, n
 	}
@@ -221,8 +228,8 @@ func (s *Stream) decideLine(hi int) {
 			left = append(left, a)
 			continue
 		}
-		s.work += a.rule.rule.Width
-		if a.rule.rule.Kind == rules.KindContext {
+		s.work += a.rule.Rule.Width
+		if a.rule.Rule.Kind == rules.KindContext {
 			s.e.decideContext(s.buf, a, add, nil)
 			continue
 		}
@@ -321,7 +328,7 @@ func (m *raw) givesWay(o *raw) bool {
 // find looks for keywords, once at every position. The last bytes of the buffer
 // wait, since its end may cut a keyword; a line feed is never part of one.
 func (s *Stream) find(final bool) {
-	longest := max(s.e.lineKw.Longest, s.e.multiKw.Longest, s.e.assignKw.Longest)
+	longest := max(s.e.lineKw.Longest, s.e.multiKw.Longest, s.e.assignKw.Longest, s.e.markKw.Longest)
 	var lits *literals
 	if !s.e.plain {
 		lits = s.e.lits.compile(s.e)
@@ -338,14 +345,21 @@ func (s *Stream) find(final bool) {
 			s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{c, at, end}})
 		})
 		s.e.assignKw.Find(s.buf, s.found, hi, func(a *assignment, at, end int) { s.assigns = append(s.assigns, assignAnchor{a, at, end}) })
+		if s.mark != nil {
+			s.e.markKw.Find(s.buf, s.found, hi, func(_ *compiled, at, end int) { s.mark(at, end) })
+		}
 	} else {
 		lits.set.Find(s.buf, s.found, hi, func(lit, start int) {
 			switch r := &lits.refs[lit]; {
+			case r.mark:
+				if s.mark != nil {
+					s.mark(start, start+r.length)
+				}
 			case r.assign != nil:
 				if end := start + r.length; assign.WordEnds(s.buf, end) {
 					s.assigns = append(s.assigns, assignAnchor{r.assign, start, end})
 				}
-			case r.rule.rule.Multiline:
+			case r.rule.Rule.Multiline:
 				s.waiting = append(s.waiting, waitingAnchor{anchor: anchor{r.rule, start, start + r.length}})
 			default:
 				s.anchors = append(s.anchors, anchor{r.rule, start, start + r.length})
@@ -365,6 +379,7 @@ func (s *Stream) decideAssignments(hi int, add func(raw)) {
 		}
 		s.work += assign.Reach + a.rule.maxLen
 		if m, refusal := a.rule.decide(s.buf, a.pos, a.end, s.judged); refusal == "" {
+			m.lead = m.start - a.pos
 			add(m)
 		}
 	}
@@ -375,13 +390,13 @@ func (s *Stream) decideAssignments(hi int, add func(raw)) {
 func (s *Stream) decideMulti(final bool) {
 	left := s.waiting[:0]
 	for _, w := range s.waiting {
-		if !final && w.start+w.rule.rule.Width+margin+1 > len(s.buf) {
+		if !final && w.start+w.rule.Rule.Width+s.e.margin+1 > len(s.buf) {
 			left = append(left, w)
 			continue
 		}
-		s.work += w.rule.rule.Width
-		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) {
-			s.send(m)
+		s.work += w.rule.Rule.Width
+		if m, refusal := s.e.decide(s.buf, w.anchor); refusal == "" && (!w.flushed || w.end != m.end) && !s.sent[sentKey{m.rule.ID, s.base + int64(m.start), s.base + int64(m.end)}] {
+			s.send(m) // but for several keywords in one match
 		}
 	}
 	s.waiting = left
@@ -405,7 +420,7 @@ func (s *Stream) decodeViews(hi int, final bool) {
 			s.inner = s.e.NewStream(nil)
 			s.inner.judged, s.inner.known = s.judged, s.known
 		}
-		for _, m := range s.inner.whole(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...)) {
+		for _, m := range s.inner.whole(g.View, s.depth+1, append(slices.Clone(s.via), g.Via...), nil) {
 			start, end := g.Span(m.Start, m.End)
 			if !g.Owns(start) {
 				continue
@@ -454,7 +469,7 @@ func (s *Stream) told(m Match) {
 
 // send makes a Match of a decided raw one.
 func (s *Stream) send(r raw) {
-	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence, Score: r.score, Also: r.also, Dropped: r.dropped,
+	m := Match{Rule: r.rule, Entropy: r.entropy, Key: r.key, Token: r.token, Why: r.why, Confidence: r.confidence, Score: r.score, Allowed: s.e.allow.Decide(r.rule.ID, s.buf, r.start, r.end, r.start-r.lead, r.end+r.tail), Also: r.also, Dropped: r.dropped,
 		Secret: secret.New(s.buf[r.start:r.end]), DecodedVia: s.via}
 	s.place(&m, r.start, r.end)
 	s.told(m)
@@ -501,16 +516,16 @@ var newline = []byte{'\n'}
 
 // drop forgets what no undecided anchor can look at.
 func (s *Stream) drop() {
-	back := 2 * (s.e.lineWidth + margin)
-	keep := min(s.line-back, s.found-margin, s.slow-1-margin, s.walker.Keep()-margin)
+	back := 2 * (s.e.lineWidth + s.e.margin)
+	keep := min(s.line-back, s.found-s.e.margin, s.slow-1-s.e.margin, s.walker.Keep()-s.e.margin)
 	for _, w := range s.waiting {
-		keep = min(keep, w.start-w.rule.rule.Width-margin)
+		keep = min(keep, w.start-w.rule.Rule.Width-s.e.margin)
 	}
 	kept := s.pending[:0]
 	for _, p := range s.pending {
 		if !p.emitted || p.end > s.line-back {
 			kept = append(kept, p)
-			keep = min(keep, p.start-margin)
+			keep = min(keep, p.start-s.e.margin)
 		}
 	}
 	clear(s.pending[len(kept):])

@@ -34,6 +34,7 @@ func (r *run) newBatch(src sources.Source, workers int, open func(job)) *batch {
 	b.scans.New = func() any {
 		d := newDeltaScan(r.engine)
 		r.mem.ask(d.s, d.lines)
+		d.gate = r.gated()
 		return d
 	}
 	return b
@@ -73,9 +74,8 @@ func (b *batch) visit(j job, c *sources.Content) (state any) {
 	p.Done.Add(1)
 	p.Bytes.Add(int64(len(c.Data)))
 	p.Packed.Add(c.Stored)
-	match, end := b.r.noting(j)
 	if c.Skip != nil {
-		end(0, c.Skip)
+		b.r.noting(j, nil)(0, c.Skip)
 		b.r.skip(j.Origin, c.Skip)
 		return nil
 	}
@@ -87,9 +87,11 @@ func (b *batch) visit(j job, c *sources.Content) (state any) {
 		}
 	}()
 	d := b.scans.Get().(*deltaScan)
-	state = d.scan(c, match)
-	b.scans.Put(d) // not after a panic
+	end := b.r.noting(j, d.gate)
+	state = d.scan(c, d.gate.match)
+	d.gate.Close()
 	end(int64(len(c.Data)), nil)
+	b.scans.Put(d) // not after a panic
 	b.r.count(j, int64(len(c.Data)), text)
 	return state
 }

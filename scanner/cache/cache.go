@@ -34,6 +34,7 @@ type Match struct {
 	Via        []string // decoders, from the outside in
 	Start, End int64
 	Secret     int
+	Marked     bool // a line of it says that it is no leak
 }
 
 // Result is what a scan came to in one object.

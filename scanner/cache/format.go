@@ -142,7 +142,9 @@ func (s *segment) result(i int) (res Result, ok bool) {
 		return res, r.ok()
 	}
 	for n := r.number(len(r.rest)); n > 0 && r.ok(); n-- {
-		m := Match{Rule: s.text(r.number(len(s.strings))), Secret: r.number(1 << 40)}
+		m := Match{Rule: s.text(r.number(len(s.strings)))}
+		n := r.number(1 << 41)
+		m.Secret, m.Marked = n>>1, n&1 == 1
 		if via := s.text(r.number(len(s.strings))); via != "" {
 			m.Via = strings.Split(via, ",")
 		}
@@ -229,7 +231,11 @@ func encode(key []byte, shapes []Shape, runs []uint64, entries []entry) *segment
 		}
 		results = binary.AppendUvarint(results, uint64(len(e.Matches)))
 		for _, m := range e.Matches {
-			for _, n := range []uint64{number(m.Rule), uint64(m.Secret), number(strings.Join(m.Via, ",")), uint64(m.Start), uint64(m.End - m.Start)} {
+			marked := uint64(0)
+			if m.Marked {
+				marked = 1
+			}
+			for _, n := range []uint64{number(m.Rule), uint64(m.Secret)<<1 | marked, number(strings.Join(m.Via, ",")), uint64(m.Start), uint64(m.End - m.Start)} {
 				results = binary.AppendUvarint(results, n)
 			}
 		}

@@ -20,13 +20,19 @@ func newGitHub(w io.Writer, o Options) Writer { return &github{w, o} }
 
 func (g *github) Finding(f scanner.Finding) error {
 	level := "warning"
-	if f.Confidence == rules.High {
+	switch {
+	case f.Ignored != "":
+		level = "notice"
+	case f.Confidence == rules.High:
 		level = "error"
 	}
 	r := record(f, g.o)
 	msg := fmt.Sprintf("%s (%s)", r.Description, r.Secret)
 	if r.Commit != "" {
 		msg += " in commit " + r.Commit[:min(10, len(r.Commit))]
+	}
+	if r.Ignored != "" {
+		msg += "; ignored by " + r.Ignored
 	}
 	if r.Contained != "" {
 		msg += "; " + r.Contained

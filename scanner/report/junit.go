@@ -13,9 +13,10 @@ import (
 // the scan itself, which is in error where not all was read, so that a scan of
 // nothing is never green. It is written at the end, since counts come first.
 type junit struct {
-	w     io.Writer
-	o     Options
-	cases []junitCase
+	w        io.Writer
+	o        Options
+	cases    []junitCase
+	failures int
 }
 
 type junitSuites struct {
@@ -38,6 +39,7 @@ type junitCase struct {
 	File    string        `xml:"file,attr,omitempty"`
 	Line    int           `xml:"line,attr,omitempty"`
 	Failure *junitProblem `xml:"failure"`
+	Skipped *junitProblem `xml:"skipped"`
 	Error   *junitProblem `xml:"error"`
 }
 
@@ -56,16 +58,21 @@ func (j *junit) Finding(f scanner.Finding) error {
 		lines = append(lines, d.text)
 	}
 	place := clean(r.place())
-	j.cases = append(j.cases, junitCase{
-		Class: r.RuleID, Name: fmt.Sprintf("%s:%d:%d", place, r.StartLine, r.StartColumn), File: place, Line: r.StartLine,
+	c := junitCase{Class: r.RuleID, Name: fmt.Sprintf("%s:%d:%d", place, r.StartLine, r.StartColumn), File: place, Line: r.StartLine,
 		Failure: &junitProblem{Message: r.Description + " in " + place, Type: r.Confidence, Text: strings.Join(append(lines, "finding "+r.FindingID), "\n")},
-	})
+	}
+	if f.Ignored != "" {
+		c.Failure, c.Skipped = nil, c.Failure
+	} else {
+		j.failures++
+	}
+	j.cases = append(j.cases, c)
 	return nil
 }
 
 func (j *junit) Close(c scanner.Coverage, t Totals) error {
 	all := junitCase{Class: "quench", Name: "coverage"}
-	s := junitSuite{Name: "quench", Tests: len(j.cases) + 1, Failures: len(j.cases), Time: fmt.Sprintf("%.3f", c.Elapsed.Seconds())}
+	s := junitSuite{Name: "quench", Tests: len(j.cases) + 1, Failures: j.failures, Time: fmt.Sprintf("%.3f", c.Elapsed.Seconds())}
 	if short := shortfalls(c); len(short) > 0 {
 		all.Error = &junitProblem{Message: "the scan is not complete", Type: "coverage", Text: clean(strings.Join(short, "; "))}
 		s.Errors = 1

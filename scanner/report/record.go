@@ -54,6 +54,7 @@ type Record struct {
 	IncidentID    string     `json:"incident_id,omitempty"`
 	Contained     string     `json:"contained,omitempty"`
 	DecodedVia    []string   `json:"decoded_via,omitempty"`
+	Ignored       string     `json:"ignored,omitempty"`
 	Also          []string   `json:"also,omitempty"`
 	PairRuleID    string     `json:"pair_rule_id,omitempty"`
 	PairLine      int        `json:"pair_start_line,omitempty"`
@@ -71,7 +72,7 @@ func record(f scanner.Finding, o Options) Record {
 		Commit: f.Origin.Commit, Author: f.Origin.Author, Email: f.Origin.Email,
 		Refs: f.Origin.Refs, RefCount: f.Origin.RefCount, InHead: f.Origin.InHead, MovedTo: f.MovedTo, Blobs: f.Blobs, Labels: f.Origin.Labels,
 		Secret: shown(f.Secret, o), SecretGroup: o.groups.of(f.Secret), Masked: strings.TrimSpace(f.Masked), Entropy: math.Round(f.Entropy*100) / 100,
-		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia, Also: f.Also, Dropped: f.Dropped,
+		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia, Ignored: f.Ignored, Also: f.Also, Dropped: f.Dropped,
 	}
 	if p := f.Pair; p != nil {
 		r.PairRuleID, r.PairLine, r.PairColumn = p.Rule.ID, p.Line, p.Column
@@ -122,6 +123,8 @@ type CoverageRecord struct {
 	Findings     int                      `json:"findings"`
 	Below        int                      `json:"below_min_confidence,omitempty"`
 	Earlier      int64                    `json:"earlier,omitempty"`
+	Ignored      map[string]int           `json:"ignored,omitempty"`
+	Stale        []string                 `json:"stale,omitempty"`
 	Incidents    int                      `json:"incidents,omitempty"`
 	Revoked      int                      `json:"revoked,omitempty"`
 	ElapsedMS    int64                    `json:"elapsed_ms"`
@@ -151,7 +154,7 @@ func coverageRecord(c scanner.Coverage, t Totals) CoverageRecord {
 		Complete: c.Complete() && !c.Nothing(), Interrupted: c.Interrupted,
 		Repositories: c.Repositories, Commits: c.Commits, Refs: c.Refs, Unreachable: c.Unreachable,
 		Blobs: c.Blobs, Files: c.Files, Archives: c.Archives, Entries: c.Entries, Bytes: c.Bytes, Cached: c.Cached, Skipped: c.Skipped,
-		Findings: t.Findings, Below: t.Below, Earlier: c.Earlier, Incidents: t.Incidents, Revoked: t.Revoked,
+		Findings: t.Findings, Below: t.Below, Earlier: c.Earlier, Ignored: t.Ignored, Stale: t.Stale, Incidents: t.Incidents, Revoked: t.Revoked,
 		ElapsedMS: c.Elapsed.Milliseconds(),
 	}
 	if c.Boundary > 0 {

@@ -35,6 +35,10 @@ type Totals struct {
 	ByConfidence map[rules.Confidence]int
 	Incidents    int // incidents that the scan opened or added to
 	Revoked      int // tokens it revoked
+	// Ignored counts what was left out, by why; Stale names the entries of ignore
+	// files that are for nothing any more.
+	Ignored map[string]int
+	Stale   []string
 }
 
 // Options say how a report looks. The zero value is plain and redacted.

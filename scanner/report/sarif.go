@@ -47,6 +47,13 @@ func (s *sarifReport) Finding(f scanner.Finding) error {
 		WithMessage(sarif.NewTextMessage(msg)).
 		WithLocations([]*sarif.Location{location(f, s.o)}).
 		WithPartialFingerprints(map[string]string{fingerprintKey: f.ID})
+	if f.Ignored != "" {
+		kind := "external"
+		if f.Marked {
+			kind = "inSource"
+		}
+		r.AddSuppression(sarif.NewSuppression().WithKind(kind).WithJustification(f.Ignored))
+	}
 	p := sarif.NewPropertyBag()
 	rec := record(f, s.o)
 	p.Add("confidence", rec.Confidence)

@@ -27,6 +27,9 @@ const (
 	// maxAuthor keeps a commit whose author field is a page long from filling
 	// the terminal; names of people are shorter.
 	maxAuthor = 60
+	// maxStale is how many stale entries are named: a screen of them says that it
+	// is time to prune.
+	maxStale = 10
 )
 
 // human writes for people: findings under the path they are in, a summary last.
@@ -72,7 +75,7 @@ func (h *human) Finding(f scanner.Finding) error {
 			fmt.Fprintf(&b, "%*s%s\n", indent, "", h.faint(l))
 		}
 	}
-	for _, d := range details(f) {
+	for _, d := range append(details(f), detail{text: "id " + f.ID}) {
 		for _, l := range wrap(d.text, h.o.Width-indent) {
 			if d.strong {
 				l = h.paint(l, termenv.ANSIMagenta)
@@ -175,6 +178,9 @@ func details(f scanner.Finding) []detail {
 	if f.IncidentID != "" {
 		out = append(out, detail{text: "incident " + f.IncidentID})
 	}
+	if f.Ignored != "" {
+		out = append(out, detail{"ignored by " + clean(f.Ignored), true})
+	}
 	return out
 }
 
@@ -232,6 +238,7 @@ func (h *human) Close(c scanner.Coverage, t Totals) error {
 	if t.Below > 0 {
 		fmt.Fprintf(&b, "%s below the confidence asked for; see --min-confidence\n", count(t.Below, "match", "matches"))
 	}
+	b.WriteString(ignored(t))
 	if t.Incidents > 0 {
 		fmt.Fprintf(&b, "%s, %s revoked; see quench incident list\n", count(t.Incidents, "incident", "incidents"), count(t.Revoked, "token", "tokens"))
 	}
@@ -274,6 +281,26 @@ func moreUnread(c scanner.Coverage) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ignored tells what was left out, and what of that is written down for nothing.
+func ignored(t Totals) string {
+	var b strings.Builder
+	n, parts := 0, []string{}
+	for _, kind := range slices.Sorted(maps.Keys(t.Ignored)) {
+		n += t.Ignored[kind]
+		parts = append(parts, fmt.Sprintf("%d by %s", t.Ignored[kind], kind))
+	}
+	if n > 0 {
+		fmt.Fprintf(&b, "%s ignored (%s); see --show-ignored\n", count(n, "finding", "findings"), strings.Join(parts, ", "))
+	}
+	for _, s := range t.Stale[:min(len(t.Stale), maxStale)] {
+		fmt.Fprintf(&b, "stale: %s\n", clean(s))
+	}
+	if more := len(t.Stale) - maxStale; more > 0 {
+		fmt.Fprintf(&b, "stale: and %d more; quench ignore prune and quench baseline prune remove them\n", more)
+	}
+	return b.String()
 }
 
 // verdict is the first line of the summary.

@@ -16,6 +16,7 @@ import (
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/ignore"
 	"github.com/quench-dev/quench/scanner/report"
 	"github.com/quench-dev/quench/sources"
 )
@@ -35,6 +36,14 @@ type Options struct {
 	// MayBeEmpty says that the sources are a range of commits: when its ends
 	// resolve and nothing lies between, that is a complete answer.
 	MayBeEmpty bool
+	// Filters say which findings of the source of the same place are left out of
+	// the report, none where there is none; ShowIgnored has them written all the
+	// same, told apart and not counted as findings.
+	Filters     []*ignore.Filter
+	ShowIgnored bool
+	// Whole says that the sources are all that the filters' files could be for, so
+	// that an entry which met nothing is stale.
+	Whole bool
 	// CompareFull scans what is stored as differences both ways and fails where
 	// they do not agree.
 	CompareFull bool
@@ -99,9 +108,12 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 		p.o.MinConfidence = rules.Medium
 	}
 	p.res.Coverage.Skipped = map[sources.Reason]int64{}
-	for _, src := range srcs {
+	for i, src := range srcs {
+		if p.filter = nil; i < len(o.Filters) {
+			p.filter = o.Filters[i]
+		}
 		var memory *scanner.Memory
-		if o.Cache != nil {
+		if o.Cache != nil && !p.filter.NamesIDs() { // which are known of what is read alone
 			memory = o.Cache.Recall(src)
 		}
 		cov, err := o.Engine.Run(ctx, src, scanner.RunOptions{
@@ -109,7 +121,7 @@ func Run(ctx context.Context, srcs []sources.Source, o Options) (Result, error) 
 			Hit:     func(h scanner.Hit) { p.hit(ctx, h) },
 			Finding: p.finding, Progress: o.Progress, Memory: memory,
 		})
-		if o.Cache != nil {
+		if memory != nil {
 			o.Cache.Keep(src, memory)
 		}
 		p.res.Coverage.Add(cov)
@@ -149,6 +161,7 @@ type pipe struct {
 	o        Options
 	res      Result
 	writeErr error
+	filter   *ignore.Filter // of the source at hand
 
 	mu        sync.Mutex
 	contained map[containKey]*containment
@@ -194,6 +207,7 @@ func (p *pipe) containment(h scanner.Hit) *containment {
 }
 
 func (p *pipe) finding(f scanner.Finding) {
+	reason, ignored := p.filter.Ignored(f)
 	if f.Dropped != "" {
 		p.res.Totals.Dropped++
 		if p.writeErr == nil {
@@ -203,6 +217,10 @@ func (p *pipe) finding(f scanner.Finding) {
 	}
 	if f.Token == nil && !f.Confidence.AtLeast(p.o.MinConfidence) {
 		p.res.Below++
+		return
+	}
+	if ignored {
+		p.ignored(f, reason)
 		return
 	}
 	p.res.Findings++
@@ -219,8 +237,38 @@ func (p *pipe) finding(f scanner.Finding) {
 	}
 }
 
+// ignored counts a finding that is left out, and shows it where that is asked for.
+func (p *pipe) ignored(f scanner.Finding, r ignore.Reason) {
+	t := &p.res.Totals
+	if t.Ignored == nil {
+		t.Ignored = map[string]int{}
+	}
+	t.Ignored[string(r.Kind)]++
+	if p.o.ShowIgnored && p.writeErr == nil {
+		f.Ignored = string(r.Kind) + ": " + r.Text
+		p.writeErr = p.o.Writer.Finding(f)
+	}
+}
+
+// stale lists the filters' stale entries, of each filter once.
+func (p *pipe) stale() (out []string) {
+	whole := p.o.Whole && p.res.Coverage.Complete() && p.res.Failed == nil
+	seen := map[*ignore.Filter]bool{}
+	for _, f := range p.o.Filters {
+		if seen[f] {
+			continue
+		}
+		seen[f] = true
+		for _, s := range f.Stale(whole) {
+			out = append(out, s.String())
+		}
+	}
+	return out
+}
+
 func (p *pipe) totals() {
 	t := &p.res.Totals
+	t.Stale, t.Below = p.stale(), p.res.Below
 	t.Findings = p.res.Findings
 	incidents, revoked := map[string]bool{}, map[string]bool{}
 	for k, c := range p.contained {

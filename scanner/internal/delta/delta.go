@@ -129,6 +129,7 @@ func (d *Scanner[M, A]) emit(c *Carried[M, A], emit func(m M, start, end int, sp
 		}
 	}
 	slices.SortStableFunc(spanning, d.order)
+	spanning = slices.CompactFunc(spanning, func(a, b match[M]) bool { return d.order(a, b) == 0 })
 	k := 0
 	for _, m := range c.matches {
 		if len(spanning) > 0 {

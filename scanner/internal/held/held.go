@@ -41,6 +41,11 @@ type Finding[F Value[F]] struct {
 	// Blobs is how many objects hold it, MovedTo the paths it was moved to since.
 	Blobs   int
 	MovedTo []string
+	// Marked says that every place in the newest item that holds it is marked; IDs
+	// are what it is called in each, at most maxIDs.
+	Marked bool
+	IDs    []string
+	last   int // the number of that item
 
 	// blobs hold it; commits are those of messages that do.
 	blobs, commits map[string]struct{}
@@ -61,20 +66,33 @@ func (s *Set[F]) Before(k Key) {
 	s.before[k] = struct{}{}
 }
 
+// maxIDs bounds the names kept of one finding: each is a line that was changed around
+// a secret that stayed.
+const maxIDs = 64
+
 // Add adds what was found in the item of number seq.
-func (s *Set[F]) Add(k Key, seq int, o sources.Origin, f F) {
+func (s *Set[F]) Add(k Key, seq int, o sources.Origin, f F, marked bool, id string) {
 	if s.all == nil {
 		s.all = map[Key]*Finding[F]{}
 	}
 	h := s.all[k]
 	if h == nil {
-		h = &Finding[F]{First: f, Origin: o, Seq: seq, blobs: map[string]struct{}{}, commits: map[string]struct{}{}}
+		h = &Finding[F]{First: f, Origin: o, Seq: seq, last: seq, Marked: marked, blobs: map[string]struct{}{}, commits: map[string]struct{}{}}
 		s.all[k] = h
 	}
 	if o.Blob != "" {
 		h.blobs[o.Blob] = struct{}{}
 	} else if o.Commit != "" {
 		h.commits[o.Commit] = struct{}{}
+	}
+	switch {
+	case seq > h.last:
+		h.last, h.Marked = seq, marked
+	case seq == h.last:
+		h.Marked = h.Marked && marked
+	}
+	if id != "" && len(h.IDs) < maxIDs && !slices.Contains(h.IDs, id) {
+		h.IDs = append(h.IDs, id)
 	}
 	inHead := mergeInHead(h.Origin.InHead, o.InHead)
 	if seq < h.Seq || seq == h.Seq && f.Compare(h.First) < 0 {
@@ -151,6 +169,10 @@ func (s *Set[F]) attribute(ctx context.Context, src sources.Source, keys []Key) 
 		}
 		of := list[t.Of]
 		maps.Copy(of.blobs, h.blobs)
+		of.IDs = append(of.IDs, h.IDs...)
+		if h.last > of.last {
+			of.last, of.Marked = h.last, h.Marked
+		}
 		of.Origin.InHead = mergeInHead(of.Origin.InHead, h.Origin.InHead)
 		if h.Origin.Path != "" {
 			of.MovedTo = append(of.MovedTo, h.Origin.Path)

@@ -121,7 +121,7 @@ func (s *Set[J, M]) index(found []M, want cache.Match) int {
 
 // Each gives all matches once they are proven: whole ones of what was read, and of
 // the others what is remembered, with the secret.
-func (s *Set[J, M]) Each(whole func(J, M), rest func(J, cache.Match, secret.Secret)) {
+func (s *Set[J, M]) Each(whole func(J, M, bool), rest func(J, cache.Match, secret.Secret)) {
 	for _, h := range s.hits {
 		it := s.bySeq[h.seq]
 		if it == nil {
@@ -129,7 +129,7 @@ func (s *Set[J, M]) Each(whole func(J, M), rest func(J, cache.Match, secret.Secr
 			continue
 		}
 		if i := s.index(it.found, h.Match); i >= 0 {
-			whole(h.item, it.found[i])
+			whole(h.item, it.found[i], h.Marked)
 		}
 	}
 }
