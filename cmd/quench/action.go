@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func newActionCmd() *cobra.Command {
 the push (the whole repository for other events), annotates them, writes the
 job's summary, and fails on findings and on a scan that is not complete.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runAction(cmd, df, cf, sarif) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAction(cmd, &df, &cf, &sarif) },
 	}
 	df.add(cmd)
 	cf.add(cmd)
@@ -31,7 +32,7 @@ job's summary, and fails on findings and on a scan that is not complete.`,
 	return cmd
 }
 
-func runAction(cmd *cobra.Command, df detectFlags, cf containFlags, sarif string) (err error) {
+func runAction(cmd *cobra.Command, df *detectFlags, cf *containFlags, sarif *string) (err error) {
 	scope, err := action.Read(os.Getenv)
 	if err != nil {
 		return err
@@ -48,26 +49,32 @@ func runAction(cmd *cobra.Command, df detectFlags, cf containFlags, sarif string
 	if err != nil {
 		return err
 	}
-	set, err := df.rules()
+	if df.configRef == "" {
+		df.configRef = scope.Base // a pull request does not configure its own check
+	}
+	conf, err := df.load(cmd, []string{dir}, false)
+	if err != nil && scope.Base != "" {
+		return fmt.Errorf("%w; a shallow checkout hides history: use actions/checkout with fetch-depth: 0", err)
+	}
 	if err != nil {
 		return err
 	}
 	var of outputFlags
 	of.format = "human"
-	human, _, err := of.open(cmd, set, []string{dir}, nil)
+	human, _, err := of.open(cmd, conf.Rules, []string{dir}, nil)
 	if err != nil {
 		return err
 	}
 	more, finish := []report.Writer{human}, func(bool) error { return nil }
-	if sarif != "" {
-		w, done, err := (&outputFlags{format: "sarif", file: sarif}).open(cmd, set, []string{dir}, nil)
+	if *sarif != "" {
+		w, done, err := (&outputFlags{format: "sarif", file: *sarif}).open(cmd, conf.Rules, []string{dir}, nil)
 		if err != nil {
 			return err
 		}
 		more, finish = append(more, w), done
 	}
 	w := action.NewWriter(cmd.OutOrStdout(), scope.What, os.Getenv, more...)
-	res, err := runScanWith(cmd, srcs, set, w, df, cf, scanOptions{mayBeEmpty: scope.Range != ""}, nil)
+	res, err := runScanWith(cmd, srcs, conf, w, *df, *cf, scanOptions{mayBeEmpty: scope.Range != "", filters: slices.Repeat(conf.Filters, len(srcs))}, nil)
 	err = errors.Join(err, finish(err == nil), w.Trouble)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry/audit"
 )
@@ -20,7 +21,7 @@ func newAuditCmd() *cobra.Command {
 a changed, removed or reordered event is found by verify. A log that was cut at
 its end is found by comparing with a checkpoint; every command that writes leaves
 one beside the pepper, and audit checkpoint prints one to keep elsewhere.`,
-		Args: noValue("audit", 0),
+		Args: input.NoValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newAuditListCmd(), newAuditVerifyCmd(), newAuditCheckpointCmd(), newAuditProveCmd(), newAuditExportCmd(), newAuditKeyCmd())
@@ -32,7 +33,7 @@ func newAuditListCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List audit events, oldest first",
-		Args:  noValue("audit list", 0),
+		Args:  input.NoValue("audit list", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := checkFormat(format); err != nil {
 				return err
@@ -66,7 +67,7 @@ func newAuditVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Recompute the audit log and compare it with its checkpoints",
-		Args:  noValue("audit verify", 0),
+		Args:  input.NoValue("audit verify", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			var saved [][]byte
 			for _, f := range files {
@@ -97,7 +98,7 @@ func newAuditCheckpointCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print a signed checkpoint to keep elsewhere",
-		Args:  noValue("audit checkpoint", 0),
+		Args:  input.NoValue("audit checkpoint", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			r, err := openRegistry(cmd, false)
 			if err != nil {

@@ -37,11 +37,11 @@ term that an assigned value is judged by. It shows no secret.`,
 			if n := bytes.Count(text, []byte{'\n'}) + 1; line > n {
 				return fmt.Errorf("%q has %d lines, there is no line %d", file, n, line)
 			}
-			set, err := df.rules()
+			conf, err := df.load(cmd, []string{file}, false)
 			if err != nil {
 				return err
 			}
-			eng, err := df.newEngine(set, nil)
+			eng, err := df.newEngine(conf, nil)
 			if err != nil {
 				return err
 			}

@@ -104,7 +104,7 @@ push from here pass, unless --strict is given; pre-receive is always strict.`,
 			if len(args)-1 != len(kind.Args) {
 				return fmt.Errorf("hook %s: want %d arguments (%s), got %d", kind.Name, len(kind.Args), strings.Join(kind.Args, " "), len(args)-1)
 			}
-			err = runHook(cmd, kind, args[1:], of, df, cf)
+			err = runHook(cmd, kind, args[1:], &of, &df, &cf)
 			var e exit
 			switch {
 			case err == nil || errors.As(err, &e) && e.Code == exitFindings:
@@ -124,7 +124,7 @@ push from here pass, unless --strict is given; pre-receive is always strict.`,
 	return cmd
 }
 
-func runHook(cmd *cobra.Command, kind hook.Kind, args []string, of outputFlags, df detectFlags, cf containFlags) error {
+func runHook(cmd *cobra.Command, kind hook.Kind, args []string, of *outputFlags, df *detectFlags, cf *containFlags) error {
 	scope, err := kind.Scope(".", cmd.InOrStdin(), args)
 	if err != nil {
 		return err
@@ -133,10 +133,17 @@ func runHook(cmd *cobra.Command, kind hook.Kind, args []string, of outputFlags, 
 		fmt.Fprintln(cmd.ErrOrStderr(), "quench: nothing to scan")
 		return nil
 	}
+	if kind.ConfigRef != "" && df.configRef == "" {
+		df.configRef = kind.ConfigRef
+	}
+	conf, err := df.load(cmd, []string{"."}, true)
+	if err != nil {
+		return err
+	}
 	// Whoever could have written this repository's alternates could have written
 	// the hook as well.
 	src := sources.Git(".", sources.GitOptions{Scope: *scope, TrustAlternates: true})
-	res, err := runScan(cmd, []sources.Source{src}, []string{"."}, of, df, cf, scanOptions{mayBeEmpty: true})
+	res, err := runScan(cmd, []sources.Source{src}, conf, []string{"."}, *of, *df, *cf, scanOptions{mayBeEmpty: true, filters: conf.Filters})
 	if err != nil {
 		return err
 	}

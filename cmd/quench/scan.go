@@ -4,21 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"runtime/debug"
+	"reflect"
+	"slices"
 	"strings"
 
-	"github.com/dustin/go-humanize"
 	"github.com/muesli/termenv"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/quench-dev/quench/cmd/internal/atomicfile"
+	"github.com/quench-dev/quench/cmd/internal/baseline"
 	"github.com/quench-dev/quench/cmd/internal/cachedir"
+	"github.com/quench-dev/quench/cmd/internal/config"
+	"github.com/quench-dev/quench/cmd/internal/limits"
 	"github.com/quench-dev/quench/cmd/internal/pipeline"
+	"github.com/quench-dev/quench/cmd/internal/progress"
 	"github.com/quench-dev/quench/rules"
-	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/ignore"
 	"github.com/quench-dev/quench/scanner/report"
 	"github.com/quench-dev/quench/sources"
 )
@@ -59,7 +62,7 @@ type scanFlags struct {
 	trustAlternates   bool
 	exitZero          bool
 	scope             sources.Scope
-	archives          archiveFlags
+	archives          limits.Archives
 	workers           int
 	memory            string
 	compareFull       bool
@@ -78,6 +81,12 @@ func newScanCmd() *cobra.Command {
   quench scan --format sarif --output quench.sarif .`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
+	f.addTo(cmd)
+	return cmd
+}
+
+// addTo adds the flags of a scan.
+func (f *scanFlags) addTo(cmd *cobra.Command) {
 	f.output.add(cmd)
 	f.detect.add(cmd)
 	f.contain.add(cmd)
@@ -98,11 +107,84 @@ func newScanCmd() *cobra.Command {
 	fl.BoolVar(&f.detect.showDropped, "show-dropped", false, "also show what has the form of a secret and is none, and why: a wrong checksum, a stop word (human, json, jsonl, csv)")
 	fl.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 even with findings")
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
-	f.archives.add(cmd)
+	f.archives.Add(fl)
 	fl.StringVar(&f.cache, "cache", "", "folder to remember in what history was read, so that the next scan reads only what is new")
 	fl.StringVar(&f.memory, "memory", "", "aim at no more memory than this, such as 256MB: objects of over a quarter of it are passed over, and told")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
-	return cmd
+}
+
+// isWhole says that all of the targets is scanned, so that an entry of an ignore
+// file which meets nothing is for nothing.
+func (f *scanFlags) isWhole() bool {
+	return f.history && f.worktree && reflect.ValueOf(f.scope).IsZero()
+}
+
+// opened is what a scan goes by, and its sources.
+type opened struct {
+	conf  *config.Settings
+	srcs  []sources.Source
+	names []string // of the targets
+	scanOptions
+}
+
+// open opens the targets.
+func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err error) {
+	if o.conf, err = f.detect.load(cmd, targets, f.trustAlternates); err != nil {
+		return o, err
+	}
+	archives, err := f.archives.Options(cmd.Flags())
+	if err != nil {
+		return o, err
+	}
+	memory, err := limits.Memory(f.memory)
+	if err != nil {
+		return o, err
+	}
+	o.scanOptions = scanOptions{notes: &notes{}, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull,
+		detect: fmt.Sprintf("%+v %d", archives, memory), whole: f.isWhole()}
+	var walks sources.Memory
+	if f.cache != "" {
+		o.cache, err = cachedir.Open(f.cache, func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) })
+		if err != nil {
+			return o, err
+		}
+		walks = o.cache
+	}
+	for i, target := range targets {
+		o.names = append(o.names, sources.TargetName(target))
+		s, err := sources.Open(target, sources.OpenOptions{
+			Note: o.notes.show, Walks: walks, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
+			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates, Memory: memory,
+		})
+		if err != nil {
+			return o, err
+		}
+		o.srcs = append(o.srcs, s...)
+		o.filters = append(o.filters, slices.Repeat(o.conf.Filters[i:i+1], len(s))...)
+	}
+	if o.cache != nil {
+		return o, o.cache.Outside(o.srcs)
+	}
+	return o, nil
+}
+
+// collect scans for what findings are called, those that are ignored too. It
+// contains nothing.
+func (f *scanFlags) collect(cmd *cobra.Command, targets []string) (*baseline.Collector, error) {
+	if len(targets) == 0 {
+		targets = []string{"."}
+	}
+	f.detect.showIgnored, f.detect.showDropped = true, false
+	o, err := f.open(cmd, targets)
+	if err != nil {
+		return nil, err
+	}
+	c := &baseline.Collector{}
+	f.contain.revoke = "off"
+	m := f.output.meter(cmd)
+	defer m.Stop()
+	res, err := runScanWith(cmd, o.srcs, o.conf, c, f.detect, f.contain, o.scanOptions, m)
+	return c, errors.Join(err, res.Failed)
 }
 
 func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
@@ -116,45 +198,11 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("--show-dropped with --format %s: every result of that format stands for a finding; use human, json, jsonl or csv", f.output.format)
 		}
 	}
-	archives, err := f.archives.options(cmd)
+	o, err := f.open(cmd, args)
 	if err != nil {
 		return err
 	}
-	memory, err := aimAt(f.memory)
-	if err != nil {
-		return err
-	}
-	var dir *cachedir.Dir
-	var walks sources.Memory
-	if f.cache != "" {
-		dir, err = cachedir.Open(f.cache, func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) })
-		if err != nil {
-			return err
-		}
-		walks = dir
-	}
-	var srcs []sources.Source
-	var n notes
-	names := make([]string, len(args))
-	for i, target := range args {
-		names[i] = sources.TargetName(target)
-		s, err := sources.Open(target, sources.OpenOptions{
-			Note: n.show, Walks: walks, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
-			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates, Memory: memory,
-		})
-		if err != nil {
-			return err
-		}
-		srcs = append(srcs, s...)
-	}
-	if dir != nil {
-		if err := dir.Outside(srcs); err != nil {
-			return err
-		}
-	}
-	res, err := runScan(cmd, srcs, names, f.output, f.detect, f.contain, scanOptions{
-		notes: &n, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull, cache: dir, detect: fmt.Sprintf("%+v %d", archives, memory),
-	})
+	res, err := runScan(cmd, o.srcs, o.conf, o.names, f.output, f.detect, f.contain, o.scanOptions)
 	if err != nil {
 		return err
 	}
@@ -162,61 +210,6 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 		return exit{Code: code, Err: res.Failed}
 	}
 	return res.Failed
-}
-
-// leastMemory is what the rules, a worker's buffers and a small repository take.
-const leastMemory = 32 << 20
-
-// aimAt tells the garbage collector to work harder as the memory taken comes near to
-// what --memory says, and gives that in bytes; 0 for no limit.
-func aimAt(memory string) (int64, error) {
-	if memory == "" {
-		return 0, nil
-	}
-	n, err := humanize.ParseBytes(memory)
-	if err != nil || n < leastMemory || n > math.MaxInt64 {
-		return 0, fmt.Errorf("--memory %q: want a size of %s or more, such as 256MB", memory, humanize.IBytes(leastMemory))
-	}
-	debug.SetMemoryLimit(int64(n))
-	return int64(n), nil
-}
-
-// archiveFlags say how far archives are unpacked.
-type archiveFlags struct {
-	depth   int
-	maxSize string
-}
-
-// maxArchiveDepth bounds --archive-depth: each level holds a decoder's memory, and
-// nobody packs this deep but to break scanners.
-const maxArchiveDepth = 20
-
-func (f *archiveFlags) add(cmd *cobra.Command) {
-	fl := cmd.Flags()
-	fl.IntVar(&f.depth, "archive-depth", sources.DefaultArchiveDepth, "how many archives in one another to unpack: zip, tar, gz and more; 0 for none")
-	fl.StringVar(&f.maxSize, "archive-max-size", humanize.IBytes(sources.DefaultArchiveSize), "most that is unpacked of one file")
-}
-
-// options tells a limit that was asked for from the default, which is hit with
-// another exit code.
-func (f *archiveFlags) options(cmd *cobra.Command) (o sources.ArchiveOptions, err error) {
-	if f.depth < 0 || f.depth > maxArchiveDepth {
-		return o, fmt.Errorf("--archive-depth %d: want 0 to %d", f.depth, maxArchiveDepth)
-	}
-	if cmd.Flags().Changed("archive-depth") {
-		o.Depth = f.depth
-		if f.depth == 0 {
-			o.Depth = -1
-		}
-	}
-	if cmd.Flags().Changed("archive-max-size") {
-		n, err := humanize.ParseBytes(f.maxSize)
-		if err != nil || n == 0 || n > math.MaxInt64 {
-			return o, fmt.Errorf("--archive-max-size %q: want a size, such as 500MB or 4GiB", f.maxSize)
-		}
-		o.MaxSize = int64(n)
-	}
-	return o, nil
 }
 
 // scanOptions are those of pipeline.Options that flags of some commands set.
@@ -227,53 +220,49 @@ type scanOptions struct {
 	cache       *cachedir.Dir
 	detect      string // all that what is read depends on besides detectFlags, for the cache
 	notes       *notes
+	filters     []*ignore.Filter
+	whole       bool
 }
 
 // notes are shown by the meter, once there is one.
-type notes struct{ m *meter }
+type notes struct{ m *progress.Terminal }
 
 func (n *notes) show(text string) {
-	if n.m != nil {
-		n.m.m.Note(text)
-	}
+	n.m.Note(text)
 }
 
 // runScan scans the sources into the report that the flags ask for.
-func runScan(cmd *cobra.Command, srcs []sources.Source, targets []string, of outputFlags, df detectFlags, cf containFlags, o scanOptions) (res pipeline.Result, err error) {
-	set, err := df.rules()
-	if err != nil {
-		return res, err
-	}
+func runScan(cmd *cobra.Command, srcs []sources.Source, conf *config.Settings, targets []string, of outputFlags, df detectFlags, cf containFlags, o scanOptions) (res pipeline.Result, err error) {
 	meter := of.meter(cmd)
 	if o.notes != nil {
 		o.notes.m = meter
 	}
-	w, done, err := of.open(cmd, set, targets, meter)
+	w, done, err := of.open(cmd, conf.Rules, targets, meter)
 	if err == nil {
-		res, err = runScanWith(cmd, srcs, set, w, df, cf, o, meter)
+		res, err = runScanWith(cmd, srcs, conf, w, df, cf, o, meter)
 		err = errors.Join(err, done(err == nil))
 	}
-	meter.stop()
+	meter.Stop()
 	return res, err
 }
 
 // runScanWith joins rules, registry, revoker and a report around the sources.
-func runScanWith(cmd *cobra.Command, srcs []sources.Source, set *rules.Set, w report.Writer, df detectFlags, cf containFlags, o scanOptions, m *meter) (res pipeline.Result, err error) {
+func runScanWith(cmd *cobra.Command, srcs []sources.Source, conf *config.Settings, w report.Writer, df detectFlags, cf containFlags, o scanOptions, m *progress.Terminal) (res pipeline.Result, err error) {
 	c, err := cf.open(cmd)
 	if err != nil {
 		return res, err
 	}
 	defer c.close(cmd.Context(), &err)
-	eng, err := df.newEngine(set, c.known())
+	eng, err := df.newEngine(conf, c.known())
 	if err != nil {
 		return res, err
 	}
 	po := pipeline.Options{
 		Engine: eng, Revoker: c.revoker, Writer: w, Workers: o.workers, MinConfidence: rules.Confidence(df.minConfidence), MayBeEmpty: o.mayBeEmpty, CompareFull: o.compareFull,
-		Progress: m.counters(), Read: m.stop,
+		Filters: o.filters, ShowIgnored: df.showIgnored, Whole: o.whole, Progress: m.Counters(), Read: m.Stop,
 	}
 	if o.cache != nil && !df.showDropped { // what was dropped is not remembered
-		if po.Cache, err = o.cache.Found(set.Rules(), fmt.Sprintf("%d %s", df.decodeDepth, o.detect)); err != nil {
+		if po.Cache, err = o.cache.Found(conf.Rules.Rules(), fmt.Sprintf("%d %s", df.decodeDepth, o.detect)); err != nil {
 			return res, err
 		}
 	}
@@ -299,9 +288,16 @@ func (f *outputFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.noProgress, "no-progress", false, "show no progress, which is shown on a terminal only")
 }
 
+func (f *outputFlags) meter(cmd *cobra.Command) *progress.Terminal {
+	if f.noProgress {
+		return nil
+	}
+	return progress.On(cmd.ErrOrStderr())
+}
+
 // open makes the report writer. done must be called once with whether all went
 // well; only then does --output replace its file.
-func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string, m *meter) (w report.Writer, done func(ok bool) error, err error) {
+func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string, m *progress.Terminal) (w report.Writer, done func(ok bool) error, err error) {
 	var out io.Writer = cmd.OutOrStdout()
 	done = func(bool) error { return nil }
 	o := report.Options{ShowSecrets: f.showSecrets, Version: buildVersion(), Rules: set.Rules(), Targets: targets, Width: 80}
@@ -331,57 +327,11 @@ func (f *outputFlags) open(cmd *cobra.Command, set *rules.Set, targets []string,
 		if width, _, err := term.GetSize(int(tty.Fd())); err == nil && width > 20 {
 			o.Width = width
 		}
-		out = m.over(out)
+		out = m.Over(out)
 	}
 	w, err = report.New(f.format, out, o)
 	if err != nil {
 		done(false)
 	}
 	return w, done, err
-}
-
-// detectFlags say what is looked for.
-type detectFlags struct {
-	files         []string
-	minConfidence string
-	engine        string
-	decodeDepth   int
-	showDropped   bool // of scan alone
-}
-
-// maxDecodeDepth bounds --decode-depth: each further one doubles, at worst, what
-// is looked at, and nobody encodes by accident more than a few times over.
-const maxDecodeDepth = 10
-
-func (f *detectFlags) add(cmd *cobra.Command) {
-	fl := cmd.Flags()
-	fl.StringArrayVar(&f.files, "rules", nil, "rule file to use beside the built-in rules (repeatable)")
-	fl.StringVar(&f.engine, "engine", "fast", "fast, or plain: the same answers, found byte by byte, for those who doubt them")
-	fl.IntVar(&f.decodeDepth, "decode-depth", 3, "how many encodings deep to look into base64, hex, escapes and the like; 0 for none")
-	fl.StringVar(&f.minConfidence, "min-confidence", string(rules.Medium), "least confidence reported: low, medium, high")
-}
-
-// newEngine makes the engine that the flags ask for.
-func (f *detectFlags) newEngine(set *rules.Set, known scanner.Known) (*scanner.Engine, error) {
-	if f.decodeDepth < 0 || f.decodeDepth > maxDecodeDepth {
-		return nil, fmt.Errorf("--decode-depth %d: want 0 to %d", f.decodeDepth, maxDecodeDepth)
-	}
-	depth := f.decodeDepth
-	if depth == 0 {
-		depth = -1
-	}
-	switch f.engine {
-	case "fast", "plain":
-		return scanner.New(set, scanner.Options{Known: known, Plain: f.engine == "plain", DecodeDepth: depth, Dropped: f.showDropped})
-	}
-	return nil, fmt.Errorf("--engine %q: want fast or plain", f.engine)
-}
-
-func (f *detectFlags) rules() (*rules.Set, error) {
-	switch rules.Confidence(f.minConfidence) {
-	case rules.Low, rules.Medium, rules.High:
-	default:
-		return nil, fmt.Errorf("--min-confidence %q: want low, medium or high", f.minConfidence)
-	}
-	return withFiles(f.files)
 }

@@ -21,35 +21,11 @@ func newTokenCmd() *cobra.Command {
 may do and until when. Values are stored as keyed hashes only. A value is read
 from standard input or a file, never from the command line, where every process
 could see it and the shell would keep it.`,
-		Args: noValue("token", 0),
+		Args: input.NoValue("token", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	return cmd
-}
-
-// noValue wants exactly n arguments, and repeats none of them in its error: any
-// could be a token's value.
-func noValue(name string, n int) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		switch {
-		case len(args) > n:
-			return fmt.Errorf("%s takes %s; a token's value is read from standard input or --file, never from the command line (if that was a real value, it is in your shell's history now: revoke it)", name, count(n, "argument"))
-		case len(args) < n:
-			return fmt.Errorf("%s needs the id of a token; see quench token list", name)
-		}
-		return nil
-	}
-}
-
-func count(n int, what string) string {
-	switch n {
-	case 0:
-		return "no " + what
-	case 1:
-		return "one " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func newTokenIssueCmd() *cobra.Command {
@@ -68,7 +44,7 @@ whole segment, '**' at the end for one or more. A token without scopes can do
 nothing.`,
 		Example: `  quench token issue --owner ann --purpose "nightly backup" --scope read:repo/* --ttl 7d
   quench token issue --owner ci --purpose deploy --scope deploy:** --format env > .env`,
-		Args: noValue("token issue", 0),
+		Args: input.NoValue("token issue", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if format != "text" && format != "env" && format != "json" {
 				return fmt.Errorf("--format %q: must be text, env or json", format)
@@ -126,7 +102,7 @@ and kinds of characters) are kept. The registry is created when there is none.
 --provider names who issued the value and can revoke it; without it the value
 counts as a token of this registry.`,
 		Example: `  quench token import --owner ann --purpose "vendor key" --provider vendor < key.txt`,
-		Args:    noValue("token import", 0),
+		Args:    input.NoValue("token import", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q.TTL = time.Duration(life)
 			if q.Value, err = input.Value(cmd.InOrStdin(), cmd.ErrOrStderr(), file); err != nil {
@@ -163,7 +139,7 @@ func newTokenListCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List tokens, oldest first",
-		Args:  noValue("token list", 0),
+		Args:  input.NoValue("token list", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := checkFormat(format); err != nil {
 				return err
@@ -216,7 +192,7 @@ func newTokenShowCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show all that is known of a token",
-		Args:  noValue("token show", 1),
+		Args:  input.NoValue("token show", 1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := checkFormat(format); err != nil {
 				return err
@@ -257,7 +233,7 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 				return nil
 			}
 			if len(args) > 0 && (len(args) > 1 || args[0] != "-") {
-				return noValue("token verify", 0)(cmd, args)
+				return input.NoValue("token verify", 0)(cmd, args)
 			}
 			return errors.New("token verify reads the value from standard input or a file: quench token verify - < FILE, or --file FILE")
 		},

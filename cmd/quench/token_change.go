@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
 )
@@ -62,7 +63,7 @@ tokens that may do this; one with wildcards those that have just that scope.`,
 			case all && len(args) > 0:
 				return fmt.Errorf("token %s takes the id of a token, or flags that say which; not both", a)
 			case !all:
-				if err := noValue("token "+string(a), 1)(cmd, args); err != nil {
+				if err := input.NoValue("token "+string(a), 1)(cmd, args); err != nil {
 					return err
 				}
 			}
@@ -146,7 +147,7 @@ func told(cmd *cobra.Command, a registry.Action, list []registry.Token, dry bool
 			return err
 		}
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", count(len(list), "token"), verb)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", input.Count(len(list), "token"), verb)
 	var abroad []string
 	for _, t := range list {
 		if t.Provider != "" {

@@ -53,7 +53,10 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if err != nil {
 		return err
 	}
-	set, err := df.rules()
+	// What stands in a log comes from anybody: it marks nothing, and a file beside it
+	// configures nothing.
+	df.noConfig, df.noMarks = true, true
+	conf, err := df.load(cmd, paths[:1], false)
 	if err != nil {
 		return err
 	}
@@ -62,11 +65,11 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 		return err
 	}
 	defer c.close(cmd.Context(), &err)
-	eng, err := df.newEngine(set, c.known())
+	eng, err := df.newEngine(conf, c.known())
 	if err != nil {
 		return err
 	}
-	w, _, err := of.open(cmd, set, args, nil)
+	w, _, err := of.open(cmd, conf.Rules, args, nil)
 	if err != nil {
 		return err
 	}
@@ -78,9 +81,9 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	}
 	err = watch.Run(cmd.Context(), watch.Options{
 		Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
-		MinConfidence: rules.Confidence(df.minConfidence),
-		Ready:         func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
-		Trouble:       func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
+		MinConfidence: rules.Confidence(df.minConfidence), Filter: conf.Filters[0], ShowIgnored: df.showIgnored,
+		Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
+		Trouble: func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
 	})
 	if cmd.Context().Err() == nil && err != nil {
 		return err

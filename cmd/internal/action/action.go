@@ -20,6 +20,8 @@ import (
 type Scope struct {
 	// Range is "base..head", or "" for the whole repository.
 	Range string
+	// Base is the commit that a pull request is to be merged into.
+	Base string
 	// Nothing says that there is nothing to scan: a deleted branch.
 	Nothing bool
 	// What says it in words.
@@ -67,7 +69,7 @@ func Parse(name string, payload []byte) (Scope, error) {
 		if !isID(base) || !isID(head) {
 			return Scope{}, errors.New("the pull_request event names no base and head commit")
 		}
-		return Scope{Range: base + ".." + head, What: fmt.Sprintf("pull request %d", ev.GetNumber())}, nil
+		return Scope{Range: base + ".." + head, Base: base, What: fmt.Sprintf("pull request %d", ev.GetNumber())}, nil
 	case *github.PushEvent:
 		before, after := ev.GetBefore(), ev.GetAfter()
 		switch {

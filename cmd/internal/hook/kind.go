@@ -19,6 +19,9 @@ type Kind struct {
 	// completely: on a server nobody would read a warning, and on a laptop nobody
 	// can work with a tool that stops all work when it is broken.
 	Strict bool
+	// ConfigRef is the commit whose configuration holds, where that is not what is
+	// scanned: nobody may ignore in a push what the same push brings.
+	ConfigRef string
 	// Scope reads what git tells the hook. Without anything to scan it is nil.
 	Scope func(dir string, stdin io.Reader, args []string) (*sources.Scope, error)
 	// Advice says what to do about findings.
@@ -36,7 +39,7 @@ var Kinds = []Kind{
   2. If anybody else could have seen it, revoke it where it was issued.
   If it is no secret at all, git commit --no-verify skips this check.
 `},
-	{Name: "pre-receive", Event: "push", Strict: true, Scope: preReceive, Advice: `  1. Revoke the secret where it was issued: this server has seen it.
+	{Name: "pre-receive", Event: "push", Strict: true, ConfigRef: "HEAD", Scope: preReceive, Advice: `  1. Revoke the secret where it was issued: this server has seen it.
   2. Take it out of the commits: git commit --amend for the last one,
      git rebase -i for an earlier one, then push again.
 `},

@@ -19,6 +19,7 @@ import (
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/ignore"
 	"github.com/quench-dev/quench/scanner/report"
 	"github.com/quench-dev/quench/sources"
 )
@@ -37,6 +38,10 @@ type Options struct {
 	// State is the file for positions when there is no registry.
 	State         string
 	MinConfidence rules.Confidence
+	// Filter says what is left out of the report, nil nothing; ShowIgnored writes it
+	// all the same.
+	Filter      *ignore.Filter
+	ShowIgnored bool
 	// Ready and Trouble are those of sources.TailOptions.
 	Ready   func(files int)
 	Trouble func(path string, err error)
@@ -184,6 +189,12 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 	}
 	l.saved = w.o.Now()
 	for _, f := range told {
+		if r, ok := w.o.Filter.Ignored(f); ok {
+			if err := w.ignored(f, r); err != nil {
+				return err
+			}
+			continue
+		}
 		w.totals.Findings++
 		w.totals.ByConfidence[f.Confidence]++
 		if f.IncidentID != "" {
@@ -192,6 +203,22 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 		if err := w.o.Writer.Finding(f); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
+	}
+	return nil
+}
+
+// ignored counts a finding that is left out, and shows it where that is asked for.
+func (w *watcher) ignored(f scanner.Finding, r ignore.Reason) error {
+	if w.totals.Ignored == nil {
+		w.totals.Ignored = map[string]int{}
+	}
+	w.totals.Ignored[string(r.Kind)]++
+	if !w.o.ShowIgnored {
+		return nil
+	}
+	f.Ignored = string(r.Kind) + ": " + r.Text
+	if err := w.o.Writer.Finding(f); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
 }
