@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry/audit"
 )
@@ -35,7 +36,7 @@ key) checks it with --check, without this registry.`,
 				}
 				return checkProof(cmd, check, key)
 			}
-			if err := noValue("audit prove", 1)(cmd, args); err != nil {
+			if err := input.NoValue("audit prove", 1)(cmd, args); err != nil {
 				return err
 			}
 			index, err := strconv.ParseInt(args[0], 10, 64)
@@ -81,7 +82,7 @@ func newAuditKeyCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "key",
 		Short: "Print the public key that checkpoints are signed with",
-		Args:  noValue("audit key", 0),
+		Args:  input.NoValue("audit key", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			r, err := openRegistry(cmd, false)
 			if err != nil {
@@ -104,7 +105,7 @@ has the log's public key (audit key) proves with --check, without this registry,
 no event was changed, removed, added or moved.`,
 		Example: `  quench audit export > audit.jsonl
   quench audit export --check audit.jsonl --key "$(cat audit.key)"`,
-		Args: noValue("audit export", 0),
+		Args: input.NoValue("audit export", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if check != "" {
 				if key == "" {

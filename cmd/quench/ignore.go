@@ -23,66 +23,7 @@ A live token of the registry is never ignored.
 
 An entry is a line: the id, then rule=, path= and until=, then # and a reason.`,
 	}
-	cmd.AddCommand(newIgnoreAddCmd(), newIgnoreListCmd(), newIgnorePruneCmd())
-	return cmd
-}
-
-func ignoreFileFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "file", ignore.Name, "ignore file")
-}
-
-func newIgnoreAddCmd() *cobra.Command {
-	var file, reason, until string
-	cmd := &cobra.Command{
-		Use:     "add ID…",
-		Short:   "Ignore findings",
-		Example: `  quench ignore add 0123456789abcdef --reason "key of the sandbox" --until 2027-01-31`,
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			e := ignore.Entry{Reason: reason}
-			if until != "" {
-				day, err := time.Parse(time.DateOnly, until)
-				if err != nil {
-					return fmt.Errorf("--until %q: want a day such as 2027-01-31", until)
-				}
-				e.Until = day
-			}
-			n, err := baseline.Add(file, args, e)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s added to %s\n", show.Count(n, "entry", "entries"), file)
-			return err
-		},
-	}
-	ignoreFileFlag(cmd, &file)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for those who read the file")
-	cmd.Flags().StringVar(&until, "until", "", "last day on which they are ignored, such as 2027-01-31")
-	return cmd
-}
-
-func newIgnoreListCmd() *cobra.Command {
-	var file, format string
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List what is ignored, why and until when",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			list, err := baseline.List(file, time.Now())
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				return show.JSON(cmd.OutOrStdout(), list)
-			}
-			return show.Ignored(cmd.OutOrStdout(), list)
-		},
-	}
-	ignoreFileFlag(cmd, &file)
-	formatFlag(cmd, &format)
+	cmd.AddCommand(baseline.AddCmd(), baseline.ListCmd(), newIgnorePruneCmd())
 	return cmd
 }
 
@@ -97,7 +38,7 @@ func newIgnorePruneCmd() *cobra.Command {
 		},
 	}
 	f.addTo(cmd)
-	ignoreFileFlag(cmd, &file)
+	baseline.FileFlag(cmd, &file)
 	return cmd
 }
 

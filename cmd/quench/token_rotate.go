@@ -41,7 +41,7 @@ file cannot be written, the successor is revoked and the old token stays as it w
 					return errors.New("token rotate: there is no command after --")
 				}
 			}
-			if err := noValue("token rotate", 1)(cmd, args); err != nil {
+			if err := input.NoValue("token rotate", 1)(cmd, args); err != nil {
 				return err
 			}
 			if to.File != "" && to.Command != nil {

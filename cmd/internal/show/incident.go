@@ -68,9 +68,9 @@ func between(a, b time.Time) string {
 	}
 }
 
-// shown is foreign text made harmless to a terminal: a path with control
+// Shown is foreign text made harmless to a terminal: a path with control
 // characters is quoted.
-func shown(s string) string {
+func Shown(s string) string {
 	if q := strconv.Quote(s); q != `"`+s+`"` {
 		return q
 	}
@@ -85,7 +85,7 @@ func Incident(w io.Writer, i revoker.Incident) error {
 		fmt.Fprintf(&b, "provider %s\n", i.Provider)
 	}
 	if i.Note != "" {
-		fmt.Fprintf(&b, "note     %s\n", shown(i.Note))
+		fmt.Fprintf(&b, "note     %s\n", Shown(i.Note))
 	}
 	b.WriteString("\n")
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -109,7 +109,7 @@ func Incident(w io.Writer, i revoker.Incident) error {
 		if where == "" {
 			where = p.Source
 		}
-		where = shown(where)
+		where = Shown(where)
 		if p.Commit != "" {
 			where += " in commit " + p.Commit[:min(10, len(p.Commit))]
 		}
@@ -125,7 +125,7 @@ func Incident(w io.Writer, i revoker.Incident) error {
 		}
 		fmt.Fprintf(&b, ", after %.1f ms", float64(c.Took.Microseconds())/1000)
 		if c.Detail != "" {
-			fmt.Fprintf(&b, "; %s", shown(c.Detail))
+			fmt.Fprintf(&b, "; %s", Shown(c.Detail))
 		}
 		b.WriteString("\n")
 	}
