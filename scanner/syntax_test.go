@@ -224,6 +224,13 @@ func TestSyntaxes(t *testing.T) {
 var lookalikes = []struct{ why, path, text string }{
 	{"placeholder", "conf/app.yaml", `password: changeme`},
 	{"placeholder in base64", "k8s/secret.yaml", "kind: Secret\ndata:\n  password: bm90LXNlY3JldA==\n"},
+	{"placeholder in base64", "k8s/secret.yaml", `  account_key: dGVzdC1hY2NvdW50LWtleQ==`},
+	{"placeholder", "README.md", `key = AQBQyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy==`},
+	{"placeholder", "conf.yml", `access_key: A1B2C3D4E5F6G7H8I9J0`},
+	{"format", "a.proto", `// Key = "YYYY-MM-DD"; state tracks processed key IDs.`},
+	{"path", "job.hcl", `{{ with secret "aws/creds/loki" -}}`},
+	{"expression", "a.rb", `" --otp " + ykman("npmjs.com")`},
+	{"algorithm", "a.ts", `keyManagementAlgorithms: ['PBES2-HS256+A128KW'],`},
 	{"template", "deploy.yaml", `token: {{ .Values.token }}`},
 	{"template", ".env", `DB_PASSWORD=${DB_PASSWORD}`},
 	{"variable", "app/main.go", `	cfg.Password = dbPassword`},

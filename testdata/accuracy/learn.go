@@ -51,7 +51,7 @@ const (
 var priors = map[string]float64{
 	"file of text": -2.5, "file of lock": -2.5, "name ends in a word for something else": -1.5, "name begins with a word for something else": -1,
 	"name says digest": -3, "name with dots before a colon": -0.5, "name begins a quoted text": -1, "folder node_modules": -0.5,
-	"walk of the keyboard": -1, "holds its name": -1, "holds a key word": -0.5, "written like a name of a program": -1, "made of uuid": -1,
+	"walk of the keyboard": -2.5, "holds its name": -1, "holds a key word": -0.5, "written like a name of a program": -1, "made of uuid": -1,
 	// The makers of the labelled lines replaced words in secrets by random letters,
 	// so that no such password is left in them.
 	"word and digits, as people make passwords": 3.4,

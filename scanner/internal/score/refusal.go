@@ -57,6 +57,14 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is a placeholder"
 	case algorithm(low):
 		return "the value names an algorithm"
+	case stretch(val):
+		return "the value is filled up with one character"
+	case bytes.HasPrefix(low, []byte("urn:")):
+		return "the value is a name of the Web"
+	case v.Op == assign.Space && !v.Flag && v.Quote != 0 && bytes.IndexByte(val, '/') > 0 && !padded(val):
+		return "the value is an address or a path"
+	case v.Quote != 0 && bytes.HasPrefix(bytes.TrimLeft(val, " "), []byte("+ ")):
+		return "the value is an expression of the program"
 	case bytes.HasSuffix(low, []byte("4_request")):
 		return "the value is the scope of a signature"
 	case uuid(val) && !telltale(t.words):
@@ -64,7 +72,7 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 	case directory(low):
 		return "the value is a name in a directory"
 	}
-	if t.text = textIn(t.decoded[:0], val); t.text != nil && (standsForNone(t.text) || notSecret[string(t.text)] || distinct(t.text) <= 2) {
+	if t.text = textIn(t.decoded[:0], val); t.text != nil && (standsForNone(t.text) || notSecret[string(t.text)] || distinct(t.text) <= 2 || wordy(t.text)) {
 		return "the value is a placeholder in base64"
 	}
 	return t.ofContext(buf, v, val)
@@ -133,7 +141,7 @@ func user(buf []byte, v assign.Value) []byte {
 // shown are parts of names, in small letters without punctuation, of what a page
 // or a connection shows to the other side: tokens against forged requests, keys of
 // handshakes, pins of public keys.
-var shown = []string{"csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth", "publickey", "pubkey"}
+var shown = []string{"csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth", "publickey", "pubkey", "pagetoken", "credentialid"}
 
 // exampleHost reports whether a host begins here that RFC 2606 keeps for examples.
 func exampleHost(after []byte) bool {
@@ -264,6 +272,38 @@ func textIn(room, val []byte) []byte {
 	return room
 }
 
+// wordy reports whether a text is words joined by dashes, as made-up names are:
+// "test-account-key".
+func wordy(text []byte) bool {
+	joined := false
+	for _, c := range text {
+		joined = joined || c == '-' || c == '_'
+		if !isLower(c) && c != '-' && c != '_' {
+			return false
+		}
+	}
+	cover, letters := language(text)
+	return joined && cover*100 >= 85*letters
+}
+
+// stretch reports whether one character is repeated over and over.
+func stretch(val []byte) bool {
+	n := 1
+	for i := 1; i < len(val); i++ {
+		if n++; val[i] != val[i-1] {
+			n = 1
+		}
+		if n == maxStretch {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStretch is from how many equal characters in a row a value is filled up: of
+// random letters and digits one value in ten million has so many.
+const maxStretch = 6
+
 // directory reports whether a value in small letters is a name of LDAP.
 func directory(low []byte) bool {
 	for _, w := range []string{"cn=", "ou=", "dc="} {
@@ -299,7 +339,7 @@ func algorithm(low []byte) bool {
 
 func isVersion(b []byte) bool { return len(b) > 1 && len(b) < 4 && b[0] == 'v' && digitsOnly(b[1:]) }
 
-var algorithms = words("aes aes128 aes192 aes256 des 3des rc4 chacha20 xchacha20 poly1305 gcm cbc ctr ecb kw siv ccm cfb ofb xts hmac sha sha1 sha2 sha3 sha256 sha384 sha512 md5 blake2b pbkdf2 scrypt argon2 argon2id argon2i bcrypt hkdf rsa rsa1 dsa ec ecdsa eddsa ed25519 x25519 ecdh es oaep pss pkcs1 pkcs7 pkcs5padding pkcs7padding nopadding padding secp256k1 secp256r1 prime256v1 p256 p384 p521 curve25519 hs256 hs384 hs512 rs256 rs384 rs512 es256 es384 es512 ps256 ps384 ps512 a128cbc a192cbc a256cbc a128gcm a192gcm a256gcm a128kw a192kw a256kw a128gcmkw a192gcmkw a256gcmkw scram cram ntlm gssapi kerberos sigv4 aws4 aws mtls tls s2a oauth2 oauthbearer xoauth2 spnego none with and openssl crypt")
+var algorithms = words("aes aes128 aes192 aes256 des 3des rc4 chacha20 xchacha20 poly1305 gcm cbc ctr ecb kw siv ccm cfb ofb xts hmac sha sha1 sha2 sha3 sha256 sha384 sha512 md5 blake2b pbkdf2 scrypt argon2 argon2id argon2i bcrypt hkdf rsa rsa1 dsa ec ecdsa eddsa ed25519 x25519 ecdh es oaep pss pkcs1 pkcs7 pbes2 pkcs5padding pkcs7padding nopadding padding secp256k1 secp256r1 prime256v1 p256 p384 p521 curve25519 hs256 hs384 hs512 rs256 rs384 rs512 es256 es384 es512 ps256 ps384 ps512 a128cbc a192cbc a256cbc a128gcm a192gcm a256gcm a128kw a192kw a256kw a128gcmkw a192gcmkw a256gcmkw scram cram ntlm gssapi kerberos sigv4 aws4 aws mtls tls s2a oauth2 oauthbearer xoauth2 spnego none with and openssl crypt")
 
 func distinct(b []byte) (n int) {
 	var seen [256]bool
@@ -496,7 +536,7 @@ var notSecret = func() map[string]bool {
 
 // placeholders are parts of made-up values.
 var placeholders = []string{"example", "xxxx", "placeholder", "changeme", "change_me", "change-me", "change_this", "changethis", "your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "yourapi",
-	"dummy", "mock", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined"}
+	"dummy", "mock", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined", "yyyy-mm"}
 
 // public finds what says itself that it is no secret: digests of passwords and
 // files, public keys, certificates.
