@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -21,6 +22,9 @@ func Verdicts(w io.Writer, place string, vs []scanner.Verdict, broken error) err
 		verdict, why := "no ", v.Refusal
 		if v.Found {
 			verdict, why = "YES", strings.Join(append(v.Why, fmt.Sprintf("entropy %.2f", v.Entropy)), ", ")
+			if len(v.Terms) > 0 && v.Confidence == rules.Low {
+				verdict = "low" // found, and told only to those who ask for low confidence
+			}
 		}
 		if _, err := fmt.Fprintf(w, "%s  %-28s  column %d  %s\n", verdict, v.Rule.ID, v.Column, why); err != nil {
 			return err
