@@ -153,19 +153,16 @@ func scoreSecret(m raw, buf []byte, name [2]int) (raw, string) {
 // scoredAs gives the confidence that a sum of points stands for, and why.
 func scoredAs(name string, s score.Result) (rules.Confidence, []string) {
 	if name == "" {
-		return confidenceOf(s.Points), []string{s.Why()}
+		return score.Confidence(s.Points), []string{s.Why()}
 	}
-	return confidenceOf(s.Points), []string{"assigned to " + name, s.Why()}
+	return score.Confidence(s.Points), []string{"assigned to " + name, s.Why()}
 }
 
-func confidenceOf(points int) rules.Confidence {
-	switch {
-	case points >= score.High:
-		return rules.High
-	case points >= score.Medium:
-		return rules.Medium
+// named gives a name to what was judged without one, as inFile tells it.
+func (m *raw) named(key string) {
+	if m.key = key; m.score != nil && m.token == nil {
+		m.confidence, m.why = scoredAs(key, *m.score)
 	}
-	return rules.Low
 }
 
 // inFile judges an assigned value with the path it was found in.

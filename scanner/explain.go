@@ -50,7 +50,7 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		}
 		v.Start, v.End = m.start, m.end
 		all := m.score.Plus(score.OfPath(path, *m.score))
-		v.Points, v.Confidence = all.Points, confidenceOf(all.Points)
+		v.Points, v.Confidence = all.Points, score.Confidence(all.Points)
 		for _, t := range all.Terms {
 			v.Terms = append(v.Terms, Term(t))
 		}

@@ -293,7 +293,7 @@ func (s *Stream) overruled(i int, m *raw) bool {
 			continue
 		case o.rule.Kind == rules.KindAssignment:
 			if m.key == "" && o.start <= m.start && m.end <= o.end {
-				m.key = o.key
+				m.named(o.key)
 			}
 		case o.rule != RegistryRule && o.givesWay(m) && !slices.Contains(m.also, o.rule.ID):
 			m.also = append(m.also, o.rule.ID)

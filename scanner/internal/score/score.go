@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
 )
 
@@ -72,6 +73,17 @@ func Of(buf []byte, v assign.Value) Result {
 	t := newTerms(true)
 	defer t.free()
 	return t.of(buf, v)
+}
+
+// Confidence is what a sum of points stands for.
+func Confidence(points int) rules.Confidence {
+	switch {
+	case points >= High:
+		return rules.High
+	case points >= Medium:
+		return rules.Medium
+	}
+	return rules.Low
 }
 
 // Sum is Of, without the terms of what is below Low: most values are.
