@@ -169,7 +169,7 @@ func (r *reader) operator(v *Value) bool {
 	case spaces == 0 && r.at(r.p) == '(':
 		v.Op = Call
 		r.p++
-	case r.at(r.p) == '>' && v.Name[0] > 0 && (r.buf[v.Name[0]-1] == '<' || r.buf[v.Name[0]-1] == ':' || quoted):
+	case r.at(r.p) == '>' && (quoted || v.Name[0] > 0 && (r.buf[v.Name[0]-1] == '<' || r.buf[v.Name[0]-1] == ':')):
 		v.Op = Element
 		r.p++
 	case r.pair():
