@@ -13,7 +13,7 @@ func (e *Engine) decideContext(buf []byte, a anchor, add func(raw), refused func
 	}
 	c.Near.Values(buf, a.start, a.end, func(start, end int, name [2]int) {
 		m, refusal := e.judge(c.Rule, buf, start, end)
-		if refusal == "" && !near.Random(buf[start:end]) {
+		if refusal == "" && near.Wordy(buf, name, start, end) {
 			refusal = "it reads like a name, not like a key"
 		}
 		if refusal != "" {

@@ -64,6 +64,9 @@ func keyKind(der []byte) string {
 	return "a private key"
 }
 
+// maxAccount is the greatest number of an account: they have 12 digits.
+const maxAccount = 999_999_999_999
+
 // awsKeyID checks the alphabet: the 16 characters after the type are base 32, so that
 // 0, 1, 8 and 9 cannot occur, and 40 bits from their second on are the account's
 // number. Ids of before 2019 hold none; theirs begin with I or J.
@@ -78,8 +81,11 @@ func awsKeyID(s []byte) Result {
 	if s[4] == 'I' || s[4] == 'J' {
 		return Perhaps("base 32 as it should be")
 	}
-	n := binary.BigEndian.Uint64(append([]byte{0, 0}, raw[:6]...))
-	return Yes(fmt.Sprintf("its account is %012d", n&0x7fffffffff80>>7))
+	n := binary.BigEndian.Uint64(append([]byte{0, 0}, raw[:6]...)) & 0x7fffffffff80 >> 7
+	if n > maxAccount {
+		return Perhaps("base 32, but of an account of more than 12 digits")
+	}
+	return Yes(fmt.Sprintf("its account is %012d", n))
 }
 
 // pypiMacaroon reads the packets of a macaroon, version 2: each a type, a length and

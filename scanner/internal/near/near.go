@@ -15,6 +15,9 @@ package near
 import (
 	"bytes"
 	"slices"
+
+	"github.com/quench-dev/quench/scanner/internal/assign"
+	"github.com/quench-dev/quench/scanner/internal/score"
 )
 
 // Search says what is looked for.
@@ -61,7 +64,7 @@ func (s *Search) Values(buf []byte, at, end int, f func(start, end int, name [2]
 		if n == 0 || p < at && (p+n > at || p+n+s.Reach < at) {
 			continue
 		}
-		if name, ok := s.given(buf, p); ok && !variable(buf, p, p+n) {
+		if name, ok := s.given(buf, p); ok {
 			f(p, p+n, name)
 		}
 		p += n - 1
@@ -115,13 +118,6 @@ func (s *Search) given(buf []byte, p int) (name [2]int, ok bool) {
 	return [2]int{from, k}, s.tells(bytes.ToLower(buf[lo:k])) && !s.otherWord(buf[from:k])
 }
 
-// variable reports whether the value is a bare argument of a call without a digit: the
-// name of a variable, which may be as long as a key.
-func variable(buf []byte, start, end int) bool {
-	i := back(buf, max(0, start-4), start, " \t")
-	return i > 0 && (buf[i-1] == ',' || buf[i-1] == '(') && !bytes.ContainsAny(buf[start:end], "0123456789")
-}
-
 func back(buf []byte, lo, p int, set string) int {
 	for p > lo && bytes.IndexByte([]byte(set), buf[p-1]) >= 0 {
 		p--
@@ -172,32 +168,19 @@ func isLetter(c byte) bool { return isLower(c | 0x20) }
 func isAlnum(c byte) bool  { return isLetter(c) || '0' <= c && c <= '9' }
 func isWord(c byte) bool   { return isAlnum(c) || c == '_' || c == '-' || c == '.' }
 
-// shortValue is the length below which Random accepts all: chance writes words there.
-const shortValue = 28
+// leastKey is the points from which letters alone are a key: of 15,000 random ones of 30
+// to 40 letters none had fewer than 0, names of variables and classes had -28 at most.
+const leastKey = -10
 
-// Random reports whether a value can be a random key. Nearly all have a digit; where
-// letters of both cases have none, their case changes with three of ten bytes at
-// least, as chance has it with half of them. In names that people write it does not.
-func Random(val []byte) bool {
-	if len(val) < shortValue {
-		return true
+// shortKey is the length below which keys are taken as they are: chance writes words.
+const shortKey = 20
+
+// Wordy reports whether a value of letters alone is the name of something. Nearly every
+// key has a digit.
+func Wordy(buf []byte, name [2]int, start, end int) bool {
+	if end-start < shortKey || bytes.ContainsAny(buf[start:end], "0123456789") {
+		return false
 	}
-	var lower, upper, digit bool
-	changes, last := 0, 0
-	for _, c := range val {
-		kind := 0
-		switch {
-		case isLower(c):
-			lower, kind = true, 1
-		case isUpper(c):
-			upper, kind = true, 2
-		case c >= '0' && c <= '9':
-			digit, kind = true, 3
-		}
-		if kind != last {
-			changes++
-		}
-		last = kind
-	}
-	return digit || lower && upper && changes*10 >= 3*len(val)
+	s := score.Sum(buf, assign.Value{Name: name, Start: start, End: end, Op: assign.Equals})
+	return s.Refusal != "" || s.Points < leastKey
 }
