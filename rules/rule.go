@@ -170,6 +170,8 @@ type Rule struct {
 	Requires []Requirement `toml:"-"`
 	Hidden   bool          `toml:"-"`
 	Yields   bool          `toml:"-"`
+	// Apart rules are told whatever others find in the same text, as gitleaks does.
+	Apart bool `toml:"-"`
 
 	after, before *byteClass
 	literal       int // bytes that every match holds as the pattern writes them

@@ -322,6 +322,9 @@ func (m *raw) givesWay(o *raw) bool {
 	if m.rule.Kind == rules.KindAssignment || o.rule.Kind == rules.KindAssignment {
 		return m.rule.Kind == rules.KindAssignment && o.rule.Kind != rules.KindAssignment
 	}
+	if o.rule.Apart || m.rule.Apart {
+		return false
+	}
 	return o.start <= m.start && m.end <= o.end && o.rule.MoreSpecific(m.rule)
 }
 

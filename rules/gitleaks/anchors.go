@@ -25,6 +25,7 @@ const (
 type facts struct {
 	exact []string // all of them, where they are few
 	best  []string // every match holds one of these
+	lead  []string // and begins with one of these
 	held  bool     // and one of the keywords
 }
 
@@ -154,7 +155,8 @@ func (f *finder) repeat(re *syntax.Regexp) facts {
 }
 
 func (f *finder) alternate(re *syntax.Regexp) facts {
-	var exact, best []string
+	var exact, best, lead []string
+	open := false
 	all, every, held := true, true, true
 	for _, s := range re.Sub {
 		x := f.facts(s)
@@ -162,12 +164,23 @@ func (f *finder) alternate(re *syntax.Regexp) facts {
 			all = false
 		}
 		exact = union(exact, x.exact)
+		switch {
+		case x.exact != nil:
+			lead = union(lead, x.exact)
+		case x.lead != nil:
+			lead = union(lead, x.lead)
+		default:
+			open = true
+		}
 		x = f.whole(x)
 		every = every && len(x.best) > 0
 		best = union(best, x.best)
 		held = held && x.held
 	}
-	out := facts{held: held}
+	if open || len(lead) > maxTexts {
+		lead = nil
+	}
+	out := facts{held: held, lead: lead}
 	if all && len(exact) <= maxTexts {
 		out.exact = exact
 	}
@@ -185,6 +198,12 @@ func (f *finder) concat(re *syntax.Regexp) facts {
 		if next := cross(run, x.exact); next != nil {
 			run = next
 			continue
+		}
+		if begun := cross(run, x.lead); begun != nil {
+			run = begun
+		}
+		if all {
+			out.lead = run
 		}
 		all = false
 		out = f.consider(out, run)

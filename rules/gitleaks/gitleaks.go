@@ -354,7 +354,7 @@ const (
 func (r *reader) rule(t *ruleTable) (made []*rules.Rule, err error) {
 	q := &rules.Rule{ID: t.ID, Description: t.Description, Provider: "gitleaks", ProviderName: "gitleaks configuration", Kind: rules.KindPattern,
 		Confidence: rules.Medium, Boundary: "none", BoundaryBefore: "none", Fold: true, Group: rules.FirstGroup, File: t.file, Line: t.line,
-		Hidden: t.SkipReport, Yields: strings.Contains(strings.ToLower(t.ID), "generic")}
+		Hidden: t.SkipReport, Apart: true, Yields: strings.Contains(strings.ToLower(t.ID), "generic")}
 	if q.Description == "" {
 		q.Description = "Found by the rule " + t.ID
 	}
@@ -418,7 +418,7 @@ func wordRule(t *ruleTable, words []string) *rules.Rule {
 		quoted = append(quoted, regexp.QuoteMeta(w))
 	}
 	return &rules.Rule{ID: t.ID + " keyword", Description: "a keyword of " + t.ID, Provider: "gitleaks", Kind: rules.KindPattern, Confidence: rules.Low,
-		Boundary: "none", BoundaryBefore: "none", Fold: true, Hidden: true, Keywords: words, Pattern: "(?i)(?:" + strings.Join(quoted, "|") + ")", File: t.file, Line: t.line}
+		Boundary: "none", BoundaryBefore: "none", Fold: true, Hidden: true, Apart: true, Keywords: words, Pattern: "(?i)(?:" + strings.Join(quoted, "|") + ")", File: t.file, Line: t.line}
 }
 
 // foldedWords are the keywords that can be looked for: ASCII and of two bytes at
