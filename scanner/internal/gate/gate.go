@@ -123,7 +123,13 @@ func (g *Gate[M]) composed() (out []M) {
 		slices.SortFunc(f.byLine, func(a, b Place) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col)) })
 		f.byCol = slices.SortedFunc(slices.Values(f.byLine), func(a, b Place) int { return cmp.Compare(a.Col, b.Col) })
 	}
-	over := newCover(places)
+	told := make([]Place, 0, len(places)) // what is not told covers nothing
+	for i, p := range places {
+		if places[i].Rule.Requires == nil || met(p, by) {
+			told = append(told, p)
+		}
+	}
+	over := newCover(told)
 	for i, m := range g.held {
 		p := places[i]
 		if !p.Rule.Hidden && met(p, by) && !(p.Rule.Yields && over.holds(p)) {

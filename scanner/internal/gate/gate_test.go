@@ -65,6 +65,11 @@ func TestComposed(t *testing.T) {
 			all = append(all, Place{Rule: rapid.SampledFrom(kinds).Draw(t, "rule"), Start: start, End: start + rapid.Int64Range(1, 6).Draw(t, "len"),
 				Line: line, EndLine: line, Col: rapid.IntRange(1, 6).Draw(t, "column")})
 		}
+		near := func(p Place) bool {
+			return p.Rule.Requires == nil || slices.ContainsFunc(all, func(o Place) bool {
+				return o.Rule.ID == "other" && (req.Lines == nil || abs(p.Line-o.Line) <= *req.Lines) && (req.Columns == nil || abs(p.Col-o.Col) <= *req.Columns)
+			})
+		}
 		var want []Place
 		for _, p := range all {
 			tell := !p.Rule.Hidden
@@ -74,7 +79,9 @@ func TestComposed(t *testing.T) {
 				})
 			}
 			if p.Rule.Yields {
-				tell = !slices.ContainsFunc(all, func(o Place) bool { return !o.Rule.Yields && !o.Rule.Hidden && o.Start <= p.Start && p.End <= o.End })
+				tell = !slices.ContainsFunc(all, func(o Place) bool {
+					return near(o) && !o.Rule.Yields && !o.Rule.Hidden && o.Start <= p.Start && p.End <= o.End
+				})
 			}
 			if tell {
 				want = append(want, p)
