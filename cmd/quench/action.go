@@ -20,8 +20,8 @@ func newActionCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "action",
 		Short: "Scan what a GitHub Actions event is about",
-		Long: `Action reads the event of the running job, scans the commits of the pull request or
-the push (the whole repository for other events), annotates them, writes the
+		Long: `Action reads the event of the running job, scans the commits of the pull request
+or the push (the whole repository for other events), annotates them, writes the
 job's summary, and fails on findings and on a scan that is not complete.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAction(cmd, &df, &cf, &sarif) },

@@ -17,10 +17,11 @@ func newAuditCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "List, verify, prove and export the registry's audit log",
-		Long: `Audit reads the log of all that was done with tokens: a transparency log, so that
-a changed, removed or reordered event is found by verify. A log that was cut at
-its end is found by comparing with a checkpoint; every command that writes leaves
-one beside the pepper, and audit checkpoint prints one to keep elsewhere.`,
+		Long: `Audit reads the log of all that was done with tokens: a transparency log, so
+that a changed, removed or reordered event is found by verify. A log that was
+cut at its end is found by comparing with a checkpoint; every command that
+writes leaves one beside the pepper, and audit checkpoint prints one to keep
+elsewhere.`,
 		Args: input.NoValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -24,9 +24,9 @@ func newAuditProveCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prove INDEX | prove --check FILE --key KEY",
 		Short: "Prove that an event is in the log, or check such a proof",
-		Long: `Prove prints a proof, as JSON, that the event with this index (see audit list) is
-in the log as a signed checkpoint has it. Whoever has the log's public key (audit
-key) checks it with --check, without this registry.`,
+		Long: `Prove prints a proof, as JSON, that the event with this index (see audit list)
+is in the log as a signed checkpoint has it. Whoever has the log's public key
+(audit key) checks it with --check, without this registry.`,
 		Example: `  quench audit prove 12 > proof.json
   quench audit prove --check proof.json --key "$(cat audit.key)"`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -100,9 +100,9 @@ func newAuditExportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export | export --check FILE --key KEY",
 		Short: "Write the whole log as lines that prove themselves, or check them",
-		Long: `Export writes an event a line as it was hashed, and a signed checkpoint last. Whoever
-has the log's public key (audit key) proves with --check, without this registry, that
-no event was changed, removed, added or moved.`,
+		Long: `Export writes an event a line as it was hashed, and a signed checkpoint last.
+Whoever has the log's public key (audit key) proves with --check, without this
+registry, that no event was changed, removed, added or moved.`,
 		Example: `  quench audit export > audit.jsonl
   quench audit export --check audit.jsonl --key "$(cat audit.key)"`,
 		Args: input.NoValue("audit export", 0),

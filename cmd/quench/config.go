@@ -13,10 +13,10 @@ func newConfigCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check configuration files, and show what a scan would go by",
-		Long: `A configuration is .quench.toml at the target or above it, within its repository, or
-what --config names; gitleaks' .gitleaks.toml is read too. What lies in a scanned
-tree adds rules and narrows the report, and nothing else. What is revoked and who is
-told is policy.toml's, see quench policy check.`,
+		Long: `A configuration is .quench.toml at the target or above it, within its
+repository, or what --config names; gitleaks' .gitleaks.toml is read too. What
+lies in a scanned tree adds rules and narrows the report, and nothing else. What
+is revoked and who is told is policy.toml's, see quench policy check.`,
 	}
 	cmd.AddCommand(newConfigCheckCmd(), newConfigShowCmd())
 	return cmd
@@ -51,9 +51,9 @@ func newConfigShowCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [TARGET…]",
 		Short: "Show each option of a scan, its value, and where that comes from",
-		Long: `Show takes the options of quench scan and says what a scan with them would go by:
-the command line before the environment (QUENCH_MIN_CONFIDENCE for --min-confidence),
-that before files, and those before the defaults.`,
+		Long: `Show takes the options of quench scan and says what a scan with them would go
+by: the command line before the environment (QUENCH_MIN_CONFIDENCE for
+--min-confidence), that before files, and those before the defaults.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"."}

@@ -14,8 +14,8 @@ func newDemoCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Leak two tokens in a throw-away repository and log, and watch them die",
-		Long: `Demo issues two tokens into a temporary registry, leaks one in a commit and one in
-a watched log line, finds and revokes both, shows that they are refused, and
+		Long: `Demo issues two tokens into a temporary registry, leaks one in a commit and one
+in a watched log line, finds and revokes both, shows that they are refused, and
 removes everything it made.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

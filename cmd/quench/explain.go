@@ -21,8 +21,8 @@ func newExplainCmd() *cobra.Command {
 		Use:   "explain FILE:LINE",
 		Short: "Say what every rule thinks of one line, and why",
 		Long: `Explain shows each rule that has an anchor (a keyword, or an assigned value) on
-the line, and whether it matches or what speaks against it, with the points of each
-term that an assigned value is judged by. It shows no secret.`,
+the line, and whether it matches or what speaks against it, with the points of
+each term that an assigned value is judged by. It shows no secret.`,
 		Example: "  quench explain config/app.env:12",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

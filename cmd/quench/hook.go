@@ -38,8 +38,8 @@ func newHookInstallCmd() *cobra.Command {
 
   pre-push      scans what a push brings before it leaves this machine
   pre-commit    scans what is staged before it is committed
-  pre-receive   on a server: scans what is pushed before it is accepted, and refuses
-                it too when it could not be scanned completely`,
+  pre-receive   on a server: scans what is pushed before it is accepted, and
+                refuses it too when it could not be scanned completely`,
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: hook.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -92,9 +92,10 @@ func newHookRunCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run HOOK [ARG…]",
 		Short: "Scan what a hook is about; git calls this",
-		Long: `Run reads what git tells the hook on standard input and scans what is new. Findings
-block. A scan that could not be made or is not complete warns and lets a commit or a
-push from here pass, unless --strict is given; pre-receive is always strict.`,
+		Long: `Run reads what git tells the hook on standard input and scans what is new.
+Findings block. A scan that could not be made or is not complete warns and lets
+a commit or a push from here pass, unless --strict is given; pre-receive is
+always strict.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := hook.Named(args[0])

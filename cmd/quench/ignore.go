@@ -17,9 +17,9 @@ func newIgnoreCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ignore",
 		Short: "Leave findings out of reports by their ids",
-		Long: `Ignore keeps ` + ignore.Name + `, which names findings by their ids: an id stays when lines
-move and histories are rebased, and holds too little of the secret to confirm a guess.
-A live token of the registry is never ignored.
+		Long: `Ignore keeps ` + ignore.Name + `, which names findings by their ids: an id stays when
+lines move and histories are rebased, and holds too little of the secret to
+confirm a guess. A live token of the registry is never ignored.
 
 An entry is a line: the id, then rule=, path= and until=, then # and a reason.`,
 	}
@@ -70,9 +70,9 @@ func newBaselineCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "baseline",
 		Short: "Start from what is there: report only what is new",
-		Long: `A baseline is a file of findings as they are today, in the form of ` + ignore.Name + `. With
---baseline FILE, scans, hooks and the action report what is not in it. It holds no
-secret and nothing that confirms a guess.`,
+		Long: `A baseline is a file of findings as they are now, in the form of ` + ignore.Name + `.
+With --baseline FILE, scans, hooks and the action report what is not in it. It
+holds no secret and nothing that confirms a guess.`,
 	}
 	cmd.AddCommand(newBaselineCreateCmd(), newBaselinePruneCmd())
 	return cmd

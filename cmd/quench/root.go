@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,8 @@ something wanted could not be read.`,
 		SilenceUsage:  true,
 	}
 	registryFlag(root)
+	// Flags are wrapped for a terminal of 80 columns, which cobra leaves to it.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages |", "Flags.FlagUsagesWrapped 80 |"))
 	root.AddCommand(
 		newVersionCmd(),
 		newActionCmd(),

@@ -42,8 +42,8 @@ target means the current folder.
 
 Archives, compressed files and documents are unpacked wherever they lie, in one
 another too; what is in them is told as archive!/inner/path. --archive-depth and
---archive-max-size bound it: what is over the defaults was not covered (exit code
-3), what is over a limit of your own is excluded.
+--archive-max-size bound it: what is over the defaults was not covered (exit
+code 3), what is over a limit of your own is excluded.
 
 Findings are redacted unless --show-secrets is given. Secrets that the registry
 of issued tokens knows are matched whatever their shape; --revoke says what

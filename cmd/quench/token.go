@@ -222,9 +222,9 @@ func newTokenVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify -|--file FILE",
 		Short: "Say whether a token is valid, and if not, why",
-		Long: `Verify reads one value from standard input ('-') or a file and says whether it is
-a live token of the registry, and with --scope whether it may do that. The use is
-recorded.
+		Long: `Verify reads one value from standard input ('-') or a file and says whether it
+is a live token of the registry, and with --scope whether it may do that. The
+use is recorded.
 
 Exit codes: 0 valid, 1 refused, 2 no answer.`,
 		Example: `  printenv API_TOKEN | quench token verify - --scope read:repo/quench`,

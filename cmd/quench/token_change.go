@@ -29,14 +29,14 @@ provider to say.`)
 
 func newTokenSuspendCmd() *cobra.Command {
 	return newTokenChangeCmd(registry.Suspend, "Refuse a token until it is resumed",
-		`Suspend makes Verify refuse a token until it is resumed: what to do while it is not
-known yet whether a leak is one.`)
+		`Suspend makes Verify refuse a token until it is resumed: what to do while it is
+not known yet whether a leak is one.`)
 }
 
 func newTokenResumeCmd() *cobra.Command {
 	return newTokenChangeCmd(registry.Resume, "Accept a suspended token again",
-		`Resume takes a suspension back. A token that ran out meanwhile stays expired, and a
-revoked one revoked.`)
+		`Resume takes a suspension back. A token that ran out meanwhile stays expired,
+and a revoked one revoked.`)
 }
 
 func newTokenChangeCmd(a registry.Action, short, long string) *cobra.Command {
@@ -49,9 +49,10 @@ func newTokenChangeCmd(a registry.Action, short, long string) *cobra.Command {
 		Short: short,
 		Long: long + `
 
-Without an ID it is all tokens that fit every flag given, in one transaction: all or
-none. --dry-run shows which, and does nothing. A --scope without wildcards means the
-tokens that may do this; one with wildcards those that have just that scope.`,
+Without an ID it is all tokens that fit every flag given, in one transaction:
+all or none. --dry-run shows which, and does nothing. A --scope without
+wildcards means the tokens that may do this; one with wildcards those that have
+just that scope.`,
 		Example: fmt.Sprintf(`  quench token %[1]s QF3xP0aYb1 --reason "seen in a log"
   quench token %[1]s --owner ci --issued-before 2026-01-31 --dry-run`, a),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

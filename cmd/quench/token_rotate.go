@@ -27,11 +27,12 @@ func newTokenRotateCmd() *cobra.Command {
 		Long: `Rotate issues a successor with the same owner, purpose and rights (or fewer, by
 --scope), and ends the old token after the overlap, or at once with --now. The
 successor's value goes to standard output, to a file (mode 0600, whole or not at
-all), or to the standard input of a command, which is started without a shell and
-gets no secret of this process.
+all), or to the standard input of a command, which is started without a shell
+and gets no secret of this process.
 
-The old token ends only when the new one has arrived. If the command fails, or the
-file cannot be written, the successor is revoked and the old token stays as it was.`,
+The old token ends only when the new one has arrived. If the command fails, or
+the file cannot be written, the successor is revoked and the old token stays as
+it was.`,
 		Example: `  quench token rotate QF3xP0aYb1 --to-file /etc/app/token
   quench token rotate QF3xP0aYb1 --now -- kubectl create secret generic app --from-file=token=/dev/stdin`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

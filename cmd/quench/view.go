@@ -14,12 +14,12 @@ func newViewCmd() *cobra.Command {
 		Short: "Show reports as one page in the browser: Quench, gitleaks, TruffleHog, SARIF",
 		Long: `View reads reports and shows them as one page of HTML, which can be searched,
 filtered and grouped, and loads and sends nothing. What a FILE is, it tells by
-itself: Quench's json or jsonl, gitleaks' json, TruffleHog's json, or SARIF; - is
-standard input.
+itself: Quench's json or jsonl, gitleaks' json, TruffleHog's json, or SARIF; -
+is standard input.
 
 Secrets are redacted, also those of reports that hold them in plaintext, unless
---show-secrets is given. Without --output the page lies in the user's cache folder,
-for this user alone, and the next one replaces it.`,
+--show-secrets is given. Without --output the page lies in the user's cache
+folder, for this user alone, and the next one replaces it.`,
 		Example: `  quench scan --format json -o report.json; quench view report.json
   quench view gitleaks.json trufflehog.jsonl other.sarif
   quench view report.json --output report.html   a file to pass on`,
