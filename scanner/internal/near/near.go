@@ -25,6 +25,9 @@ type Search struct {
 	// Match gives how long a value that begins at the first byte of b is; 0 when
 	// none does.
 	Match func(b []byte) int
+	// Has, where it is not nil, is false for a b that Match gives 0 all over: most
+	// lines that name a service hold no value.
+	Has func(b []byte) bool
 	// Width is the longest value in bytes.
 	Width int
 	// Reach is how far from the service's name a value may begin or end, Name how
@@ -51,6 +54,9 @@ func (s *Search) Values(buf []byte, at, end int, f func(start, end int, name [2]
 	}
 	if i := bytes.IndexByte(buf[end:hi], '\n'); i >= 0 {
 		hi = end + i
+	}
+	if s.Has != nil && !s.Has(buf[lo:hi]) {
+		return
 	}
 	for p := lo; p < hi && p <= end+s.Reach; p++ {
 		if p >= at && p < end {

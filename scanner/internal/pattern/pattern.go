@@ -186,6 +186,9 @@ func (c *Pattern) valueAt(b []byte) int {
 func (c *Pattern) compileContext() {
 	c.Near = contextSearch(c)
 	if !c.Plain {
+		if run := simple.RunOf(c.Rule.Pattern); run != nil {
+			c.Near.Has = run.In
+		}
 		if m, ok := simple.New(c.Rule.Pattern); ok {
 			c.Simple = m
 			return
