@@ -630,8 +630,11 @@ func (h *history) blob(id plumbing.Hash, o Origin) error {
 		return err
 	}
 	if h.inHead != nil {
-		_, in := h.inHead[id]
-		o.InHead = &in
+		if _, in := h.inHead[id]; in {
+			o.InHead = &yes
+		} else {
+			o.InHead = &no
+		}
 	}
 	return h.give(id, o)
 }
@@ -659,6 +662,9 @@ func (s *gitSource) openBlob(store *gitrepo.Store, id plumbing.Hash) func(contex
 		return opened(blobReader{rc}, s.opts.Archives)
 	}
 }
+
+// yes and no are pointed to, and never written.
+var yes, no = true, false
 
 // collectHead fills inHead with the blobs of HEAD's tree. Where HEAD cannot be
 // read it stays nil, "not known"; the walk tells what is wrong.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/lfs"
 	"github.com/quench-dev/quench/sources/internal/pack"
 )
@@ -58,15 +57,14 @@ func (s *gitSource) Visit(ctx context.Context, items []Item, workers int, f func
 	s.mu.Lock()
 	repo := s.repo
 	s.mu.Unlock()
-	var ids []plumbing.Hash
-	var at []int // of ids, in items
+	ids := make([]plumbing.Hash, 0, len(items))
+	at := make([]int, 0, len(items)) // of ids, in items
 	for i, it := range items {
-		h, err := gitrepo.ParseHash([]byte(it.Origin.Blob))
-		if err != nil || it.Origin.Source != "git" || repo == nil || len(items) < fewest {
+		if it.Object == (ObjectID{}) || it.Origin.Blob == "" || it.Origin.Source != "git" || repo == nil || len(items) < fewest {
 			left = append(left, i)
 			continue
 		}
-		ids, at = append(ids, h), append(at, i)
+		ids, at = append(ids, plumbing.Hash(it.Object)), append(at, i)
 	}
 	if len(ids) == 0 {
 		return left, ctx.Err()

@@ -74,6 +74,7 @@ func newLayout(p *packFile) (*layout, error) {
 		}
 	}
 	l.kinds()
+	p.f.release(0, p.f.size) // one in some hundred bytes of it was looked at
 	return l, nil
 }
 

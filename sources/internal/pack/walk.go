@@ -70,7 +70,8 @@ type walk struct {
 	done  []atomic.Bool
 	held  atomic.Int64 // bytes in frames
 
-	l *layout // of the pack at hand
+	l    *layout        // of the pack at hand
+	left []atomic.Int32 // of each stretch of it, the entries to be read
 
 	mu    sync.Mutex
 	cond  sync.Cond
@@ -161,6 +162,12 @@ func (w *walk) plan(p *packFile) (l *layout, roots []int32, err error) {
 func (w *walk) run(l *layout, roots []int32, workers int) {
 	w.l, w.roots, w.n = l, roots, workers
 	w.tasks, w.idle = nil, 0
+	w.left = make([]atomic.Int32, l.p.f.size/stretch+1)
+	for k, size := range l.size {
+		if size > 0 {
+			w.left[l.offs[k]/stretch].Add(1)
+		}
+	}
 	w.hungt.Store(0)
 	w.cond.L = &w.mu
 	var wg sync.WaitGroup
@@ -168,6 +175,19 @@ func (w *walk) run(l *layout, roots []int32, workers int) {
 		wg.Go(func() { (&worker{walk: w}).work() })
 	}
 	wg.Wait()
+}
+
+// stretch is how much of a mapped pack is let go at a time, in bytes: short enough
+// that little waits for one late entry, long enough that it costs nothing.
+const stretch = 1 << 20
+
+// letGo unmaps from memory, not from the address space, the stretch where an entry
+// that was read begins, when it was the last one there: a pack is as large as all
+// else that a scan needs, and is read once.
+func (w *walk) letGo(k int32) {
+	if i := w.l.offs[k] / stretch; w.left[i].Add(-1) == 0 {
+		w.l.p.f.release(i*stretch, (i+1)*stretch)
+	}
 }
 
 // take gives a worker without work a task of others, or the next root; false when
@@ -265,6 +285,7 @@ func (w *worker) entry(t task) {
 		kind, data, err = w.read(t)
 		return err
 	})
+	w.letGo(t.k)
 	base := t.base
 	if err != nil {
 		w.release(base)
