@@ -13,7 +13,7 @@ import (
 // built-in ones unless it extends gitleaks' defaults, for which ours stand.
 func (l *loader) readGitleaks(p place, rel, name string, data []byte) error {
 	c, err := gitleaks.Read(name, data, func(ref string) (string, []byte, error) {
-		where, to := p, rel
+		where, to := p, ""
 		var err error
 		if _, ok := p.(anywhere); ok {
 			// gitleaks reads it relative to the working folder.
