@@ -52,6 +52,10 @@ type IssueRequest struct {
 	Env     string        // "live" (default) or "test"
 	Prefix  string        // brand; "" is rules.DefaultBrand
 	Tags    []string
+
+	Networks     []string      // it is good from: CIDR or addresses; none is everywhere
+	MaxUses      int64         // 0 is any number
+	RotateWithin time.Duration // until it should have a successor; 0 is no deadline
 }
 
 // ImportRequest is a token that exists already.
@@ -94,6 +98,9 @@ func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 		q.TTL = DefaultTTL
 	}
 	if err := r.complete(&t, q.TTL); err != nil {
+		return Token{}, secret.Secret{}, err
+	}
+	if err := t.limit(q); err != nil {
 		return Token{}, secret.Secret{}, err
 	}
 	plain, err := rules.QuenchToken(q.Prefix, t.Env, []byte(t.ID), []byte(base62(rules.TokenSecretLen)))
@@ -235,10 +242,12 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider,
-			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand,
+			networks, max_uses, rotate_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.ID, r.keys.id[:], mac[:], int64(match.Fingerprint(r.keys.fingerprint, value.Reveal())), t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
-		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq, t.Family, t.Predecessor, t.brand)
+		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq, t.Family, t.Predecessor, t.brand,
+		jsonList(t.Networks), t.MaxUses, toMicro(t.RotateBy))
 	if err != nil {
 		return err
 	}
@@ -253,6 +262,7 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 	if t.Provider != "" {
 		details["provider"] = t.Provider
 	}
+	t.Limits.details(details)
 	return r.append(ctx, tx, audit.Event{Kind: kind, TokenID: t.ID, Details: details})
 }
 

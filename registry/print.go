@@ -9,13 +9,16 @@ import (
 )
 
 // WriteIssued writes a token just issued with its value, the one time that is
-// shown: as "text" the value alone on a line, as "env" a line for an
+// shown: as "text" the value alone on a line, as "uri" one
+// of RFC 8959 (secret-token:), as "env" a line for an
 // environment file, as "json" an object of the token with the member "token".
 func WriteIssued(w io.Writer, format string, t Token, value secret.Secret) error {
 	var err error
 	switch format {
 	case "text":
 		_, err = fmt.Fprintf(w, "%s\n", value.Reveal())
+	case "uri":
+		_, err = fmt.Fprintf(w, "%s%s\n", uriScheme, value.Reveal())
 	case "env":
 		_, err = fmt.Fprintf(w, "QUENCH_TOKEN=%s\n", value.Reveal())
 	case "json":
@@ -26,7 +29,7 @@ func WriteIssued(w io.Writer, format string, t Token, value secret.Secret) error
 			Token
 		}{string(value.Reveal()), t})
 	default:
-		return fmt.Errorf("%w: format %q; it is text, env or json", ErrInvalid, format)
+		return fmt.Errorf("%w: format %q; it is text, uri, env or json", ErrInvalid, format)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the token %s, which cannot be shown again (revoke it): %w", t.ID, err)

@@ -100,7 +100,11 @@ func (r *Registry) successor(old *Token, brand string, q RotateRequest) (Token, 
 	if q.TTL == 0 && !old.ExpiresAt.IsZero() {
 		q.TTL = old.ExpiresAt.Sub(old.CreatedAt)
 	}
-	t, value, err := r.newToken(IssueRequest{Owner: old.Owner, Purpose: old.Purpose, Env: old.Env, Tags: old.Tags, Scopes: scopes, TTL: q.TTL, Prefix: q.Prefix})
+	next := IssueRequest{Owner: old.Owner, Purpose: old.Purpose, Env: old.Env, Tags: old.Tags, Scopes: scopes, TTL: q.TTL, Prefix: q.Prefix}
+	if err := old.inherit(&next, q.Overlap); err != nil {
+		return Token{}, secret.Secret{}, err
+	}
+	t, value, err := r.newToken(next)
 	t.Family, t.Predecessor = old.Family, old.ID
 	return t, value, err
 }

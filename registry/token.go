@@ -49,6 +49,8 @@ type Token struct {
 	Family      string `json:"family"`
 	Predecessor string `json:"predecessor,omitempty"`
 
+	Limits
+
 	// Shape is what the scanner cuts candidates by.
 	Shape scanner.Shape `json:"-"`
 	// HardToFind names the contexts, such as "k=T", in which a scan would not
@@ -59,29 +61,32 @@ type Token struct {
 }
 
 const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
-	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find, family, predecessor`
+	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find, family, predecessor,
+	networks, max_uses, rotate_by, overdue_at`
 
 // scanToken reads a row of tokenColumns; now decides whether it is expired.
 func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error) {
 	var t Token
-	var scopes, tags, hard string
+	var scopes, tags, hard, networks string
 	var created int64
-	var expires, revoked, used sql.NullInt64
+	var expires, revoked, used, rotate, overdue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Hint, &t.Origin, &t.Owner, &t.Purpose, &t.Env, &t.Provider, &scopes, &tags, &t.State, &created, &expires,
-		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor)
+		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor,
+		&networks, &t.MaxUses, &rotate, &overdue)
 	if err != nil {
 		return Token{}, err
 	}
 	for _, list := range []struct {
 		text string
 		to   *[]string
-	}{{scopes, &t.Scopes}, {tags, &t.Tags}, {hard, &t.HardToFind}} {
+	}{{scopes, &t.Scopes}, {tags, &t.Tags}, {hard, &t.HardToFind}, {networks, &t.Networks}} {
 		if err := json.Unmarshal([]byte(list.text), list.to); err != nil {
 			return Token{}, fmt.Errorf("%w: token %s: %w", store.ErrCorrupt, t.ID, err)
 		}
 	}
 	t.CreatedAt = time.UnixMicro(created).UTC()
 	t.ExpiresAt, t.RevokedAt, t.LastUsedAt = fromMicro(expires), fromMicro(revoked), fromMicro(used)
+	t.RotateBy, t.overdueAt = fromMicro(rotate), fromMicro(overdue)
 	if t.State == Live && !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 		t.State = Expired
 	}

@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/rules"
@@ -13,13 +15,15 @@ import (
 
 // Reasons of a Verdict.
 const (
-	ReasonValid      = "valid"
-	ReasonUnknown    = "unknown"   // not a token of this registry
-	ReasonMalformed  = "malformed" // cannot be one: a wrong checksum, or no token at all
-	ReasonExpired    = "expired"
-	ReasonRevoked    = "revoked"
-	ReasonSuspended  = "suspended"
-	ReasonOutOfScope = "out_of_scope"
+	ReasonValid        = "valid"
+	ReasonUnknown      = "unknown"   // not a token of this registry
+	ReasonMalformed    = "malformed" // cannot be one: a wrong checksum, or no token at all
+	ReasonExpired      = "expired"
+	ReasonRevoked      = "revoked"
+	ReasonSuspended    = "suspended"
+	ReasonOutOfScope   = "out_of_scope"
+	ReasonWrongNetwork = "wrong_network" // not from there, or from an unknown address
+	ReasonUsedUp       = "used_up"
 )
 
 // Use tells Verify what the token is shown for.
@@ -29,6 +33,8 @@ type Use struct {
 	Scope string
 	// Client says in words who showed it, such as an address.
 	Client string
+	// Address the token was shown from; the zero one is unknown, and in no network.
+	Address netip.Addr
 }
 
 // Verdict is the answer of Verify.
@@ -51,6 +57,7 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 			return Verdict{}, fmt.Errorf("verifying a token: %w", err)
 		}
 	}
+	value = bare(value)
 	var v Verdict
 	err := r.store.InTx(ctx, func(tx *sql.Tx) (err error) {
 		v, err = r.judge(ctx, tx, value, use)
@@ -65,7 +72,8 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 	return v, nil
 }
 
-// judge decides in the order of cost: form, MAC, state, expiry, scope.
+// judge decides in the order of cost: form, MAC, state, expiry, and the
+// limits of the token.
 func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, use Use) (Verdict, error) {
 	if !r.wellFormed(value) {
 		return Verdict{Reason: ReasonMalformed}, nil
@@ -83,9 +91,8 @@ func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, u
 	v := Verdict{Token: &t}
 	switch t.State {
 	case Live:
-		v.Reason = ReasonValid
-		if use.Scope != "" && !t.Allows(use.Scope) {
-			v.Reason = ReasonOutOfScope
+		if v.Reason, err = t.pass(use); err != nil {
+			return Verdict{}, err
 		}
 	case Expired, Revoked, Suspended:
 		v.Reason = t.State
@@ -126,6 +133,9 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) 
 	if use.Client != "" {
 		details["client"] = use.Client
 	}
+	if use.Address.IsValid() {
+		details["address"] = use.Address.Unmap().String()
+	}
 	e := audit.Event{Kind: "token.refuse", Details: details}
 	if v.Token != nil {
 		e.TokenID = v.Token.ID
@@ -137,10 +147,35 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) 
 	v.Token.Uses++
 	v.Token.LastUsedAt = r.Now()
 	_, err := tx.ExecContext(ctx, "UPDATE tokens SET uses = uses + 1, last_used_at = ? WHERE id = ?", v.Token.LastUsedAt.UnixMicro(), v.Token.ID)
-	if err != nil || !first {
+	if err != nil {
 		return err
 	}
-	e.Kind = "token.first_use"
 	delete(details, "reason")
-	return r.append(ctx, tx, e)
+	e.Kind = "token.first_use"
+	if v.Token.MaxUses > 0 { // few, and each one counts
+		details["use"] = fmt.Sprintf("%d of %d", v.Token.Uses, v.Token.MaxUses)
+		if !first {
+			e.Kind = "token.use"
+		}
+	}
+	if first || v.Token.MaxUses > 0 {
+		if err := r.append(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return r.tellOverdue(ctx, tx, v.Token, details)
+}
+
+// uriScheme is that of RFC 8959, which marks a value as a secret wherever it lands.
+const uriScheme = "secret-token:"
+
+// bare is the value within a secret-token URI of one of our own tokens. Another
+// value that begins so may have been imported as it is.
+func bare(value secret.Secret) secret.Secret {
+	if in, ok := bytes.CutPrefix(value.Reveal(), []byte(uriScheme)); ok {
+		if _, own := rules.ParseToken(in); own {
+			return secret.New(in)
+		}
+	}
+	return value
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -31,6 +33,7 @@ could see it and the shell would keep it.`,
 func newTokenIssueCmd() *cobra.Command {
 	var q registry.IssueRequest
 	life := input.TTL(registry.DefaultTTL)
+	var rotate input.TTL
 	var format string
 	cmd := &cobra.Command{
 		Use:   "issue --owner NAME --purpose TEXT [--scope ACTION:RESOURCE]…",
@@ -46,10 +49,10 @@ nothing.`,
   quench token issue --owner ci --purpose deploy --scope deploy:** --format env > .env`,
 		Args: input.NoValue("token issue", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if format != "text" && format != "env" && format != "json" {
-				return fmt.Errorf("--format %q: must be text, env or json", format)
+			if format != "text" && format != "uri" && format != "env" && format != "json" {
+				return fmt.Errorf("--format %q: must be text, uri, env or json", format)
 			}
-			q.TTL = time.Duration(life)
+			q.TTL, q.RotateWithin = time.Duration(life), time.Duration(rotate)
 			r, err := openRegistry(cmd, true)
 			if err != nil {
 				return err
@@ -74,7 +77,11 @@ nothing.`,
 	tokenFlags(cmd, &q.Owner, &q.Purpose, &q.Scopes, &q.Env, &q.Tags)
 	f.Var(&life, "ttl", "time until it expires, such as 30d, 720h or 90m")
 	f.StringVar(&q.Prefix, "prefix", "", `brand the token begins with (default "qnk")`)
-	f.StringVar(&format, "format", "text", "of standard output: text (the value), env (QUENCH_TOKEN=value) or json")
+	f.Var(&rotate, "rotate-within", "time until it should be rotated; later uses are good, and audited")
+	f.Lookup("rotate-within").DefValue = ""
+	f.StringArrayVar(&q.Networks, "network", nil, "client network it is good from, CIDR or an address; repeat for more (default: all)")
+	f.Int64Var(&q.MaxUses, "max-uses", 0, "uses it is good for (default: any number)")
+	f.StringVar(&format, "format", "text", "of standard output: text (the value), uri (secret-token:value), env (QUENCH_TOKEN=value) or json")
 	return cmd
 }
 
@@ -219,12 +226,14 @@ func newTokenShowCmd() *cobra.Command {
 func newTokenVerifyCmd() *cobra.Command {
 	var use registry.Use
 	var file, format string
+	var from net.IP
 	cmd := &cobra.Command{
 		Use:   "verify -|--file FILE",
 		Short: "Say whether a token is valid, and if not, why",
 		Long: `Verify reads one value from standard input ('-') or a file and says whether it
 is a live token of the registry, and with --scope whether it may do that. The
-use is recorded.
+use is recorded. A token that is bound to networks is refused unless --address
+tells that it was shown from one of them.
 
 Exit codes: 0 valid, 1 refused, 2 no answer.`,
 		Example: `  printenv API_TOKEN | quench token verify - --scope read:repo/quench`,
@@ -250,6 +259,8 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 				return err
 			}
 			defer closeRegistry(r, &err)
+			use.Address, _ = netip.AddrFromSlice(from)
+			use.Address = use.Address.Unmap()
 			v, err := r.Verify(cmd.Context(), value, use)
 			if err != nil {
 				return err
@@ -268,6 +279,7 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 	f := cmd.Flags()
 	f.StringVar(&use.Scope, "scope", "", "ask whether it may do this, action:resource")
 	f.StringVar(&use.Client, "client", "", "who showed it, for the audit log")
+	f.IPVar(&from, "address", nil, "address it was shown from")
 	f.StringVar(&file, "file", "", "read the value from this file")
 	formatFlag(cmd, &format)
 	return cmd

@@ -48,8 +48,8 @@ it was.`,
 			if to.File != "" && to.Command != nil {
 				return errors.New("token rotate delivers to a file or to a command, not to both")
 			}
-			if format != "text" && format != "env" && format != "json" {
-				return fmt.Errorf("--format %q: must be text, env or json", format)
+			if format != "text" && format != "uri" && format != "env" && format != "json" {
+				return fmt.Errorf("--format %q: must be text, uri, env or json", format)
 			}
 			if q.Overlap = time.Duration(overlap); now {
 				q.Overlap = 0
@@ -71,7 +71,7 @@ it was.`,
 	f.StringArrayVar(&q.Scopes, "scope", nil, "what of the old token's rights the successor has; repeat for more (default: all)")
 	f.StringVar(&q.Prefix, "prefix", "", "brand the successor begins with (default: the old token's)")
 	f.StringVar(&to.File, "to-file", "", "write the value to this file instead of standard output")
-	f.StringVar(&format, "format", "text", "of the value: text, env (QUENCH_TOKEN=value) or json")
+	f.StringVar(&format, "format", "text", "of the value: text, uri (secret-token:value), env (QUENCH_TOKEN=value) or json")
 	cmd.MarkFlagsMutuallyExclusive("overlap", "now")
 	return cmd
 }

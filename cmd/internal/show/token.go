@@ -74,6 +74,10 @@ func Token(w io.Writer, t registry.Token) error {
 	row("follows", t.Predecessor)
 	row("created", Stamp(t.CreatedAt))
 	row("expires", Stamp(t.ExpiresAt))
+	if !t.RotateBy.IsZero() {
+		row("rotate by", Stamp(t.RotateBy))
+	}
+	row("networks", strings.Join(t.Networks, " "))
 	if t.State == registry.Revoked {
 		row("revoked", Stamp(t.RevokedAt)+" by "+t.RevokedBy)
 		row("reason", t.RevokedReason)
@@ -81,7 +85,11 @@ func Token(w io.Writer, t registry.Token) error {
 	if t.Uses > 0 {
 		row("last used", Stamp(t.LastUsedAt))
 	}
-	row("uses", strconv.FormatInt(t.Uses, 10))
+	uses := strconv.FormatInt(t.Uses, 10)
+	if t.MaxUses > 0 {
+		uses += fmt.Sprintf(" of %d", t.MaxUses)
+	}
+	row("uses", uses)
 	row("hard to find", strings.Join(t.HardToFind, "  "))
 	return tw.Flush()
 }
@@ -106,6 +114,13 @@ func Verdict(v registry.Verdict, use registry.Use) string {
 		return s
 	case registry.ReasonOutOfScope:
 		return fmt.Sprintf("refused: out_of_scope, token %s of %s may not do %s", t.ID, t.Owner, use.Scope)
+	case registry.ReasonUsedUp:
+		return fmt.Sprintf("refused: used_up, token %s of %s was good for %d uses", t.ID, t.Owner, t.MaxUses)
+	case registry.ReasonWrongNetwork:
+		if !use.Address.IsValid() {
+			return fmt.Sprintf("refused: wrong_network, token %s of %s is bound to networks, and the client's address is not told (--address)", t.ID, t.Owner)
+		}
+		return fmt.Sprintf("refused: wrong_network, token %s of %s is not good from %s", t.ID, t.Owner, use.Address)
 	}
 	return fmt.Sprintf("refused: %s, token %s of %s", v.Reason, t.ID, t.Owner)
 }

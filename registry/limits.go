@@ -1,0 +1,171 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/quench-dev/quench/registry/audit"
+)
+
+// maxNetworks bounds the networks of one token: each Verify looks at each of them.
+// A cloud region publishes dozens of ranges for a service, not hundreds.
+const maxNetworks = 256
+
+// overdueEvery is how often a use after the rotation deadline is told of: a busy
+// token would fill the audit log, and who was not moved by the first line reads
+// one of the next day.
+const overdueEvery = 24 * time.Hour
+
+// Limits are what bounds a token's use beside its scopes and expiry.
+type Limits struct {
+	// Networks it is good from, in CIDR notation; none is everywhere.
+	Networks []string `json:"networks,omitempty"`
+	// MaxUses it is good for; 0 is any number. Refusals do not count.
+	MaxUses int64 `json:"max_uses,omitempty"`
+	// RotateBy is when it should have a successor; zero is no deadline. Uses
+	// after it are good, and audited as token.overdue_use.
+	RotateBy time.Time `json:"rotate_by,omitzero"`
+
+	overdueAt time.Time // such an event was last written
+}
+
+// limit checks q's limits and gives them to t, whose expiry is set.
+func (t *Token) limit(q IssueRequest) error {
+	if len(q.Networks) > maxNetworks {
+		return fmt.Errorf("%w: %d networks; at most %d", ErrInvalid, len(q.Networks), maxNetworks)
+	}
+	var nets []string
+	for _, s := range q.Networks {
+		p, err := parseNetwork(s)
+		if err != nil {
+			return err
+		}
+		nets = append(nets, p.String())
+	}
+	t.Networks = slices.Compact(slices.Sorted(slices.Values(nets)))
+	if q.MaxUses < 0 {
+		return fmt.Errorf("%w: at most %d uses; name a number from 1, or 0 for any", ErrInvalid, q.MaxUses)
+	}
+	t.MaxUses = q.MaxUses
+	if q.RotateWithin == 0 {
+		return nil
+	}
+	by := t.CreatedAt.Add(q.RotateWithin).Truncate(time.Microsecond)
+	switch {
+	case q.RotateWithin < 0:
+		return fmt.Errorf("%w: a rotation within %v is in the past", ErrInvalid, q.RotateWithin)
+	case !t.ExpiresAt.IsZero() && !by.Before(t.ExpiresAt):
+		return fmt.Errorf("%w: rotation within %v is due when the token has expired; name a shorter time, or a longer ttl", ErrInvalid, q.RotateWithin)
+	}
+	t.RotateBy = by
+	return nil
+}
+
+// parseNetwork reads a network, or the address of a single client. An IPv4 network
+// written as IPv6 is the IPv4 one, as an address is in goodFrom.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%w: network %q is neither an address nor CIDR, such as 10.1.0.0/16 or 2001:db8::/32", ErrInvalid, clip(s))
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%w: network %q has bits of a host; did you mean %s, or the one address %s?", ErrInvalid, s, p.Masked(), p.Addr())
+	}
+	return p, nil
+}
+
+// goodFrom reports whether t may be used from a. An unknown address is in no network.
+func (t *Token) goodFrom(a netip.Addr) (bool, error) {
+	if len(t.Networks) == 0 {
+		return true, nil
+	}
+	a = a.Unmap().WithZone("")
+	for _, s := range t.Networks {
+		p, err := parseNetwork(s)
+		if err != nil {
+			return false, fmt.Errorf("token %s: %w", t.ID, err)
+		}
+		if p.Contains(a) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// pass decides on what a live token is shown for.
+func (t *Token) pass(use Use) (reason string, err error) {
+	switch ok, err := t.goodFrom(use.Address); {
+	case err != nil:
+		return "", err
+	case !ok:
+		return ReasonWrongNetwork, nil
+	case use.Scope != "" && !t.Allows(use.Scope):
+		return ReasonOutOfScope, nil
+	case t.MaxUses > 0 && t.Uses >= t.MaxUses:
+		return ReasonUsedUp, nil
+	}
+	return ReasonValid, nil
+}
+
+// tellOverdue writes the event of a use after the rotation deadline, unless one was
+// written within overdueEvery.
+func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, details map[string]string) error {
+	now := r.Now()
+	if t.RotateBy.IsZero() || now.Before(t.RotateBy) {
+		return nil
+	}
+	// One told of in the future was written by a clock that has been set back
+	// since, and must not silence the next.
+	if since := now.Sub(t.overdueAt); since >= 0 && since < overdueEvery {
+		return nil
+	}
+	t.overdueAt = now
+	if _, err := tx.ExecContext(ctx, "UPDATE tokens SET overdue_at = ? WHERE id = ?", toMicro(now), t.ID); err != nil {
+		return err
+	}
+	details["rotate_by"] = t.RotateBy.Format(time.RFC3339Nano)
+	return r.append(ctx, tx, audit.Event{Kind: "token.overdue_use", TokenID: t.ID, Details: details})
+}
+
+// details adds the limits to those of an event.
+func (l *Limits) details(to map[string]string) {
+	if len(l.Networks) > 0 {
+		to["networks"] = jsonList(l.Networks)
+	}
+	if l.MaxUses > 0 {
+		to["max_uses"] = strconv.FormatInt(l.MaxUses, 10)
+	}
+	if !l.RotateBy.IsZero() {
+		to["rotate_by"] = l.RotateBy.Format(time.RFC3339Nano)
+	}
+}
+
+// inherit gives a successor's request the limits of old: no more uses than are
+// left, and as long until its own rotation.
+func (old *Token) inherit(q *IssueRequest, overlap time.Duration) error {
+	q.Networks = old.Networks
+	if old.MaxUses > 0 {
+		if overlap > 0 {
+			return fmt.Errorf("%w: token %s has a limited number of uses, which an overlap would double; rotate it with none (--now)", ErrInvalid, old.ID)
+		}
+		if q.MaxUses = old.MaxUses - old.Uses; q.MaxUses <= 0 {
+			return fmt.Errorf("%w: token %s is used up; issue a new one", ErrInvalid, old.ID)
+		}
+	}
+	if within := old.RotateBy.Sub(old.CreatedAt); !old.RotateBy.IsZero() && (q.TTL == 0 || within < q.TTL) {
+		q.RotateWithin = within // else it expires before
+	}
+	return nil
+}
