@@ -48,7 +48,8 @@ type IssueRequest struct {
 	Owner   string        // who answers for it; required
 	Purpose string        // what it is for; required
 	Scopes  []string      // action:resource; none grants nothing
-	TTL     time.Duration // until it expires; 0 is DefaultTTL
+	TTL     time.Duration // until it expires; 0 is DefaultTTL, or the most that the policy allows
+	Never   bool          // it never expires, where the policy allows that
 	Env     string        // "live" (default) or "test"
 	Prefix  string        // brand; "" is rules.DefaultBrand
 	Tags    []string
@@ -93,10 +94,13 @@ func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 	if err := rules.CheckBrand(q.Prefix); err != nil {
 		return Token{}, secret.Secret{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	t := Token{ID: base62(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}
-	if q.TTL == 0 {
-		q.TTL = DefaultTTL
+	if q.Env == "" {
+		q.Env = "live"
 	}
+	if err := r.issue.apply(&q); err != nil {
+		return Token{}, secret.Secret{}, err
+	}
+	t := Token{ID: base62(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}
 	if err := r.complete(&t, q.TTL); err != nil {
 		return Token{}, secret.Secret{}, err
 	}

@@ -47,6 +47,8 @@ var (
 	ErrDuplicate = errors.New("the value is already a token of this registry")
 	// ErrInvalid: a request that can never succeed as it is.
 	ErrInvalid = errors.New("invalid request")
+	// ErrPolicy: a request that the issuing policy does not allow.
+	ErrPolicy = errors.New("the issuing policy does not allow it")
 )
 
 // Options of Open.
@@ -57,6 +59,8 @@ type Options struct {
 	Create bool
 	// Pepper says where the pepper is; zero is PepperFrom(os.Getenv).
 	Pepper PepperSource
+	// Issue is what tokens may be issued; the zero one allows a year of any.
+	Issue IssuePolicy
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Actor is who audit events name unless a call says otherwise; empty is
@@ -95,6 +99,7 @@ type Registry struct {
 	store *store.Store
 	now   func() time.Time
 	actor string
+	issue IssuePolicy
 	id    string // of the database: random, hex
 	keys  keys
 	log   *audit.Log
@@ -123,6 +128,9 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err := o.Pepper.apart(o.Path); err != nil {
 		return nil, err
 	}
+	if err := o.Issue.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	s, err := store.Open(ctx, o.Path, store.Options{Create: o.Create})
 	if errors.Is(err, fs.ErrNotExist) && !o.Create {
 		return nil, fmt.Errorf("%w at %q: issue a token first", ErrNoRegistry, o.Path)
@@ -130,7 +138,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: s, now: o.Now, actor: o.Actor}
+	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue}
 	if err := r.unlock(ctx, o); err != nil {
 		s.Close()
 		return nil, err

@@ -101,6 +101,7 @@ func (r *Registry) successor(old *Token, brand string, q RotateRequest) (Token, 
 		q.TTL = old.ExpiresAt.Sub(old.CreatedAt)
 	}
 	next := IssueRequest{Owner: old.Owner, Purpose: old.Purpose, Env: old.Env, Tags: old.Tags, Scopes: scopes, TTL: q.TTL, Prefix: q.Prefix}
+	next.Never = next.TTL == 0 // and so was the old one
 	if err := old.inherit(&next, q.Overlap); err != nil {
 		return Token{}, secret.Secret{}, err
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/quench-dev/quench/registry"
 )
 
 // Policy is what may be revoked and who is told. The zero value tells nobody
@@ -27,6 +29,8 @@ type Policy struct {
 		Tokens []string `toml:"tokens"`
 		Owners []string `toml:"owners"`
 	} `toml:"protect"`
+	// Issue is what tokens may be issued: the registry's to hold.
+	Issue registry.IssuePolicy `toml:"issue"`
 }
 
 // Provider is who is told that a token of theirs leaked.
@@ -106,6 +110,9 @@ func ParsePolicy(b []byte) (Policy, error) {
 			line, col := at.Position()
 			return Policy{}, fmt.Errorf("line %d, column %d: %v", line, col, err)
 		}
+		return Policy{}, err
+	}
+	if err := p.Issue.Check(); err != nil {
 		return Policy{}, err
 	}
 	seen := map[string]bool{}

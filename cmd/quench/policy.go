@@ -44,7 +44,7 @@ func configDir() (string, error) {
 }
 
 func newPolicyCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Check the policy of what may be revoked and who is told"}
+	cmd := &cobra.Command{Use: "policy", Short: "Check the policy of what is revoked, issued, and who is told"}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a policy file and say what it allows",
@@ -69,6 +69,9 @@ func newPolicyCmd() *cobra.Command {
 				fmt.Fprintln(out, "no provider is told of leaks")
 			}
 			fmt.Fprintf(out, "%d tokens and %d owners are protected\n", len(p.Protect.Tokens), len(p.Protect.Owners))
+			if len(p.Issue.Rules) > 0 {
+				fmt.Fprintf(out, "%d rules say who may be issued which tokens\n", len(p.Issue.Rules))
+			}
 			return nil
 		},
 	})

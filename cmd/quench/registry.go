@@ -28,6 +28,15 @@ func registryNamed(cmd *cobra.Command) bool {
 	return err == nil && path != "" || os.Getenv("QUENCH_REGISTRY") != ""
 }
 
+// openToIssue opens that registry under the issuing policy of a policy file.
+func openToIssue(cmd *cobra.Command, create bool, policy string) (*registry.Registry, error) {
+	p, err := loadPolicy(policy)
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, Issue: p.Issue})
+}
+
 // openRegistry opens that registry. With create it is made when missing;
 // without, a missing one is an error that wraps registry.ErrNoRegistry.
 func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {

@@ -32,9 +32,8 @@ could see it and the shell would keep it.`,
 
 func newTokenIssueCmd() *cobra.Command {
 	var q registry.IssueRequest
-	life := input.TTL(registry.DefaultTTL)
-	var rotate input.TTL
-	var format string
+	var life, rotate input.TTL
+	var format, policy string
 	cmd := &cobra.Command{
 		Use:   "issue --owner NAME --purpose TEXT [--scope ACTION:RESOURCE]…",
 		Short: "Make a new token and show it this once",
@@ -53,7 +52,7 @@ nothing.`,
 				return fmt.Errorf("--format %q: must be text, uri, env or json", format)
 			}
 			q.TTL, q.RotateWithin = time.Duration(life), time.Duration(rotate)
-			r, err := openRegistry(cmd, true)
+			r, err := openToIssue(cmd, true, policy)
 			if err != nil {
 				return err
 			}
@@ -75,7 +74,11 @@ nothing.`,
 	}
 	f := cmd.Flags()
 	tokenFlags(cmd, &q.Owner, &q.Purpose, &q.Scopes, &q.Env, &q.Tags)
-	f.Var(&life, "ttl", "time until it expires, such as 30d, 720h or 90m")
+	f.Var(&life, "ttl", "time until it expires, such as 30d, 720h or 90m (default 30d, or less by policy)")
+	f.Lookup("ttl").DefValue = ""
+	f.BoolVar(&q.Never, "never", false, "it never expires, where the policy allows that")
+	f.StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
+	cmd.MarkFlagsMutuallyExclusive("ttl", "never")
 	f.StringVar(&q.Prefix, "prefix", "", `brand the token begins with (default "qnk")`)
 	f.Var(&rotate, "rotate-within", "time until it should be rotated; later uses are good, and audited")
 	f.Lookup("rotate-within").DefValue = ""

@@ -20,7 +20,7 @@ func newTokenRotateCmd() *cobra.Command {
 	var life input.TTL
 	overlap := input.TTL(registry.DefaultOverlap)
 	var now bool
-	var format string
+	var format, policy string
 	cmd := &cobra.Command{
 		Use:   "rotate ID [--overlap 1d|--now] [--to-file FILE | -- COMMAND ARG…]",
 		Short: "Issue a token's successor and let the old one run out",
@@ -55,7 +55,7 @@ it was.`,
 				q.Overlap = 0
 			}
 			q.TTL = time.Duration(life)
-			r, err := openRegistry(cmd, false)
+			r, err := openToIssue(cmd, false, policy)
 			if err != nil {
 				return err
 			}
@@ -70,6 +70,7 @@ it was.`,
 	f.Lookup("ttl").DefValue = ""
 	f.StringArrayVar(&q.Scopes, "scope", nil, "what of the old token's rights the successor has; repeat for more (default: all)")
 	f.StringVar(&q.Prefix, "prefix", "", "brand the successor begins with (default: the old token's)")
+	f.StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
 	f.StringVar(&to.File, "to-file", "", "write the value to this file instead of standard output")
 	f.StringVar(&format, "format", "text", "of the value: text, uri (secret-token:value), env (QUENCH_TOKEN=value) or json")
 	cmd.MarkFlagsMutuallyExclusive("overlap", "now")

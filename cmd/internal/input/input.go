@@ -29,24 +29,11 @@ func (t *TTL) Type() string { return "duration" }
 func (t *TTL) String() string { return Days(time.Duration(*t)) }
 
 func (t *TTL) Set(s string) error {
-	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		n, ok := strings.CutSuffix(s, unit)
-		if !ok {
-			continue
-		}
-		v, err := strconv.ParseInt(n, 10, 32)
-		if err != nil || v <= 0 || v > int64(registry.MaxTTL/d) {
-			return fmt.Errorf("%q is not a number of days or weeks up to %s", s, Days(registry.MaxTTL))
-		}
-		*t = TTL(time.Duration(v) * d)
-		return nil
+	d, err := registry.ParseTTL(s)
+	if err == nil {
+		*t = TTL(d)
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return fmt.Errorf("%q is not a duration such as 30d, 720h or 90m", s)
-	}
-	*t = TTL(d)
-	return nil
+	return err
 }
 
 // Days prints a duration in whole days where it is one.
