@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
@@ -27,6 +28,7 @@ could see it and the shell would keep it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
+	cmd.AddCommand(duecmd.New(duecmd.Env{Open: openRegistry, Close: closeRegistry, Found: exit{Code: exitFindings}})...)
 	return cmd
 }
 
