@@ -1,8 +1,9 @@
 // Command table measures whole processes and prints the comparison as Markdown.
 //
-//	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-repo NAME=DIR ...] [-doc FILE]
+//	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-repo NAME=DIR ...] [-range NAME=A..B] [-histories] [-doc FILE]
 //
-// -repo adds a table of a repository's history, against git cat-file.
+// -repo adds a table of a repository's history, against git cat-file; -range adds a
+// row to it, and -histories leaves all other tables out.
 // Everything is measured in one run on one machine: CPU is user plus system
 // seconds of the process, the median of -runs runs after one that warms the page
 // cache. Peers are measured when they are installed: rg, gitleaks.
@@ -45,7 +46,10 @@ var (
 	runs = flag.Int("runs", 3, "counted runs of each command")
 	doc  = flag.String("doc", "", "write the table to this file")
 
-	repos []string
+	histories = flag.Bool("histories", false, "measure the repositories only")
+
+	repos  []string
+	ranges = map[string]string{} // of repositories' names
 )
 
 func main() {
@@ -55,6 +59,14 @@ func main() {
 			return fmt.Errorf("%q: want NAME=DIR", v)
 		}
 		repos = append(repos, v)
+		return nil
+	})
+	flag.Func("range", "NAME=A..B of a repository to measure alone (repeatable)", func(v string) error {
+		name, r, ok := strings.Cut(v, "=")
+		if !ok || name == "" || r == "" {
+			return fmt.Errorf("%q: want NAME=A..B", v)
+		}
+		ranges[name] = r
 		return nil
 	})
 	flag.Parse()
@@ -81,6 +93,12 @@ func bench(w io.Writer, dir string) error {
 	if err := build(quench, "./cmd/quench"); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "# Benchmarks\n\n`make bench-doc` wrote this: %s, %s/%s, %d CPUs, %s. CPU is user plus system seconds of the\nwhole process, the median of %d runs; ratios are to the first row of each table.\n",
+		cpuName(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
+	if *histories {
+		historyTables(w, quench, dir)
+		return nil
+	}
 	portable := filepath.Join(dir, "quench-portable")
 	if err := build(portable, "./cmd/quench", "-tags", "purego"); err != nil {
 		return err
@@ -101,8 +119,6 @@ func bench(w io.Writer, dir string) error {
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "# Benchmarks\n\n`make bench-doc` wrote this: %s, %s/%s, %d CPUs, %s. CPU is user plus system seconds of the\nwhole process, the median of %d runs; ratios are to the first row of each table.\n",
-		cpuName(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
 	goroot := runtimeRoot()
 	for _, tree := range []string{filepath.Join(goroot, "src"), goroot} {
 		table(w, "The Go tree as a folder: $GOROOT"+strings.TrimPrefix(tree, goroot), []command{
@@ -123,21 +139,35 @@ func bench(w io.Writer, dir string) error {
 	if err := planted(w, quench, logFile); err != nil {
 		return err
 	}
-	for _, r := range repos {
-		name, repo, _ := strings.Cut(r, "=")
-		table(w, "The history of "+name, []command{
-			{name: "git cat-file --batch-all-objects --batch", args: []string{"sh", "-c", "git -C \"$0\" cat-file --batch-all-objects --batch --unordered --buffer >/dev/null", repo}},
-			{name: "quench scan --worktree=false", args: []string{quench, "scan", "--worktree=false", "-f", "jsonl", repo}},
-			{name: "quench scan --worktree=false --cache, again", args: []string{quench, "scan", "--worktree=false", "-f", "jsonl", "--cache", filepath.Join(dir, "cache"), repo}},
-			{name: "gitleaks git", args: []string{"gitleaks", "git", "--no-banner", "-l", "error", repo}, once: true},
-		})
-	}
+	historyTables(w, quench, dir)
 	table(w, "Start-up", []command{
 		{name: "true", args: []string{"true"}},
 		{name: "quench version", args: []string{quench, "version"}},
 		{name: "quench scan, empty folder", args: []string{quench, "scan", empty}},
 	})
 	return nil
+}
+
+// historyTables measures each of repos.
+func historyTables(w io.Writer, quench, dir string) {
+	for i, r := range repos {
+		name, repo, _ := strings.Cut(r, "=")
+		cache := filepath.Join(dir, fmt.Sprint("cache", i))
+		scan := func(args ...string) []string {
+			return append(append([]string{quench, "scan", "--worktree=false", "-f", "jsonl"}, args...), repo)
+		}
+		cs := []command{
+			{name: "git cat-file --batch-all-objects --batch", args: []string{"sh", "-c", "git -C \"$0\" cat-file --batch-all-objects --batch --unordered --buffer >/dev/null", repo}},
+			{name: "quench scan --worktree=false", args: scan()},
+			{name: "quench scan --worktree=false --workers=1", args: scan("--workers=1")},
+			{name: "quench scan --worktree=false --cache, again", args: scan("--cache", cache)},
+		}
+		if r := ranges[name]; r != "" {
+			cs = append(cs, command{name: "quench scan --worktree=false --range of one commit", args: scan("--range", r)})
+		}
+		cs = append(cs, command{name: "gitleaks git", args: []string{"gitleaks", "git", "--no-banner", "-l", "error", repo}, once: true})
+		table(w, "The history of "+name, cs)
+	}
 }
 
 // planted compares what a scan of the log finds with what was planted in it.
