@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
+	"github.com/quench-dev/quench/scanner/internal/chars"
 )
 
 // makeup counts what a value is made of.
@@ -124,7 +125,7 @@ func (t *terms) shape(val []byte, m makeup, class, quote, kind string) {
 	t.when(val[n-1] == '=' && n%4 == 0, "padded as base64")
 	t.when(class == "hex" && n%2 == 0 && n >= 16, "hex bytes")
 	t.when(n > 8, "switches ", level(m.switches*16/n, 1, 2, 4, 6, 8))
-	t.add("entropy ", level(int(4*entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
+	t.add("entropy ", level(int(4*chars.Entropy(val)/math.Log2(float64(min(n, 64)))*5), 12, 14, 16, 17, 18, 19, 20))
 	t.when(quote == "bare" && identifier(val), "written as a variable is")
 	t.when(m.spaces > 0 && prose(val), "written as text is")
 }
@@ -282,21 +283,6 @@ func uuid(v []byte) bool {
 		}
 	}
 	return true
-}
-
-func entropy(b []byte) float64 {
-	var count [256]int
-	for _, c := range b {
-		count[c]++
-	}
-	h, n := 0.0, float64(len(b))
-	for _, k := range count {
-		if k > 0 {
-			p := float64(k) / n
-			h -= p * math.Log2(p)
-		}
-	}
-	return h
 }
 
 // walk finds runs of neighbours, on the keyboard or in the alphabet, over half the
