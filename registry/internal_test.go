@@ -4,47 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"regexp"
-	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 )
-
-// covers agrees with a regular expression made from the scope.
-func TestCovers(t *testing.T) {
-	side := func(s string) string {
-		s = regexp.QuoteMeta(s)
-		s = strings.ReplaceAll(s, `\*\*`, `[^:]+`)
-		return strings.ReplaceAll(s, `\*`, `[^/:]+`)
-	}
-	segment := rapid.SampledFrom([]string{"a", "b", "ab", "*"})
-	last := rapid.SampledFrom([]string{"a", "b", "*", "**"})
-	word := rapid.SampledFrom([]string{"a", "b", "ab"})
-	rapid.Check(t, func(t *rapid.T) {
-		pattern := func(name string) string {
-			segs := rapid.SliceOfN(segment, 0, 2).Draw(t, name)
-			return strings.Join(append(segs, last.Draw(t, name+" last")), "/")
-		}
-		concrete := func(name string) string { return strings.Join(rapid.SliceOfN(word, 1, 4).Draw(t, name), "/") }
-		scope := pattern("action") + ":" + pattern("resource")
-		want := concrete("wanted action") + ":" + concrete("wanted resource")
-		if err := checkScope(scope, false); err != nil {
-			t.Fatal(err)
-		}
-		if err := checkScope(want, true); err != nil {
-			t.Fatal(err)
-		}
-		a, r, _ := strings.Cut(scope, ":")
-		plain := regexp.MustCompile("^" + side(a) + ":" + side(r) + "$").MatchString(want)
-		if got := covers(scope, want); got != plain {
-			t.Fatalf("covers(%q, %q) = %v, want %v", scope, want, got, plain)
-		}
-		if checkScope(scope, true) == nil && strings.Contains(scope, "*") {
-			t.Fatalf("%q counts as concrete", scope)
-		}
-	})
-}
 
 // A pepper comes from a file that may hold anything.
 func FuzzDecodePepper(f *testing.F) {
@@ -61,18 +22,6 @@ func FuzzDecodePepper(f *testing.F) {
 		}
 		if again, ok2 := decodePepper([]byte(base64.StdEncoding.EncodeToString(b))); ok && (!ok2 || !bytes.Equal(again, b)) {
 			t.Fatal("a pepper written again reads differently")
-		}
-	})
-}
-
-// Scopes come from the command line and, in Verify, from requests.
-func FuzzCheckScope(f *testing.F) {
-	for _, s := range []string{"read:repo/*", "**:**", "a:b", ":", "a:b:c", "read:**/a"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if checkScope(s, true) == nil && (checkScope(s, false) != nil || !covers(s, s)) {
-			t.Fatalf("%q is concrete and does not cover itself", s)
 		}
 	})
 }

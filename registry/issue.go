@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -55,6 +56,7 @@ type IssueRequest struct {
 	Tags    []string
 
 	Networks     []string      // it is good from: CIDR or addresses; none is everywhere
+	Countries    []string      // it is good from: codes of ISO 3166-1; none is everywhere
 	MaxUses      int64         // 0 is any number
 	RotateWithin time.Duration // until it should have a successor; 0 is no deadline
 }
@@ -195,8 +197,8 @@ func (r *Registry) complete(t *Token, ttl time.Duration) error {
 	case ttl > 0:
 		t.ExpiresAt = t.CreatedAt.Add(max(ttl, time.Microsecond)).Truncate(time.Microsecond)
 	}
-	if len(t.Scopes) > maxScopes {
-		return fmt.Errorf("%w: %d scopes; at most %d", ErrInvalid, len(t.Scopes), maxScopes)
+	if len(t.Scopes) > bound.MaxScopes {
+		return fmt.Errorf("%w: %d scopes; at most %d", ErrInvalid, len(t.Scopes), bound.MaxScopes)
 	}
 	for _, s := range t.Scopes {
 		if err := checkScope(s, false); err != nil {
@@ -247,11 +249,11 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider,
 			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand,
-			networks, max_uses, rotate_by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			networks, countries, max_uses, rotate_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.ID, r.keys.id[:], mac[:], int64(match.Fingerprint(r.keys.fingerprint, value.Reveal())), t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
 		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq, t.Family, t.Predecessor, t.brand,
-		jsonList(t.Networks), t.MaxUses, toMicro(t.RotateBy))
+		jsonList(t.Networks), jsonList(t.Countries), t.MaxUses, toMicro(t.RotateBy))
 	if err != nil {
 		return err
 	}

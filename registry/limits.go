@@ -4,12 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/bound"
 )
 
 // maxNetworks bounds the networks of one token: each Verify looks at each of them.
@@ -21,10 +21,22 @@ const maxNetworks = 256
 // one of the next day.
 const overdueEvery = 24 * time.Hour
 
+// The short names of what package bound decides.
+var (
+	checkScope = bound.CheckScope
+	covers     = bound.Covers
+	clip       = bound.Clip
+)
+
+// maxCountries bounds the countries of one token: there are fewer.
+const maxCountries = 256
+
 // Limits are what bounds a token's use beside its scopes and expiry.
 type Limits struct {
 	// Networks it is good from, in CIDR notation; none is everywhere.
 	Networks []string `json:"networks,omitempty"`
+	// Countries it is good from, by their codes of ISO 3166-1; none is everywhere.
+	Countries []string `json:"countries,omitempty"`
 	// MaxUses it is good for; 0 is any number. Refusals do not count.
 	MaxUses int64 `json:"max_uses,omitempty"`
 	// RotateBy is when it should have a successor; zero is no deadline. Uses
@@ -35,19 +47,22 @@ type Limits struct {
 }
 
 // limit checks q's limits and gives them to t, whose expiry is set.
-func (t *Token) limit(q IssueRequest) error {
+func (t *Token) limit(q IssueRequest) (err error) {
 	if len(q.Networks) > maxNetworks {
 		return fmt.Errorf("%w: %d networks; at most %d", ErrInvalid, len(q.Networks), maxNetworks)
 	}
 	var nets []string
 	for _, s := range q.Networks {
-		p, err := parseNetwork(s)
+		p, err := bound.Network(s)
 		if err != nil {
 			return err
 		}
 		nets = append(nets, p.String())
 	}
 	t.Networks = slices.Compact(slices.Sorted(slices.Values(nets)))
+	if t.Countries, err = sortedCountries(q.Countries); err != nil {
+		return err
+	}
 	if q.MaxUses < 0 {
 		return fmt.Errorf("%w: at most %d uses; name a number from 1, or 0 for any", ErrInvalid, q.MaxUses)
 	}
@@ -66,51 +81,36 @@ func (t *Token) limit(q IssueRequest) error {
 	return nil
 }
 
-// parseNetwork reads a network, or the address of a single client. An IPv4 network
-// written as IPv6 is the IPv4 one, as an address is in goodFrom.
-func parseNetwork(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
+// sortedCountries reads codes of countries, each once.
+func sortedCountries(in []string) ([]string, error) {
+	if len(in) > maxCountries {
+		return nil, fmt.Errorf("%w: %d countries; at most %d", ErrInvalid, len(in), maxCountries)
 	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%w: network %q is neither an address nor CIDR, such as 10.1.0.0/16 or 2001:db8::/32", ErrInvalid, clip(s))
-	}
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	if p != p.Masked() {
-		return netip.Prefix{}, fmt.Errorf("%w: network %q has bits of a host; did you mean %s, or the one address %s?", ErrInvalid, s, p.Masked(), p.Addr())
-	}
-	return p, nil
-}
-
-// goodFrom reports whether t may be used from a. An unknown address is in no network.
-func (t *Token) goodFrom(a netip.Addr) (bool, error) {
-	if len(t.Networks) == 0 {
-		return true, nil
-	}
-	a = a.Unmap().WithZone("")
-	for _, s := range t.Networks {
-		p, err := parseNetwork(s)
+	var out []string
+	for _, s := range in {
+		c, err := bound.Country(s)
 		if err != nil {
-			return false, fmt.Errorf("token %s: %w", t.ID, err)
+			return nil, err
 		}
-		if p.Contains(a) {
-			return true, nil
-		}
+		out = append(out, c)
 	}
-	return false, nil
+	return slices.Compact(slices.Sorted(slices.Values(out))), nil
 }
 
-// pass decides on what a live token is shown for.
+// pass decides on what a live token is shown for. A country that is not known is
+// in no list.
 func (t *Token) pass(use Use) (reason string, err error) {
-	switch ok, err := t.goodFrom(use.Address); {
-	case err != nil:
-		return "", err
-	case !ok:
+	within := len(t.Networks) == 0
+	if !within {
+		if within, err = bound.Within(t.Networks, use.Address); err != nil {
+			return "", fmt.Errorf("token %s: %w", t.ID, err)
+		}
+	}
+	switch {
+	case !within:
 		return ReasonWrongNetwork, nil
+	case len(t.Countries) > 0 && !slices.Contains(t.Countries, use.Country):
+		return ReasonWrongCountry, nil
 	case use.Scope != "" && !t.Allows(use.Scope):
 		return ReasonOutOfScope, nil
 	case t.MaxUses > 0 && t.Uses >= t.MaxUses:
@@ -144,6 +144,9 @@ func (l *Limits) details(to map[string]string) {
 	if len(l.Networks) > 0 {
 		to["networks"] = jsonList(l.Networks)
 	}
+	if len(l.Countries) > 0 {
+		to["countries"] = jsonList(l.Countries)
+	}
 	if l.MaxUses > 0 {
 		to["max_uses"] = strconv.FormatInt(l.MaxUses, 10)
 	}
@@ -155,7 +158,7 @@ func (l *Limits) details(to map[string]string) {
 // inherit gives a successor's request the limits of old: no more uses than are
 // left, and as long until its own rotation.
 func (old *Token) inherit(q *IssueRequest, overlap time.Duration) error {
-	q.Networks = old.Networks
+	q.Networks, q.Countries = old.Networks, old.Countries
 	if old.MaxUses > 0 {
 		if overlap > 0 {
 			return fmt.Errorf("%w: token %s has a limited number of uses, which an overlap would double; rotate it with none (--now)", ErrInvalid, old.ID)

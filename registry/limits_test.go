@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/netip"
 	"slices"
@@ -137,5 +138,89 @@ func TestLimitsAreInherited(t *testing.T) {
 	short, _, err := r.Rotate(ctx, next.ID, registry.RotateRequest{TTL: time.Hour})
 	if err != nil || !short.RotateBy.IsZero() {
 		t.Errorf("a successor that expires before its rotation: %+v, %v", short.Limits, err)
+	}
+}
+
+// where answers from a map, as a country database does.
+type where map[netip.Addr]string
+
+func (w where) Lookup(a netip.Addr) (string, bool) { iso, ok := w[a]; return iso, ok }
+
+// A token bound to countries is refused from others, and from where nobody knows.
+func TestCountries(t *testing.T) {
+	o := newPlace(t).options()
+	o.Countries = where{netip.MustParseAddr("192.0.2.1"): "DE", netip.MustParseAddr("192.0.2.2"): "US"}
+	r := open(t, o)
+	tok, value := issue(t, r, registry.IssueRequest{Countries: []string{"de", "AT", "DE"}})
+	if !slices.Equal(tok.Countries, []string{"AT", "DE"}) {
+		t.Errorf("countries are %v", tok.Countries)
+	}
+	for _, tc := range []struct{ from, country, want string }{
+		{"192.0.2.1", "", registry.ReasonValid}, {"192.0.2.2", "", registry.ReasonWrongCountry}, {"192.0.2.3", "", registry.ReasonWrongCountry},
+		{"", "", registry.ReasonWrongCountry}, {"", "at", registry.ReasonValid}, {"192.0.2.2", "DE", registry.ReasonValid},
+		{"192.0.2.1", "US", registry.ReasonWrongCountry}, {"::ffff:192.0.2.1", "", registry.ReasonValid},
+	} {
+		use := registry.Use{Country: tc.country}
+		if tc.from != "" {
+			use.Address = netip.MustParseAddr(tc.from)
+		}
+		if v, err := r.Verify(context.Background(), value, use); err != nil || v.Reason != tc.want {
+			t.Errorf("from %q in %q: %v, %v; want %s", tc.from, tc.country, v.Reason, err, tc.want)
+		}
+	}
+	if _, err := r.Verify(context.Background(), value, registry.Use{Country: "Germany"}); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("no country: %v", err)
+	}
+	if _, _, err := r.Issue(context.Background(), registry.IssueRequest{Owner: "ann", Purpose: "tests", Countries: []string{"UK"}}); !errors.Is(err, registry.ErrInvalid) {
+		t.Errorf("issued for UK: %v", err)
+	}
+	next, _, err := r.Rotate(context.Background(), tok.ID, registry.RotateRequest{})
+	if err != nil || !slices.Equal(next.Countries, tok.Countries) {
+		t.Errorf("the successor is good from %v, %v", next.Countries, err)
+	}
+}
+
+// seen is an Observer that suspends a token of another owner's use.
+type seen struct {
+	r    *registry.Registry
+	all  []registry.Decided
+	fail error
+}
+
+func (s *seen) Observe(ctx context.Context, tx *sql.Tx, uses []registry.Decided) (func(), error) {
+	for _, u := range uses {
+		if u.Use.Agent == "thief" {
+			if _, _, err := s.r.DoTx(ctx, tx, registry.Suspend, u.Token.ID, registry.Change{Reason: "a thief"}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return func() { s.all = append(s.all, uses...) }, s.fail
+}
+
+// What an observer does is part of the use: on disk with it, or not at all.
+func TestObserver(t *testing.T) {
+	r := open(t, newPlace(t).options())
+	o := &seen{r: r}
+	r.Observe(o)
+	ctx := context.Background()
+	tok, value := issue(t, r, registry.IssueRequest{Scopes: []string{"read:a"}})
+	o.fail = errors.New("no space")
+	if _, err := r.Verify(ctx, value, registry.Use{}); !errors.Is(err, o.fail) {
+		t.Errorf("a use that cannot be observed: %v", err)
+	}
+	if again, err := r.Token(ctx, tok.ID); err != nil || again.Uses != 0 || len(o.all) != 0 {
+		t.Errorf("it counts: %d uses, %d told, %v", again.Uses, len(o.all), err)
+	}
+	o.fail = nil
+	use := registry.Use{Scope: "read:b", Method: "GET", Endpoint: "/v1/items?key=hidden", Agent: "curl/8"}
+	for _, want := range []string{registry.ReasonOutOfScope, registry.ReasonValid, registry.ReasonSuspended} {
+		if v, err := r.Verify(ctx, value, use); err != nil || v.Reason != want {
+			t.Errorf("%+v: %v, %v; want %s", use, v.Reason, err, want)
+		}
+		use.Scope, use.Agent = "read:a", "thief"
+	}
+	if len(o.all) != 3 || o.all[0].Token.ID != tok.ID || o.all[0].Use.Endpoint != "/v1/items" || o.all[2].Reason != registry.ReasonSuspended {
+		t.Errorf("told: %+v", o.all)
 	}
 }

@@ -37,6 +37,8 @@ type IssueRule struct {
 	// their wildcards, that none may be or contain.
 	Scopes []string `toml:"scopes"`
 	Forbid []string `toml:"forbid"`
+	// Countries that a token may be good from, and those of tokens that named none.
+	Countries []string `toml:"countries"`
 	// RotateWithin is the latest rotation deadline, and that of tokens that were
 	// given none; zero asks for none.
 	RotateWithin Lifetime `toml:"rotate_within"`
@@ -107,6 +109,9 @@ func (u *IssueRule) check() error {
 		if err := checkScope(s, false); err != nil {
 			return err
 		}
+	}
+	if _, err := sortedCountries(u.Countries); err != nil {
+		return err
 	}
 	for _, s := range u.Prefixes {
 		if err := rules.CheckBrand(s); err != nil {
@@ -180,6 +185,24 @@ func (p *IssuePolicy) apply(q *IssueRequest) error {
 		}
 		if i := slices.IndexFunc(u.Forbid, func(no string) bool { return covers(s, no) }); i >= 0 {
 			return refuse("scope %q is or contains %s, which is forbidden", clip(s), u.Forbid[i])
+		}
+	}
+	if len(u.Countries) > 0 {
+		if len(q.Countries) == 0 {
+			q.Countries = u.Countries
+		}
+		allowed, err := sortedCountries(u.Countries)
+		if err != nil {
+			return err
+		}
+		asked, err := sortedCountries(q.Countries)
+		if err != nil {
+			return err
+		}
+		for _, c := range asked {
+			if !slices.Contains(allowed, c) {
+				return refuse("country %s is not one of %s", c, strings.Join(allowed, ", "))
+			}
 		}
 	}
 	within := time.Duration(u.RotateWithin)

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/store"
 )
@@ -46,7 +48,7 @@ var (
 	// ErrDuplicate: the value is already a token of this registry.
 	ErrDuplicate = errors.New("the value is already a token of this registry")
 	// ErrInvalid: a request that can never succeed as it is.
-	ErrInvalid = errors.New("invalid request")
+	ErrInvalid = bound.ErrInvalid
 	// ErrPolicy: a request that the issuing policy does not allow.
 	ErrPolicy = errors.New("the issuing policy does not allow it")
 )
@@ -61,11 +63,20 @@ type Options struct {
 	Pepper PepperSource
 	// Issue is what tokens may be issued; the zero one allows a year of any.
 	Issue IssuePolicy
+	// Countries tells in which country an address is; nil knows none, and what is
+	// limited by country is then good from nowhere unless Use.Country says where.
+	Countries Countries
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Actor is who audit events name unless a call says otherwise; empty is
 	// the user the process runs as.
 	Actor string
+}
+
+// Countries is a database of addresses, such as registry/country reads. iso is the
+// code of ISO 3166-1, of two capital letters.
+type Countries interface {
+	Lookup(a netip.Addr) (iso string, ok bool)
 }
 
 // DefaultPath is the registry's usual path: QUENCH_REGISTRY, or
@@ -100,6 +111,7 @@ type Registry struct {
 	now   func() time.Time
 	actor string
 	issue IssuePolicy
+	where Countries
 	id    string // of the database: random, hex
 	keys  keys
 	log   *audit.Log
@@ -108,6 +120,9 @@ type Registry struct {
 	mu       sync.Mutex
 	prefixes []string     // that tokens were issued with
 	sets     []*match.Set // to close
+	observer Observer
+
+	telling sync.Mutex // held while the observer is told, until the commit
 }
 
 // Open opens the registry at o.Path. Errors wrap ErrNoRegistry, ErrPepper, or
@@ -138,7 +153,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue}
+	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries}
 	if err := r.unlock(ctx, o); err != nil {
 		s.Close()
 		return nil, err

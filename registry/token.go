@@ -62,24 +62,24 @@ type Token struct {
 
 const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
 	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find, family, predecessor,
-	networks, max_uses, rotate_by, overdue_at`
+	networks, countries, max_uses, rotate_by, overdue_at`
 
 // scanToken reads a row of tokenColumns; now decides whether it is expired.
 func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error) {
 	var t Token
-	var scopes, tags, hard, networks string
+	var scopes, tags, hard, networks, countries string
 	var created int64
 	var expires, revoked, used, rotate, overdue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Hint, &t.Origin, &t.Owner, &t.Purpose, &t.Env, &t.Provider, &scopes, &tags, &t.State, &created, &expires,
 		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor,
-		&networks, &t.MaxUses, &rotate, &overdue)
+		&networks, &countries, &t.MaxUses, &rotate, &overdue)
 	if err != nil {
 		return Token{}, err
 	}
 	for _, list := range []struct {
 		text string
 		to   *[]string
-	}{{scopes, &t.Scopes}, {tags, &t.Tags}, {hard, &t.HardToFind}, {networks, &t.Networks}} {
+	}{{scopes, &t.Scopes}, {tags, &t.Tags}, {hard, &t.HardToFind}, {networks, &t.Networks}, {countries, &t.Countries}} {
 		if err := json.Unmarshal([]byte(list.text), list.to); err != nil {
 			return Token{}, fmt.Errorf("%w: token %s: %w", store.ErrCorrupt, t.ID, err)
 		}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -23,6 +25,7 @@ const (
 	ReasonSuspended    = "suspended"
 	ReasonOutOfScope   = "out_of_scope"
 	ReasonWrongNetwork = "wrong_network" // not from there, or from an unknown address
+	ReasonWrongCountry = "wrong_country" // not from there, or from an unknown country
 	ReasonUsedUp       = "used_up"
 )
 
@@ -35,7 +38,44 @@ type Use struct {
 	Client string
 	// Address the token was shown from; the zero one is unknown, and in no network.
 	Address netip.Addr
+	// Country it was shown from, by ISO 3166-1, where the caller knows it from a
+	// source it trusts; empty asks Options.Countries about Address.
+	Country string
+	// Method and Endpoint are what it was shown for, such as GET and /v1/items, and
+	// Agent what the client calls itself. They decide nothing, and feed the Observer.
+	// What follows '?' in Endpoint is dropped: secrets stand there.
+	Method, Endpoint, Agent string
 }
+
+// maxMethod and maxAgent bound what a client says of itself, in bytes: the longest
+// registered method has 17, and browsers' agents seldom 300.
+const maxMethod, maxAgent = 32, 512
+
+// settle bounds what the client chose, and finds the country.
+func (r *Registry) settle(use Use) (Use, error) {
+	if use.Scope != "" {
+		if err := checkScope(use.Scope, true); err != nil {
+			return Use{}, err
+		}
+	}
+	use.Endpoint, _, _ = strings.Cut(use.Endpoint, "?")
+	use.Client, use.Endpoint = cut(use.Client, maxText), cut(use.Endpoint, maxText)
+	use.Method, use.Agent = cut(use.Method, maxMethod), cut(use.Agent, maxAgent)
+	switch {
+	case use.Country != "":
+		c, err := bound.Country(use.Country)
+		if err != nil {
+			return Use{}, err
+		}
+		use.Country = c
+	case r.where != nil && use.Address.IsValid():
+		use.Country, _ = r.where.Lookup(use.Address.Unmap().WithZone(""))
+	}
+	return use, nil
+}
+
+// cut is s, or its first n bytes, as valid text.
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
 
 // Verdict is the answer of Verify.
 type Verdict struct {
@@ -52,19 +92,21 @@ type Verdict struct {
 // The state is read under the write lock, so a revocation that returned before
 // Verify was called is always seen.
 func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Verdict, error) {
-	if use.Scope != "" {
-		if err := checkScope(use.Scope, true); err != nil {
-			return Verdict{}, fmt.Errorf("verifying a token: %w", err)
-		}
+	use, err := r.settle(use)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
 	}
 	value = bare(value)
 	var v Verdict
-	err := r.store.InTx(ctx, func(tx *sql.Tx) (err error) {
+	err = r.told(ctx, func(tx *sql.Tx) (done func(), err error) {
 		v, err = r.judge(ctx, tx, value, use)
-		if err != nil {
-			return err
+		if err == nil {
+			err = r.record(ctx, tx, &v, use)
 		}
-		return r.record(ctx, tx, &v, use)
+		if err != nil {
+			return nil, err
+		}
+		return r.observe(ctx, tx, []Decided{{Token: v.Token, Use: use, Reason: v.Reason, At: r.Now()}})
 	})
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
@@ -127,11 +169,11 @@ func (t *Token) Allows(want string) bool {
 // record writes the use down.
 func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) error {
 	details := map[string]string{"reason": v.Reason}
-	if use.Scope != "" {
-		details["scope"] = use.Scope
-	}
-	if use.Client != "" {
-		details["client"] = use.Client
+	for name, value := range map[string]string{"scope": use.Scope, "client": use.Client, "country": use.Country,
+		"method": use.Method, "endpoint": use.Endpoint, "agent": use.Agent} {
+		if value != "" {
+			details[name] = value
+		}
 	}
 	if use.Address.IsValid() {
 		details["address"] = use.Address.Unmap().String()

@@ -85,6 +85,7 @@ nothing.`,
 	f.Var(&rotate, "rotate-within", "time until it should be rotated; later uses are good, and audited")
 	f.Lookup("rotate-within").DefValue = ""
 	f.StringArrayVar(&q.Networks, "network", nil, "client network it is good from, CIDR or an address; repeat for more (default: all)")
+	f.StringArrayVar(&q.Countries, "country", nil, "country it is good from, such as DE; repeat for more (default: all)")
 	f.Int64Var(&q.MaxUses, "max-uses", 0, "uses it is good for (default: any number)")
 	f.StringVar(&format, "format", "text", "of standard output: text (the value), uri (secret-token:value), env (QUENCH_TOKEN=value) or json")
 	return cmd
@@ -237,8 +238,8 @@ func newTokenVerifyCmd() *cobra.Command {
 		Short: "Say whether a token is valid, and if not, why",
 		Long: `Verify reads one value from standard input ('-') or a file and says whether it
 is a live token of the registry, and with --scope whether it may do that. The
-use is recorded. A token that is bound to networks is refused unless --address
-tells that it was shown from one of them.
+use is recorded. A token that is bound to networks or countries is refused
+unless --address and --country tell that it was shown from one of them.
 
 Exit codes: 0 valid, 1 refused, 2 no answer.`,
 		Example: `  printenv API_TOKEN | quench token verify - --scope read:repo/quench`,
@@ -285,6 +286,10 @@ Exit codes: 0 valid, 1 refused, 2 no answer.`,
 	f.StringVar(&use.Scope, "scope", "", "ask whether it may do this, action:resource")
 	f.StringVar(&use.Client, "client", "", "who showed it, for the audit log")
 	f.IPVar(&from, "address", nil, "address it was shown from")
+	f.StringVar(&use.Country, "country", "", "country it was shown from, such as DE")
+	f.StringVar(&use.Method, "method", "", "method it was shown for, such as GET")
+	f.StringVar(&use.Endpoint, "endpoint", "", "path it was shown for, such as /v1/items")
+	f.StringVar(&use.Agent, "agent", "", "what the client calls itself")
 	f.StringVar(&file, "file", "", "read the value from this file")
 	formatFlag(cmd, &format)
 	return cmd

@@ -78,6 +78,7 @@ func Token(w io.Writer, t registry.Token) error {
 		row("rotate by", Stamp(t.RotateBy))
 	}
 	row("networks", strings.Join(t.Networks, " "))
+	row("countries", strings.Join(t.Countries, " "))
 	if t.State == registry.Revoked {
 		row("revoked", Stamp(t.RevokedAt)+" by "+t.RevokedBy)
 		row("reason", t.RevokedReason)
@@ -116,6 +117,11 @@ func Verdict(v registry.Verdict, use registry.Use) string {
 		return fmt.Sprintf("refused: out_of_scope, token %s of %s may not do %s", t.ID, t.Owner, use.Scope)
 	case registry.ReasonUsedUp:
 		return fmt.Sprintf("refused: used_up, token %s of %s was good for %d uses", t.ID, t.Owner, t.MaxUses)
+	case registry.ReasonWrongCountry:
+		if use.Country == "" {
+			return fmt.Sprintf("refused: wrong_country, token %s of %s is bound to countries, and the client's is not known (--country)", t.ID, t.Owner)
+		}
+		return fmt.Sprintf("refused: wrong_country, token %s of %s is not good from %s", t.ID, t.Owner, strings.ToUpper(use.Country))
 	case registry.ReasonWrongNetwork:
 		if !use.Address.IsValid() {
 			return fmt.Sprintf("refused: wrong_network, token %s of %s is bound to networks, and the client's address is not told (--address)", t.ID, t.Owner)

@@ -1,4 +1,4 @@
-package registry
+package bound
 
 import (
 	"fmt"
@@ -13,15 +13,15 @@ import (
 // maxScope bounds a scope's length in bytes; a path of a web API fits many times.
 const maxScope = 512
 
-// maxScopes bounds the scopes of one token: Verify looks at each of them, and a
+// MaxScopes bounds the scopes of one token: Verify looks at each of them, and a
 // token that needs more is not scoped but a list of everything.
-const maxScopes = 10_000
+const MaxScopes = 10_000
 
-// checkScope says what is wrong with a scope. concrete refuses wildcards: what a
+// CheckScope says what is wrong with a scope. concrete refuses wildcards: what a
 // caller asks for is one thing.
-func checkScope(scope string, concrete bool) error {
+func CheckScope(scope string, concrete bool) error {
 	bad := func(why string) error {
-		return fmt.Errorf("%w: scope %q: %s; a scope is action:resource, such as read:repo/quench, write:repo/* or read:**", ErrInvalid, clip(scope), why)
+		return fmt.Errorf("%w: scope %q: %s; a scope is action:resource, such as read:repo/quench, write:repo/* or read:**", ErrInvalid, Clip(scope), why)
 	}
 	if len(scope) > maxScope {
 		return bad(fmt.Sprintf("longer than %d bytes", maxScope))
@@ -53,31 +53,38 @@ func checkScope(scope string, concrete bool) error {
 
 const scopeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+"
 
-// covers reports whether scope, which may have wildcards, grants want; one with
-// wildcards only where it grants all that want does. Both are valid.
-func covers(scope, want string) bool {
+// Covers reports whether scope, which may have wildcards, grants want; one with
+// wildcards only where it grants all that want does. Both are valid. It allocates
+// nothing: a verification asks it about each scope of a token.
+func Covers(scope, want string) bool {
 	sa, sr, _ := strings.Cut(scope, ":")
 	wa, wr, _ := strings.Cut(want, ":")
-	return coversSide(strings.Split(sa, "/"), strings.Split(wa, "/")) &&
-		coversSide(strings.Split(sr, "/"), strings.Split(wr, "/"))
+	return coversSide(sa, wa) && coversSide(sr, wr)
 }
 
-func coversSide(pattern, want []string) bool {
-	for i, p := range pattern {
-		switch {
-		case i >= len(want):
-			return false
-		case p == "**":
-			return true
-		case want[i] == "**", p != "*" && p != want[i]:
+func coversSide(pattern, want string) bool {
+	for more, left := true, true; more; {
+		var p, w string
+		if !left {
 			return false
 		}
+		p, pattern, more = strings.Cut(pattern, "/")
+		if p == "**" {
+			return true
+		}
+		w, want, left = strings.Cut(want, "/")
+		if w == "**" || p != "*" && p != w {
+			return false
+		}
+		if !more {
+			return !left
+		}
 	}
-	return len(pattern) == len(want)
+	return false
 }
 
-// clip shortens what a user gave for an error message.
-func clip(s string) string {
+// Clip shortens what a user gave for an error message.
+func Clip(s string) string {
 	if len(s) > 60 {
 		return s[:60] + "..."
 	}
