@@ -14,7 +14,6 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
-	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -231,11 +230,14 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 			return err
 		}
 	}
-	mac := value.MAC(r.keys.mac)
-	var other string
-	err := tx.QueryRowContext(ctx, "SELECT id FROM tokens WHERE mac = ? AND key_id = ?", mac[:], r.keys.id[:]).Scan(&other)
+	if _, err := r.rekey(ctx, tx); err != nil {
+		return err
+	}
+	other, _, err := r.find(ctx, tx, value, func(mac, keyID []byte) (o Token, err error) {
+		return o, tx.QueryRowContext(ctx, "SELECT id FROM tokens WHERE mac = ? AND key_id = ?", mac, keyID).Scan(&o.ID)
+	})
 	if err == nil {
-		return fmt.Errorf("%w: %s", ErrDuplicate, other)
+		return fmt.Errorf("%w: %s", ErrDuplicate, other.ID)
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -247,11 +249,13 @@ func (r *Registry) insert(ctx context.Context, tx *sql.Tx, t *Token, value secre
 	if err != nil {
 		return err
 	}
+	key := r.ring.Load().Primary()
+	mac := value.MAC(key.MAC)
 	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider,
 			scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand,
 			networks, countries, max_uses, rotate_by)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.ID, r.keys.id[:], mac[:], int64(match.Fingerprint(r.keys.fingerprint, value.Reveal())), t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
+		t.ID, key.ID[:], mac[:], fingerprint(key, value), t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
 		jsonList(t.Scopes), jsonList(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, jsonList(t.HardToFind), seq, t.Family, t.Predecessor, t.brand,
 		jsonList(t.Networks), jsonList(t.Countries), t.MaxUses, toMicro(t.RotateBy))
 	if err != nil {

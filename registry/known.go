@@ -22,7 +22,7 @@ func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", store.Explain(err))
 	}
-	set, err := match.New(ctx, r.keys.fingerprint, &known{r, find})
+	set, err := match.New(ctx, &known{r, find})
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
 	}
@@ -38,13 +38,25 @@ type known struct {
 	find *sql.Stmt // closed with the database
 }
 
-// Version implements match.Source by the newest change of a token. That is one
-// step in an index, and unlike SQLite's data_version it does not move for
-// recorded uses, audit events or findings, nor need a connection of its own.
+// Version implements match.Source by the newest change of a token and of a pepper,
+// which both only grow. That is two steps in an index, and unlike SQLite's
+// data_version it does not move for recorded uses, audit events or findings, nor
+// need a connection of its own.
 func (k *known) Version(ctx context.Context) (int64, error) {
 	var seq int64
-	err := k.r.store.Reader().QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM tokens").Scan(&seq)
+	err := k.r.store.Reader().QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) + (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens").Scan(&seq)
 	return seq, store.Explain(err)
+}
+
+// Keys implements match.Source.
+func (k *known) Keys(ctx context.Context) (all []match.Key, err error) {
+	if _, err := k.r.rekey(ctx, k.r.store.Reader()); err != nil {
+		return nil, err
+	}
+	for _, key := range k.r.ring.Load().Keys {
+		all = append(all, key.Fingerprint)
+	}
+	return all, nil
 }
 
 // After implements match.Source. All that it reads is in one index.
@@ -83,8 +95,9 @@ func (k *known) Shapes(ctx context.Context) (all []scanner.Shape, err error) {
 
 // Find implements match.Source.
 func (k *known) Find(ctx context.Context, candidate []byte) (scanner.KnownToken, bool, error) {
-	mac := secret.New(candidate).MAC(k.r.keys.mac)
-	t, err := scanToken(k.find.QueryRowContext(ctx, mac[:], k.r.keys.id[:]), k.r.Now())
+	t, _, err := k.r.find(ctx, k.r.store.Reader(), secret.New(candidate), func(mac, keyID []byte) (Token, error) {
+		return scanToken(k.find.QueryRowContext(ctx, mac, keyID), k.r.Now())
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return scanner.KnownToken{}, false, nil
 	}

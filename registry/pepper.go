@@ -1,198 +1,184 @@
 package registry
 
 import (
-	"bytes"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
+	"strconv"
 
+	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/match"
+	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-// pepperLen is the pepper's length in bytes: as many as the hash has, which is
-// what HMAC and HKDF can use.
-const pepperLen = 32
+// PepperSource says where the peppers are.
+type PepperSource = pepper.Source
 
-// PepperSource says where the pepper is: a value wins over a file.
-type PepperSource struct {
-	// Value is 32 bytes as hex or base64.
-	Value secret.Secret
-	// File holds the same on one line, readable by its owner only.
-	File string
-	// Checkpoints is the folder for signed checkpoints of the audit log; empty
-	// is the folder checkpoints beside File. It must not be the database's.
-	Checkpoints string
-}
+// ErrPepper: the pepper is missing, wrong, or not kept safely. Going on without it
+// would match nothing and say nothing.
+var ErrPepper = pepper.Err
 
-// PepperFrom reads QUENCH_PEPPER and QUENCH_PEPPER_FILE; the file is by default
-// quench/pepper under XDG_CONFIG_HOME, which defaults to ~/.config.
+// PepperFrom reads QUENCH_PEPPER, QUENCH_PEPPER_COMMAND and QUENCH_PEPPER_FILE; the
+// file is by default quench/pepper under XDG_CONFIG_HOME, which defaults to ~/.config.
 func PepperFrom(getenv func(string) string) PepperSource {
-	p := PepperSource{Value: secret.NewString(getenv("QUENCH_PEPPER")), File: getenv("QUENCH_PEPPER_FILE")}
-	usual := under(getenv, "XDG_CONFIG_HOME", ".config", "pepper")
-	if p.File == "" {
-		p.File = usual
-	}
-	return p
+	return pepper.From(getenv, under(getenv, "XDG_CONFIG_HOME", ".config", "pepper"))
 }
 
-func (p PepperSource) isZero() bool { return p.Value.IsZero() && p.File == "" }
-
-// String names the source, for messages.
-func (p PepperSource) String() string {
-	switch {
-	case !p.Value.IsZero():
-		return "the pepper in QUENCH_PEPPER"
-	case p.File == "":
-		return "the pepper file (no home folder is known; set QUENCH_PEPPER_FILE)"
+// rekey loads the peppers anew when another process changed them, and reports
+// whether it did. q decides which changes are seen. A pepper that is not there is
+// an error: what is under it would not be recognised.
+func (r *Registry) rekey(ctx context.Context, q querier) (bool, error) {
+	stale, err := r.ring.Load().Stale(ctx, q)
+	if err != nil || !stale {
+		return false, err
 	}
-	return fmt.Sprintf("the pepper file %q", p.File)
+	ring, err := pepper.Open(ctx, q, r.pepper, r.id, r.without)
+	if err != nil {
+		return false, fmt.Errorf("the registry's peppers were changed: %w", err)
+	}
+	r.ring.Store(ring)
+	return true, nil
 }
 
-// checkpoints is the path of the checkpoint of database id; empty for none.
-func (p PepperSource) checkpoints(id string) string {
-	switch {
-	case p.Checkpoints != "":
-		return filepath.Join(p.Checkpoints, id)
-	case p.File != "":
-		return filepath.Join(filepath.Dir(p.File), "checkpoints", id)
+// find reads the token of value by whichever active pepper it is under, the
+// newest first, and that pepper; sql.ErrNoRows when there is none. read is given a
+// MAC and a key id.
+func (r *Registry) find(ctx context.Context, q querier, value secret.Secret, read func(mac, keyID []byte) (Token, error)) (Token, *pepper.Key, error) {
+	for {
+		ring := r.ring.Load()
+		// A token moves to the primary while it is looked for under the older
+		// ones: the primary is asked again.
+		n := len(ring.Keys)
+		for i := range n + min(1, n-1) {
+			k := &ring.Keys[i%n]
+			mac := value.MAC(k.MAC)
+			t, err := read(mac[:], k.ID[:])
+			if err == nil || !errors.Is(err, sql.ErrNoRows) {
+				return t, k, err
+			}
+		}
+		// Unknown, or under a pepper that this process has not loaded yet.
+		if again, err := r.rekey(ctx, q); err != nil {
+			return Token{}, nil, err
+		} else if !again {
+			return Token{}, nil, sql.ErrNoRows
+		}
 	}
-	return ""
 }
 
-// apart refuses a pepper in the folder of the database: whoever copies or backs
-// up that folder would have both. Folders below it are allowed, else a database
-// in the home folder could not use ~/.config.
-func (p PepperSource) apart(db string) error {
-	if !p.Value.IsZero() || p.File == "" {
+// remac stores a token that is under an older pepper under the newest.
+func (r *Registry) remac(ctx context.Context, tx *sql.Tx, id string, value secret.Secret, from *pepper.Key) error {
+	to := r.ring.Load().Primary()
+	if from.ID == to.ID {
 		return nil
 	}
-	if folder(p.File) == folder(db) {
-		return fmt.Errorf("%w: %s lies in the folder of the database, so a copy of one is a copy of both; set QUENCH_PEPPER_FILE to a path elsewhere", ErrPepper, p)
+	seq, err := nextSeq(ctx, tx)
+	if err != nil {
+		return err
+	}
+	mac := value.MAC(to.MAC)
+	_, err = tx.ExecContext(ctx, "UPDATE tokens SET key_id = ?, mac = ?, fingerprint = ?, seq = ? WHERE id = ? AND key_id = ?",
+		to.ID[:], mac[:], fingerprint(to, value), seq, id, from.ID[:])
+	return err
+}
+
+// fingerprint is value's under k, as it is stored.
+func fingerprint(k *pepper.Key, value secret.Secret) int64 {
+	return int64(match.Fingerprint(k.Fingerprint, value.Reveal()))
+}
+
+// PepperCount is a pepper and the tokens that depend on it.
+type PepperCount struct {
+	pepper.Row
+	Tokens int64 `json:"tokens"`
+	Live   int64 `json:"live"` // of those, expired ones included
+}
+
+// Peppers lists the peppers that the registry had, the newest first.
+func (r *Registry) Peppers(ctx context.Context) ([]PepperCount, error) {
+	return r.peppers(ctx, r.store.Reader())
+}
+
+func (r *Registry) peppers(ctx context.Context, q querier) ([]PepperCount, error) {
+	rows, err := pepper.List(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("listing peppers: %w", err)
+	}
+	counts, err := q.QueryContext(ctx, "SELECT key_id, count(*), sum(CASE state WHEN 'live' THEN 1 ELSE 0 END) FROM tokens GROUP BY key_id")
+	if err != nil {
+		return nil, fmt.Errorf("counting the tokens of peppers: %w", store.Explain(err))
+	}
+	defer counts.Close()
+	by := map[string]PepperCount{}
+	for counts.Next() {
+		var id []byte
+		var c PepperCount
+		if err := counts.Scan(&id, &c.Tokens, &c.Live); err != nil {
+			return nil, fmt.Errorf("counting the tokens of peppers: %w", err)
+		}
+		by[fmt.Sprintf("%x", id)] = c
+	}
+	var all []PepperCount
+	for _, row := range rows {
+		if row.ID == "" { // of an old database that had no token
+			row.ID = r.ring.Load().Primary().Name()
+		}
+		c := by[row.ID]
+		c.Row = row
+		all = append(all, c)
+	}
+	return all, store.Explain(counts.Err())
+}
+
+// RotatePepper makes a new pepper the one that new tokens are stored under, and
+// returns its id. Older tokens move to it when they are next verified. Where the
+// source is a file it is made and added there; else the source holds it already.
+func (r *Registry) RotatePepper(ctx context.Context) (string, error) {
+	var ring *pepper.Ring
+	err := r.store.InTx(ctx, func(tx *sql.Tx) (err error) {
+		if _, err := r.rekey(ctx, tx); err != nil {
+			return err
+		}
+		was := r.ring.Load()
+		if ring, err = was.Add(ctx, tx, r.pepper, r.Now()); err != nil {
+			return err
+		}
+		return r.append(ctx, tx, audit.Event{Kind: "pepper.rotate", Details: map[string]string{"key_id": ring.Primary().Name(), "was": was.Primary().Name()}})
+	})
+	if err != nil {
+		return "", fmt.Errorf("rotating the pepper: %w", err)
+	}
+	r.ring.Store(ring)
+	return ring.Primary().Name(), nil
+}
+
+// RetirePepper takes a pepper out of use that no token depends on, or just as many
+// as forget says: these are then unknown for good.
+func (r *Registry) RetirePepper(ctx context.Context, id string, forget int64) error {
+	err := r.store.InTx(ctx, func(tx *sql.Tx) error {
+		all, err := r.peppers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		n := int64(0)
+		for _, p := range all {
+			if p.ID == id {
+				n = p.Tokens
+			}
+		}
+		if err := pepper.Retire(ctx, tx, id, n, forget, r.Now()); err != nil {
+			return err
+		}
+		return r.append(ctx, tx, audit.Event{Kind: "pepper.retire", Details: map[string]string{"key_id": id, "tokens": strconv.FormatInt(n, 10)}})
+	})
+	if err == nil {
+		_, err = r.rekey(ctx, r.store.Reader())
+	}
+	if err != nil {
+		return fmt.Errorf("retiring a pepper: %w", err)
 	}
 	return nil
-}
-
-// folder is the real path of the folder of path, as far as it exists.
-func folder(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return filepath.Dir(path)
-	}
-	dir := filepath.Dir(abs)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
-	}
-	return dir
-}
-
-// load reads the pepper. A missing file is fs.ErrNotExist, all else ErrPepper.
-func (p PepperSource) load() ([]byte, error) {
-	if !p.Value.IsZero() {
-		b, ok := decodePepper(p.Value.Reveal())
-		if !ok {
-			return nil, fmt.Errorf("%w: QUENCH_PEPPER must be 32 bytes as hex or base64; make one with: openssl rand -hex 32", ErrPepper)
-		}
-		return b, nil
-	}
-	if p.File == "" {
-		return nil, fmt.Errorf("%w: %s", ErrPepper, p)
-	}
-	fi, err := os.Stat(p.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPepper, err)
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is not a regular file", ErrPepper, p)
-	}
-	// Windows has no such bits; access lists of the profile folder guard it.
-	if perm := fi.Mode().Perm(); perm&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%w: %s can be read by others (mode %04o); run: chmod 600 %s", ErrPepper, p, perm, p.File)
-	}
-	text, err := os.ReadFile(p.File)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPepper, err)
-	}
-	b, ok := decodePepper(text)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s must hold 32 bytes as hex or base64 on one line", ErrPepper, p)
-	}
-	return b, nil
-}
-
-// create makes a new pepper file. It never replaces one.
-func (p PepperSource) create() ([]byte, error) {
-	b := make([]byte, pepperLen)
-	rand.Read(b)
-	if err := os.MkdirAll(filepath.Dir(p.File), 0o700); err != nil {
-		return nil, fmt.Errorf("%w: making its folder: %w", ErrPepper, err)
-	}
-	f, err := os.OpenFile(p.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) { // another process was faster
-		return p.load()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: making it: %w", ErrPepper, err)
-	}
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(b) + "\n")
-	// On disk before the database is bound to it, or a power loss could leave
-	// a registry that nothing opens.
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("%w: writing it: %w", ErrPepper, errors.Join(err, os.Remove(p.File)))
-	}
-	return b, nil
-}
-
-func decodePepper(text []byte) ([]byte, bool) {
-	t := string(bytes.TrimSpace(text))
-	for _, decode := range []func(string) ([]byte, error){
-		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
-		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
-	} {
-		if b, err := decode(t); err == nil && len(b) == pepperLen {
-			return b, true
-		}
-	}
-	return nil, false
-}
-
-// keys are the sub-keys of a pepper for one database.
-type keys struct {
-	id          [4]byte   // names the pepper in each row
-	mac         []byte    // tokens
-	fingerprint match.Key // tokens, in memory
-	checkpoint  []byte    // seed of the Ed25519 key of checkpoints
-	check       []byte    // stored, to tell a wrong pepper
-}
-
-// derive makes the sub-keys by HKDF, one per purpose, so that none tells
-// anything of another. The database's id salts them: two registries under one
-// pepper cannot be compared.
-func derive(pepper []byte, registryID string) keys {
-	sub := func(purpose string, n int) []byte {
-		b, err := hkdf.Key(sha256.New, pepper, []byte(registryID), "quench registry v1 "+purpose, n)
-		if err != nil {
-			panic("registry: hkdf refused a constant length: " + err.Error())
-		}
-		return b
-	}
-	sum := sha256.Sum256(pepper)
-	return keys{
-		id:          [4]byte(sum[:4]),
-		mac:         sub("token mac", 32),
-		fingerprint: match.NewKey([16]byte(sub("token fingerprint", 16))),
-		checkpoint:  sub("audit checkpoint", 32),
-		check:       sub("key check", 16),
-	}
 }

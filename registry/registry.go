@@ -22,13 +22,14 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/match"
+	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/store"
 )
 
@@ -36,9 +37,6 @@ import (
 var (
 	// ErrNoRegistry: there is no registry at the path, and none was to be made.
 	ErrNoRegistry = errors.New("no registry")
-	// ErrPepper: the pepper is missing, wrong, or not kept safely. Going on
-	// without it would match nothing and say nothing.
-	ErrPepper = errors.New("the registry's pepper cannot be used")
 )
 
 // Errors of single tokens.
@@ -59,8 +57,11 @@ type Options struct {
 	Path string
 	// Create makes a registry, and its pepper, when there is none.
 	Create bool
-	// Pepper says where the pepper is; zero is PepperFrom(os.Getenv).
+	// Pepper says where the peppers are; zero is PepperFrom(os.Getenv).
 	Pepper PepperSource
+	// WithoutPepper is the id of an older pepper that is lost: tokens under it are
+	// not recognised. It can then only be retired.
+	WithoutPepper string
 	// Issue is what tokens may be issued; the zero one allows a year of any.
 	Issue IssuePolicy
 	// Countries tells in which country an address is; nil knows none, and what is
@@ -113,9 +114,13 @@ type Registry struct {
 	issue IssuePolicy
 	where Countries
 	id    string // of the database: random, hex
-	keys  keys
 	log   *audit.Log
-	end   sync.Once
+
+	ring    atomic.Pointer[pepper.Ring]
+	pepper  PepperSource
+	without string
+
+	end sync.Once
 
 	mu       sync.Mutex
 	prefixes []string     // that tokens were issued with
@@ -137,10 +142,10 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if o.Actor == "" {
 		o.Actor = processUser()
 	}
-	if o.Pepper.isZero() {
+	if o.Pepper.IsZero() {
 		o.Pepper = PepperFrom(os.Getenv)
 	}
-	if err := o.Pepper.apart(o.Path); err != nil {
+	if err := o.Pepper.Apart(o.Path); err != nil {
 		return nil, err
 	}
 	if err := o.Issue.Check(); err != nil {
@@ -153,7 +158,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries}
+	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries, pepper: o.Pepper, without: o.WithoutPepper}
 	if err := r.unlock(ctx, o); err != nil {
 		s.Close()
 		return nil, err
@@ -161,66 +166,70 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// unlock reads the pepper and proves that it is the one of this database, or
-// binds a new database to it.
+// unlock reads the peppers and proves that they are those of this database, or
+// binds a new database to one.
 func (r *Registry) unlock(ctx context.Context, o Options) error {
-	check, err := r.meta(ctx, r.store.Reader())
+	bound, err := r.meta(ctx, r.store.Reader())
+	switch {
+	case err != nil:
+	case !bound && !o.Create:
+		return fmt.Errorf("%w at %q: it was begun and never finished; issue a token first", ErrNoRegistry, o.Path)
+	case !bound:
+		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.bind(ctx, tx, o) })
+	default:
+		err = r.loadPeppers(ctx, r.store.Reader())
+	}
 	if err != nil {
 		return fmt.Errorf("opening registry %q: %w", o.Path, err)
 	}
-	if check == nil {
-		if !o.Create {
-			return fmt.Errorf("%w at %q: it was begun and never finished; issue a token first", ErrNoRegistry, o.Path)
-		}
-		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.bind(ctx, tx, o) })
-		if err != nil && !errors.Is(err, ErrPepper) {
-			err = fmt.Errorf("beginning registry %q: %w", o.Path, err)
-		}
-	} else {
-		err = r.unlockWith(o, check)
-	}
-	if err != nil {
-		return err
-	}
-	r.log, err = audit.NewLog(r.store.Reader(), r.id, r.keys.checkpoint, o.Pepper.checkpoints(r.id))
+	r.log, err = audit.NewLog(r.store.Reader(), r.id, r.ring.Load().Log, o.Pepper.Anchor(r.id))
 	return err
 }
 
-// meta reads what the database says of itself; check is nil before bind.
-func (r *Registry) meta(ctx context.Context, q querier) (check []byte, err error) {
+func (r *Registry) loadPeppers(ctx context.Context, q querier) error {
+	ring, err := pepper.Open(ctx, q, r.pepper, r.id, r.without)
+	if err == nil {
+		r.ring.Store(ring)
+	}
+	return err
+}
+
+// meta reads what the database says of itself; bound is false before bind.
+func (r *Registry) meta(ctx context.Context, q querier) (bound bool, err error) {
 	rows, err := q.QueryContext(ctx, "SELECT key, value FROM meta")
 	if err != nil {
-		return nil, store.Explain(err)
+		return false, store.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key string
 		var value []byte
 		if err := rows.Scan(&key, &value); err != nil {
-			return nil, err
+			return false, err
 		}
 		switch key {
 		case "id":
 			r.id = string(value)
-		case "key_check":
-			check = value
 		case "prefixes":
 			if err := json.Unmarshal(value, &r.prefixes); err != nil {
-				return nil, fmt.Errorf("%w: the list of prefixes: %w", store.ErrCorrupt, err)
+				return false, fmt.Errorf("%w: the list of prefixes: %w", store.ErrCorrupt, err)
 			}
 		}
 	}
-	return check, store.Explain(rows.Err())
+	if err := rows.Err(); err != nil {
+		return false, store.Explain(err)
+	}
+	return pepper.Bound(ctx, q)
 }
 
 // bind ties a new database to its pepper, made now if there is none.
 func (r *Registry) bind(ctx context.Context, tx *sql.Tx, o Options) error {
-	check, err := r.meta(ctx, tx)
+	bound, err := r.meta(ctx, tx)
 	if err != nil {
 		return err
 	}
-	if check != nil { // another process was faster
-		return r.unlockWith(o, check)
+	if bound { // another process was faster
+		return r.loadPeppers(ctx, tx)
 	}
 	var n int
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM tokens").Scan(&n); err != nil {
@@ -229,39 +238,18 @@ func (r *Registry) bind(ctx context.Context, tx *sql.Tx, o Options) error {
 	if n > 0 {
 		return fmt.Errorf("%w: the database holds tokens and no key check; restore it from a backup", store.ErrCorrupt)
 	}
-	pepper, err := o.Pepper.load()
-	if errors.Is(err, fs.ErrNotExist) {
-		pepper, err = o.Pepper.create()
-	}
-	if err != nil {
-		return err
-	}
 	id := make([]byte, 8)
 	rand.Read(id)
 	r.id = hex.EncodeToString(id)
-	r.keys = derive(pepper, r.id)
-	for k, v := range map[string][]byte{"id": []byte(r.id), "key_check": r.keys.check} {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES (?, ?)", k, v); err != nil {
-			return err
-		}
-	}
-	return r.append(ctx, tx, audit.Event{Kind: "registry.create", Details: map[string]string{"key_id": hex.EncodeToString(r.keys.id[:])}})
-}
-
-// unlockWith loads the pepper and compares it with the database's key check.
-func (r *Registry) unlockWith(o Options, check []byte) error {
-	pepper, err := o.Pepper.load()
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: registry %q has one, and %s does not exist; bring the pepper back, no token can be recognised without it", ErrPepper, o.Path, o.Pepper)
-	}
+	ring, err := pepper.Bind(ctx, tx, o.Pepper, r.id, r.Now())
 	if err != nil {
 		return err
 	}
-	r.keys = derive(pepper, r.id)
-	if !slices.Equal(r.keys.check, check) { // no secret: both are in the database's reach
-		return fmt.Errorf("%w: %s is not the one registry %q was made with; set QUENCH_PEPPER_FILE or QUENCH_PEPPER to that one", ErrPepper, o.Pepper, o.Path)
+	r.ring.Store(ring)
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('id', ?)", []byte(r.id)); err != nil {
+		return err
 	}
-	return nil
+	return r.append(ctx, tx, audit.Event{Kind: "registry.create", Details: map[string]string{"key_id": ring.Primary().Name()}})
 }
 
 // Close ends the sets of Match, writes a checkpoint of the audit log if this

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
+	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -99,7 +100,14 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 	value = bare(value)
 	var v Verdict
 	err = r.told(ctx, func(tx *sql.Tx) (done func(), err error) {
-		v, err = r.judge(ctx, tx, value, use)
+		if _, err := r.rekey(ctx, tx); err != nil {
+			return nil, err
+		}
+		var under *pepper.Key
+		v, under, err = r.judge(ctx, tx, value, use)
+		if err == nil && v.Token != nil {
+			err = r.remac(ctx, tx, v.Token.ID, value, under)
+		}
 		if err == nil {
 			err = r.record(ctx, tx, &v, use)
 		}
@@ -115,34 +123,35 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 }
 
 // judge decides in the order of cost: form, MAC, state, expiry, and the
-// limits of the token.
-func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, use Use) (Verdict, error) {
+// limits of the token. It tells the pepper that a known token is under.
+func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, use Use) (Verdict, *pepper.Key, error) {
 	if !r.wellFormed(value) {
-		return Verdict{Reason: ReasonMalformed}, nil
+		return Verdict{Reason: ReasonMalformed}, nil, nil
 	}
-	mac := value.MAC(r.keys.mac)
 	// The index is searched by a keyed MAC that the caller cannot choose, so
 	// the time it takes tells nothing of the tokens in it.
-	t, err := r.tokenBy(ctx, tx, "mac = ? AND key_id = ?", mac[:], r.keys.id[:])
+	t, under, err := r.find(ctx, tx, value, func(mac, keyID []byte) (Token, error) {
+		return r.tokenBy(ctx, tx, "mac = ? AND key_id = ?", mac, keyID)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Verdict{Reason: ReasonUnknown}, nil
+		return Verdict{Reason: ReasonUnknown}, nil, nil
 	}
 	if err != nil {
-		return Verdict{}, err
+		return Verdict{}, nil, err
 	}
 	v := Verdict{Token: &t}
 	switch t.State {
 	case Live:
 		if v.Reason, err = t.pass(use); err != nil {
-			return Verdict{}, err
+			return Verdict{}, nil, err
 		}
 	case Expired, Revoked, Suspended:
 		v.Reason = t.State
 	default:
-		return Verdict{}, fmt.Errorf("token %s has the unknown state %q", t.ID, t.State)
+		return Verdict{}, nil, fmt.Errorf("token %s has the unknown state %q", t.ID, t.State)
 	}
 	v.Valid = v.Reason == ReasonValid
-	return v, nil
+	return v, under, nil
 }
 
 // wellFormed is the offline check: lengths, and the checksum of what claims to

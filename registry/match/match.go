@@ -30,6 +30,10 @@ const Every = 250 * time.Millisecond
 type Source interface {
 	// Version is a number that differs whenever anything was committed since.
 	Version(ctx context.Context) (int64, error)
+	// Keys are those that tokens have their fingerprints by, the one of new tokens
+	// first: more than one while the registry moves from one to another. A change
+	// of them is a change of Version.
+	Keys(ctx context.Context) ([]Key, error)
 	// After calls f with the fingerprint of every token changed after seq, and
 	// returns the newest seq, to be given next time; from 0 it is every token.
 	After(ctx context.Context, seq int64, f func(fingerprint uint64)) (int64, error)
@@ -48,7 +52,6 @@ type Source interface {
 // Set implements scanner.Known. It is safe for concurrent use.
 type Set struct {
 	source Source
-	key    Key
 	snap   atomic.Pointer[snapshot]
 	err    atomic.Pointer[error]
 
@@ -65,9 +68,20 @@ type Set struct {
 // snapshot never changes once it is visible: readers take no lock. What is new
 // goes to a small second map, so that one new token does not copy a million.
 type snapshot struct {
+	keys   []Key
 	base   *table
 	fresh  map[uint64]struct{}
 	shapes []scanner.Shape
+}
+
+// knows reports whether candidate may be a token, under any of the keys.
+func (s *snapshot) knows(candidate []byte) bool {
+	for _, k := range s.keys {
+		if s.has(Fingerprint(k, candidate)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *snapshot) has(f uint64) bool {
@@ -79,8 +93,8 @@ func (s *snapshot) has(f uint64) bool {
 }
 
 // New loads a Set from source and keeps it up to date until Close.
-func New(ctx context.Context, key Key, source Source) (*Set, error) {
-	s := &Set{source: source, key: key, done: make(chan struct{})}
+func New(ctx context.Context, source Source) (*Set, error) {
+	s := &Set{source: source, done: make(chan struct{})}
 	first := &snapshot{base: &table{}}
 	for _, shape := range source.OwnShapes() {
 		first.addShape(shape)
@@ -140,10 +154,10 @@ func (s *Set) Len() int {
 func (s *Set) Shapes() []scanner.Shape { return s.snap.Load().shapes }
 
 // Lookup implements scanner.Known. A candidate that is no token costs one
-// SipHash and two probes; one with our own checksum, or a fingerprint of
+// SipHash for each key and two probes; one with our own checksum, or a fingerprint of
 // the set, costs a query.
 func (s *Set) Lookup(candidate []byte) (scanner.KnownToken, bool) {
-	if !s.snap.Load().has(Fingerprint(s.key, candidate)) && !s.source.Own(candidate) {
+	if !s.snap.Load().knows(candidate) && !s.source.Own(candidate) {
 		return scanner.KnownToken{}, false
 	}
 	t, ok, err := s.source.Find(s.ctx, candidate)
@@ -165,10 +179,16 @@ func (s *Set) Refresh(ctx context.Context) error {
 	if s.loaded && v == s.version {
 		return nil
 	}
+	// Before the tokens: what is under a key that is gone by then is not lost.
+	keys, err := s.source.Keys(ctx)
+	if err != nil {
+		return err
+	}
 	next, seq, err := s.load(ctx)
 	if err != nil {
 		return err
 	}
+	next.keys = keys
 	shapes, err := s.source.Shapes(ctx)
 	if err != nil {
 		return err
@@ -231,9 +251,9 @@ func (s *Set) merge() {
 		slices.Sort(more)
 		base := *s.snap.Load().base
 		base.parts[i] = newBuckets(union(base.parts[i].sorted, more))
-		s.snap.Store(&snapshot{base: &base, fresh: snap.fresh, shapes: snap.shapes})
+		s.snap.Store(&snapshot{keys: snap.keys, base: &base, fresh: snap.fresh, shapes: snap.shapes})
 	}
-	s.snap.Store(&snapshot{base: s.snap.Load().base, shapes: snap.shapes})
+	s.snap.Store(&snapshot{keys: snap.keys, base: s.snap.Load().base, shapes: snap.shapes})
 	if snap.base.len() >= large {
 		debug.FreeOSMemory()
 	}

@@ -106,6 +106,8 @@ func (s *table) After(_ context.Context, seq int64, f func(uint64)) (int64, erro
 	return int64(len(s.tokens)), s.err
 }
 
+func (s *table) Keys(context.Context) ([]match.Key, error) { return []match.Key{s.key}, s.err }
+
 func (s *table) Shapes(context.Context) (all []scanner.Shape, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +139,7 @@ func (s *table) add(tokens ...string) {
 
 func newSet(t testing.TB, s *table) *match.Set {
 	t.Helper()
-	set, err := match.New(context.Background(), s.key, s)
+	set, err := match.New(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +206,7 @@ func TestSetErr(t *testing.T) {
 	if err := set.Refresh(context.Background()); !errors.Is(err, boom) {
 		t.Errorf("Refresh: %v, want boom", err)
 	}
-	if _, err := match.New(context.Background(), match.Key{}, s); !errors.Is(err, boom) {
+	if _, err := match.New(context.Background(), s); !errors.Is(err, boom) {
 		t.Errorf("New: %v, want boom", err)
 	}
 }

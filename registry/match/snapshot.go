@@ -1,6 +1,10 @@
 package match
 
-import "github.com/quench-dev/quench/scanner/cache"
+import (
+	"crypto/rand"
+
+	"github.com/quench-dev/quench/scanner/cache"
+)
 
 // ID names a key without telling it: the fingerprint of a text that is no token.
 // Sets with other keys have other fingerprints.
@@ -15,11 +19,21 @@ func (k Key) ID() []byte {
 	return id
 }
 
-// Fingerprint implements scanner.Keyed.
-func (s *Set) Fingerprint(candidate []byte) uint64 { return Fingerprint(s.key, candidate) }
+// Fingerprint implements scanner.Keyed, by the key of new tokens.
+func (s *Set) Fingerprint(candidate []byte) uint64 {
+	return Fingerprint(s.snap.Load().keys[0], candidate)
+}
 
-// Snapshot implements scanner.Keyed. It is as new as the last Refresh.
-func (s *Set) Snapshot() cache.Registry { return &view{s.snap.Load(), s.key.ID()} }
+// Snapshot implements scanner.Keyed. It is as new as the last Refresh. While there
+// are several keys it is like no other: a run that was remembered by one of them
+// may become a token under another.
+func (s *Set) Snapshot() cache.Registry {
+	snap := s.snap.Load()
+	if len(snap.keys) > 1 {
+		return &view{snap, []byte(rand.Text())}
+	}
+	return &view{snap, snap.keys[0].ID()}
+}
 
 // view is a Set as it was.
 type view struct {

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+	"path/filepath"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+)
+
+// at makes a database of an older schema.
+func at(t *testing.T, version int64, rows ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "old.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithGoMigrations(goMigrations()...), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(context.Background(), version); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range append(rows, "PRAGMA application_id = 0x716e6368") {
+		if _, err := db.Exec(row); err != nil {
+			t.Fatal(row, err)
+		}
+	}
+	return path
+}
+
+// The key check that a database had of its one pepper becomes the row of its first.
+func TestMigratesTheKeyCheck(t *testing.T) {
+	ctx := context.Background()
+	const token = `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider, scopes, tags, state, created_at, shape_len, shape_extra, seq)
+		VALUES ('a', x'01020304', zeroblob(32), 0, 'issued', '', 'o', 'p', 'live', '', '[]', '[]', 'live', 0, 20, '', 1)`
+	for name, c := range map[string]struct {
+		rows []string
+		want string
+	}{
+		"new":          {nil, ""},
+		"with tokens":  {[]string{"INSERT INTO meta VALUES ('key_check', x'0a0b')", token}, "primary 0A0B 01020304 1"},
+		"without them": {[]string{"INSERT INTO meta VALUES ('key_check', x'0a0b')"}, "primary 0A0B  1"},
+	} {
+		s, err := Open(ctx, at(t, 8, c.rows...), Options{})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var got string
+		err = s.Reader().QueryRow("SELECT coalesce(group_concat(state || ' ' || hex(key_check) || ' ' || hex(key_id) || ' ' || seq), '') FROM peppers").Scan(&got)
+		if err != nil || got != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
+		}
+		var left int
+		if err := s.Reader().QueryRow("SELECT count(*) FROM meta").Scan(&left); err != nil || left != 0 {
+			t.Errorf("%s: %d rows of meta are left, %v", name, left, err)
+		}
+		s.Close()
+	}
+}
