@@ -173,7 +173,7 @@ func literal(re *syntax.Regexp) (n int) {
 // keywords does: where one is missing around a keyword, the pattern need not be
 // tried. Letters, which may be matched in either case, are left out.
 func (r *Rule) Needs() (out []byte) {
-	re, err := parsePattern(r.Pattern)
+	re, err := syntax.Parse(r.Pattern, syntax.Perl)
 	if err != nil {
 		return nil
 	}
@@ -199,6 +199,40 @@ func (r *Rule) Needs() (out []byte) {
 	}
 	walk(re)
 	return out
+}
+
+// Lead is how many bytes a match holds at most before one of the rule's keywords: it
+// need not be looked for farther back from a keyword than that. It is Width where the
+// pattern does not tell.
+func (r *Rule) Lead() int {
+	re, err := syntax.Parse(r.Pattern, syntax.Perl) // gitleaks' may hold what parsePattern refuses
+	if err != nil {
+		return r.Width
+	}
+	return min(r.Width, lead(re, r.Keywords, r.Fold))
+}
+
+func lead(re *syntax.Regexp, keywords []string, fold bool) (n int) {
+	if prefixed(re, keywords, fold) {
+		return 0
+	}
+	switch re.Op {
+	case syntax.OpCapture:
+		return lead(re.Sub[0], keywords, fold)
+	case syntax.OpAlternate:
+		for _, s := range re.Sub {
+			n = max(n, lead(s, keywords, fold))
+		}
+		return n
+	case syntax.OpConcat:
+		for i, s := range re.Sub {
+			n = plus(n, width(s))
+			if prefixed(&syntax.Regexp{Op: syntax.OpConcat, Sub: re.Sub[i+1:]}, keywords, fold) {
+				return n
+			}
+		}
+	}
+	return unbounded
 }
 
 // prefixed reports whether every match of re begins with one of keywords. It

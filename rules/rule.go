@@ -170,6 +170,8 @@ type Rule struct {
 	Requires []Requirement `toml:"-"`
 	Hidden   bool          `toml:"-"`
 	Yields   bool          `toml:"-"`
+	// Word rules find keywords of other rules, whatever lists allow.
+	Word bool `toml:"-"`
 	// Apart rules are told whatever others find in the same text, as gitleaks does.
 	Apart bool `toml:"-"`
 

@@ -27,7 +27,11 @@ func (r *run) gated() *itemGate {
 	g := &itemGate{r: r}
 	g.Gate = gate.Gate[Hit]{Whole: r.engine.composed, Tell: func(h Hit, marked bool) { r.find(g.job.seq, h, marked) },
 		Of: func(h *Hit) gate.Place {
-			return gate.Place{Rule: h.Rule, Start: h.Start, End: h.End, Line: h.Line, EndLine: h.EndLine, Col: h.Column}
+			p := gate.Place{Rule: h.Rule, Start: h.Start, End: h.End, Line: h.Line, EndLine: h.EndLine, Col: h.Column}
+			if g.Whole && !h.Rule.Word {
+				_, p.Allowed = r.engine.allow.Allows(h.Rule.ID, h.Allowed, h.Origin.Path, h.Origin.Commit)
+			}
+			return p
 		}}
 	return g
 }

@@ -75,12 +75,12 @@ func (e *Engine) decide(buf []byte, a anchor) (m raw, refusal string) {
 	return m, refusal
 }
 
-// window is the span that a match around a can touch: Width to either side,
-// ended by a line feed unless the rule is Multiline, and one byte more on each
+// window is the span that a match around a can touch: what its rule's matches hold
+// before a keyword, and Width after, ended by a line feed unless the rule is Multiline, and one byte more on each
 // side for \b.
 func window(buf []byte, a anchor) (lo, hi int) {
 	r := a.rule.Rule
-	lo, hi = max(0, a.end-r.Width-1), min(len(buf), a.start+r.Width+1)
+	lo, hi = max(0, a.start-a.rule.Lead-1), min(len(buf), a.start+r.Width+1)
 	if !r.Multiline {
 		if i := bytes.LastIndexByte(buf[lo:a.start], '\n'); i >= 0 {
 			lo += i

@@ -418,7 +418,7 @@ func wordRule(t *ruleTable, words []string) *rules.Rule {
 		quoted = append(quoted, regexp.QuoteMeta(w))
 	}
 	return &rules.Rule{ID: t.ID + " keyword", Description: "a keyword of " + t.ID, Provider: "gitleaks", Kind: rules.KindPattern, Confidence: rules.Low,
-		Boundary: "none", BoundaryBefore: "none", Fold: true, Hidden: true, Apart: true, Keywords: words, Pattern: "(?i)(?:" + strings.Join(quoted, "|") + ")", File: t.file, Line: t.line}
+		Boundary: "none", BoundaryBefore: "none", Fold: true, Hidden: true, Word: true, Apart: true, Keywords: words, Pattern: "(?i)(?:" + strings.Join(quoted, "|") + ")", File: t.file, Line: t.line}
 }
 
 // foldedWords are the keywords that can be looked for: ASCII and of two bytes at

@@ -19,6 +19,8 @@ type Place struct {
 	Rule               *rules.Rule
 	Start, End         int64
 	Line, EndLine, Col int
+	// Allowed says that a list allows it: for the others it is as if it was not found.
+	Allowed bool
 }
 
 // Gate is that of one text. Its fields are set before anything is added.
@@ -111,7 +113,9 @@ func (g *Gate[M]) composed() (out []M) {
 	by := map[string]*found{}
 	for i := range g.held {
 		p := g.Of(&g.held[i])
-		places[i] = p
+		if places[i] = p; p.Allowed {
+			continue
+		}
 		f := by[p.Rule.ID]
 		if f == nil {
 			f = &found{}
@@ -124,8 +128,8 @@ func (g *Gate[M]) composed() (out []M) {
 		f.byCol = slices.SortedFunc(slices.Values(f.byLine), func(a, b Place) int { return cmp.Compare(a.Col, b.Col) })
 	}
 	told := make([]Place, 0, len(places)) // what is not told covers nothing
-	for i, p := range places {
-		if places[i].Rule.Requires == nil || met(p, by) {
+	for _, p := range places {
+		if !p.Allowed && met(p, by) {
 			told = append(told, p)
 		}
 	}
@@ -182,23 +186,29 @@ func (f *found) near(p Place, lines, columns *int) bool {
 	}
 }
 
-// cover answers whether a span lies in one that does not yield.
+// cover answers whether a span lies in one that does not yield and begins on the same
+// line: what begins on another is another thing, such as a key that spans many.
 type cover struct {
-	starts, ends []int64 // sorted starts, and the farthest end up to each
+	all  []Place // by line and start
+	ends []int64 // the farthest end on the line up to each
 }
 
 func newCover(all []Place) (c cover) {
-	all = slices.DeleteFunc(slices.Clone(all), func(p Place) bool { return p.Rule.Yields || p.Rule.Hidden })
-	slices.SortFunc(all, func(a, b Place) int { return cmp.Compare(a.Start, b.Start) })
-	far := int64(-1)
-	for _, p := range all {
-		far = max(far, p.End)
-		c.starts, c.ends = append(c.starts, p.Start), append(c.ends, far)
+	c.all = slices.DeleteFunc(slices.Clone(all), func(p Place) bool { return p.Rule.Yields || p.Rule.Hidden })
+	slices.SortFunc(c.all, func(a, b Place) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Start, b.Start)) })
+	for i, p := range c.all {
+		far := p.End
+		if i > 0 && c.all[i-1].Line == p.Line {
+			far = max(far, c.ends[i-1])
+		}
+		c.ends = append(c.ends, far)
 	}
 	return c
 }
 
 func (c cover) holds(p Place) bool {
-	i := sort.Search(len(c.starts), func(i int) bool { return c.starts[i] > p.Start })
-	return i > 0 && c.ends[i-1] >= p.End
+	i := sort.Search(len(c.all), func(i int) bool {
+		return c.all[i].Line > p.Line || c.all[i].Line == p.Line && c.all[i].Start > p.Start
+	})
+	return i > 0 && c.all[i-1].Line == p.Line && c.ends[i-1] >= p.End
 }

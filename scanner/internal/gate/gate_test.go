@@ -63,11 +63,11 @@ func TestComposed(t *testing.T) {
 			start := rapid.Int64Range(0, 20).Draw(t, "start")
 			line := rapid.IntRange(1, 5).Draw(t, "line")
 			all = append(all, Place{Rule: rapid.SampledFrom(kinds).Draw(t, "rule"), Start: start, End: start + rapid.Int64Range(1, 6).Draw(t, "len"),
-				Line: line, EndLine: line, Col: rapid.IntRange(1, 6).Draw(t, "column")})
+				Line: line, EndLine: line, Col: rapid.IntRange(1, 6).Draw(t, "column"), Allowed: rapid.IntRange(0, 3).Draw(t, "allowed") == 0})
 		}
 		near := func(p Place) bool {
 			return p.Rule.Requires == nil || slices.ContainsFunc(all, func(o Place) bool {
-				return o.Rule.ID == "other" && (req.Lines == nil || abs(p.Line-o.Line) <= *req.Lines) && (req.Columns == nil || abs(p.Col-o.Col) <= *req.Columns)
+				return o.Rule.ID == "other" && !o.Allowed && (req.Lines == nil || abs(p.Line-o.Line) <= *req.Lines) && (req.Columns == nil || abs(p.Col-o.Col) <= *req.Columns)
 			})
 		}
 		var want []Place
@@ -75,12 +75,12 @@ func TestComposed(t *testing.T) {
 			tell := !p.Rule.Hidden
 			if p.Rule.Requires != nil {
 				tell = slices.ContainsFunc(all, func(o Place) bool {
-					return o.Rule.ID == "other" && (req.Lines == nil || abs(p.Line-o.Line) <= *req.Lines) && (req.Columns == nil || abs(p.Col-o.Col) <= *req.Columns)
+					return o.Rule.ID == "other" && !o.Allowed && (req.Lines == nil || abs(p.Line-o.Line) <= *req.Lines) && (req.Columns == nil || abs(p.Col-o.Col) <= *req.Columns)
 				})
 			}
 			if p.Rule.Yields {
 				tell = !slices.ContainsFunc(all, func(o Place) bool {
-					return near(o) && !o.Rule.Yields && !o.Rule.Hidden && o.Start <= p.Start && p.End <= o.End
+					return near(o) && !o.Rule.Yields && !o.Rule.Hidden && !o.Allowed && o.Line == p.Line && o.Start <= p.Start && p.End <= o.End
 				})
 			}
 			if tell {

@@ -22,6 +22,7 @@ import (
 // Pattern is a pattern rule and its expressions, made when first needed.
 type Pattern struct {
 	Rule        *rules.Rule
+	Lead        int // of Rule, once Prepare was called
 	ready, once sync.Once
 	atOnce      sync.Once
 	// simple serves Prefixed rules whose pattern is, without the others; the
@@ -47,6 +48,9 @@ type Pattern struct {
 func (c *Pattern) Prepare() {
 	c.ready.Do(func() {
 		r := c.Rule
+		if !r.Prefixed {
+			c.Lead = r.Lead()
+		}
 		if c.Plain {
 			return
 		}
@@ -140,14 +144,33 @@ func (c *Pattern) matchAt(buf []byte, start, hi int) (loc []int, base int) {
 	return c.first().FindSubmatchIndex(buf[:hi]), 0
 }
 
-// search finds the first match in the window that holds the keyword.
+// search finds the match in the window that holds the keyword: of those that follow one
+// another from the window's beginning, or else of those that begin within the last of
+// them before the keyword.
 func (c *Pattern) search(buf []byte, lo, hi, start, end int) (loc []int, base int) {
-	for try, from := 0, lo; try < maxTrials && from <= start; try++ {
+	last := -1
+	for from, try := lo, 0; try < maxNeighbours; try++ {
 		loc = c.Find.FindSubmatchIndex(buf[from:hi])
-		if loc == nil || loc[2]+from > start {
-			return nil, 0
+		if loc == nil || from+loc[2] > start {
+			break
 		}
-		if loc[3]+from >= end {
+		if from+loc[3] >= end {
+			return loc, from
+		}
+		last = from + loc[2]
+		if from += loc[3]; from > start {
+			break
+		}
+	}
+	if last < 0 {
+		return nil, 0
+	}
+	for from, try := last+1, 0; from <= start && try < maxWithin; try++ {
+		loc = c.Find.FindSubmatchIndex(buf[from:hi])
+		if loc == nil || from+loc[2] > start {
+			break
+		}
+		if from+loc[3] >= end {
 			return loc, from
 		}
 		from += loc[2] + 1
@@ -155,11 +178,14 @@ func (c *Pattern) search(buf []byte, lo, hi, start, end int) (loc []int, base in
 	return nil, 0
 }
 
-// maxTrials bounds the searches at one anchor of a rule that is not Prefixed.
-// A trial beyond the first is only needed when an earlier match lies in the
-// same window without touching the keyword; eight such neighbours do not occur
-// in text, and the bound keeps hostile text linear.
-const maxTrials = 8
+// maxNeighbours bounds the matches before the keyword that a search goes over, each by
+// one trial, so that hostile text takes time that grows with its length: a window of a
+// few hundred bytes holds no more of any that tell of a secret. maxWithin bounds those
+// that begin within another one, which are rare.
+const (
+	maxNeighbours = 64
+	maxWithin     = 8
+)
 
 // contextSearch is how the values of a KindContext rule are found near one of its
 // keywords. The pattern is the value alone.
