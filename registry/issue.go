@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
+	"github.com/quench-dev/quench/registry/findable"
+	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -23,8 +24,8 @@ const (
 	// DefaultTTL is a month: short enough that a forgotten token dies by
 	// itself, long enough that nobody asks for one that never does.
 	DefaultTTL = 30 * 24 * time.Hour
-	// MaxTTL is ten years: what is longer means never, and must be said so.
-	MaxTTL = 10 * 365 * 24 * time.Hour
+	// MaxTTL is the longest life; what is longer means never, and must be said so.
+	MaxTTL = issuing.MaxTTL
 
 	idLen = rules.TokenIDLen
 	// minImport is the shortest value that may be imported, in bytes. Shorter
@@ -98,7 +99,7 @@ func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 	if q.Env == "" {
 		q.Env = "live"
 	}
-	if err := r.issue.apply(&q); err != nil {
+	if err := applyPolicy(&r.issue, &q); err != nil {
 		return Token{}, secret.Secret{}, err
 	}
 	t := Token{ID: base62(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}
@@ -113,7 +114,7 @@ func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 		return Token{}, secret.Secret{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	value := secret.New(plain)
-	t.Hint, t.Shape = value.Redacted(), shapeOf(plain)
+	t.Hint, t.Shape = value.Redacted(), findable.ShapeOf(plain)
 	clear(plain)
 	return t, value, nil
 }
@@ -126,7 +127,7 @@ func (r *Registry) Import(ctx context.Context, q ImportRequest) (Token, error) {
 		return Token{}, fmt.Errorf("importing a token: %w", err)
 	}
 	t := Token{ID: base62(idLen), Origin: "imported", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes,
-		Tags: q.Tags, Provider: q.Provider, Hint: q.Value.Redacted(), Shape: shapeOf(b)}
+		Tags: q.Tags, Provider: q.Provider, Hint: q.Value.Redacted(), Shape: findable.ShapeOf(b)}
 	if p, ok := rules.ParseToken(b); ok {
 		t.Env = string(p.Env)
 	}
@@ -136,7 +137,7 @@ func (r *Registry) Import(ctx context.Context, q ImportRequest) (Token, error) {
 	if err := r.complete(&t, q.TTL); err != nil {
 		return Token{}, fmt.Errorf("importing a token: %w", err)
 	}
-	hard, err := hardToFind(q.Value)
+	hard, err := findable.Missed(q.Value)
 	if err != nil {
 		return Token{}, fmt.Errorf("importing a token: %w", err)
 	}
@@ -336,17 +337,6 @@ func (r *Registry) ownBrand(brand []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return string(brand) == rules.DefaultBrand || slices.Contains(r.prefixes, string(brand))
-}
-
-// shapeOf is the length of b and its bytes beyond letters and digits, sorted.
-func shapeOf(b []byte) scanner.Shape {
-	extra := map[byte]bool{}
-	for _, c := range b {
-		if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z') {
-			extra[c] = true
-		}
-	}
-	return scanner.Shape{Len: len(b), Extra: string(slices.Sorted(maps.Keys(extra)))}
 }
 
 const base62Alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

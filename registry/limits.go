@@ -28,9 +28,6 @@ var (
 	clip       = bound.Clip
 )
 
-// maxCountries bounds the countries of one token: there are fewer.
-const maxCountries = 256
-
 // Limits are what bounds a token's use beside its scopes and expiry.
 type Limits struct {
 	// Networks it is good from, in CIDR notation; none is everywhere.
@@ -60,7 +57,7 @@ func (t *Token) limit(q IssueRequest) (err error) {
 		nets = append(nets, p.String())
 	}
 	t.Networks = slices.Compact(slices.Sorted(slices.Values(nets)))
-	if t.Countries, err = sortedCountries(q.Countries); err != nil {
+	if t.Countries, err = bound.Countries(q.Countries); err != nil {
 		return err
 	}
 	if q.MaxUses < 0 {
@@ -79,22 +76,6 @@ func (t *Token) limit(q IssueRequest) (err error) {
 	}
 	t.RotateBy = by
 	return nil
-}
-
-// sortedCountries reads codes of countries, each once.
-func sortedCountries(in []string) ([]string, error) {
-	if len(in) > maxCountries {
-		return nil, fmt.Errorf("%w: %d countries; at most %d", ErrInvalid, len(in), maxCountries)
-	}
-	var out []string
-	for _, s := range in {
-		c, err := bound.Country(s)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return slices.Compact(slices.Sorted(slices.Values(out))), nil
 }
 
 // pass decides on what a live token is shown for. A country that is not known is
@@ -119,16 +100,22 @@ func (t *Token) pass(use Use) (reason string, err error) {
 	return ReasonValid, nil
 }
 
+// untold reports whether a use now is after the rotation deadline, and to be told of.
+func (t *Token) untold(now time.Time) bool {
+	if t.RotateBy.IsZero() || now.Before(t.RotateBy) {
+		return false
+	}
+	// One told of in the future was written by a clock that has been set back
+	// since, and must not silence the next.
+	since := now.Sub(t.overdueAt)
+	return since < 0 || since >= overdueEvery
+}
+
 // tellOverdue writes the event of a use after the rotation deadline, unless one was
 // written within overdueEvery.
 func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, details map[string]string) error {
 	now := r.Now()
-	if t.RotateBy.IsZero() || now.Before(t.RotateBy) {
-		return nil
-	}
-	// One told of in the future was written by a clock that has been set back
-	// since, and must not silence the next.
-	if since := now.Sub(t.overdueAt); since >= 0 && since < overdueEvery {
+	if !t.untold(now) {
 		return nil
 	}
 	t.overdueAt = now

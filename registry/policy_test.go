@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/issuing"
 )
 
 const day = 24 * time.Hour
 
 func TestIssuePolicy(t *testing.T) {
-	rules := registry.IssuePolicy{MaxTTL: registry.Lifetime(60 * day), Rules: []registry.IssueRule{
-		{Owner: "ci-*", MaxTTL: registry.Lifetime(14 * day), RotateWithin: registry.Lifetime(7 * day), Forbid: []string{"read:**"}},
+	rules := registry.IssuePolicy{MaxTTL: issuing.Lifetime(60 * day), Rules: []issuing.Rule{
+		{Owner: "ci-*", MaxTTL: issuing.Lifetime(14 * day), RotateWithin: issuing.Lifetime(7 * day), Forbid: []string{"read:**"}},
 		{Owner: "ci-never", Never: true},
 		{Owner: "ops", Never: true},
 	}}
@@ -65,7 +66,7 @@ func TestIssuePolicy(t *testing.T) {
 func TestPolicyHoldsForSuccessors(t *testing.T) {
 	ctx := context.Background()
 	o := newPlace(t).options()
-	o.Issue = registry.IssuePolicy{Rules: []registry.IssueRule{{Owner: "*", Never: true}}}
+	o.Issue = registry.IssuePolicy{Rules: []issuing.Rule{{Owner: "*", Never: true}}}
 	r := open(t, o)
 	old, _ := issue(t, r, registry.IssueRequest{Never: true})
 	next, _, err := r.Rotate(ctx, old.ID, registry.RotateRequest{Overlap: time.Hour})
@@ -83,12 +84,12 @@ func TestPolicyHoldsForSuccessors(t *testing.T) {
 }
 
 func TestBadPolicyIsRefused(t *testing.T) {
-	for _, bad := range []registry.IssueRule{
-		{}, {Owner: "["}, {Owner: "*", MaxTTL: registry.Lifetime(registry.MaxTTL + 1)}, {Owner: "*", Scopes: []string{"read"}},
+	for _, bad := range []issuing.Rule{
+		{}, {Owner: "["}, {Owner: "*", MaxTTL: issuing.Lifetime(registry.MaxTTL + 1)}, {Owner: "*", Scopes: []string{"read"}},
 		{Owner: "*", Forbid: []string{":"}}, {Owner: "*", Prefixes: []string{"X"}}, {Owner: "*", Environments: []string{"prod"}},
 	} {
 		o := newPlace(t).options()
-		o.Issue.Rules = []registry.IssueRule{bad}
+		o.Issue.Rules = []issuing.Rule{bad}
 		if r, err := registry.Open(context.Background(), o); !errors.Is(err, registry.ErrInvalid) {
 			t.Errorf("%+v: %v, want ErrInvalid", bad, err)
 			if r != nil {

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -28,9 +27,12 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
+	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/tally"
+	"github.com/quench-dev/quench/registry/use"
 )
 
 // Errors of opening.
@@ -48,7 +50,7 @@ var (
 	// ErrInvalid: a request that can never succeed as it is.
 	ErrInvalid = bound.ErrInvalid
 	// ErrPolicy: a request that the issuing policy does not allow.
-	ErrPolicy = errors.New("the issuing policy does not allow it")
+	ErrPolicy = issuing.Err
 )
 
 // Options of Open.
@@ -67,6 +69,9 @@ type Options struct {
 	// Countries tells in which country an address is; nil knows none, and what is
 	// limited by country is then good from nowhere unless Use.Country says where.
 	Countries Countries
+	// EachUse makes each use a transaction of its own, on disk before Verify answers:
+	// for programs that verify a token and end.
+	EachUse bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Actor is who audit events name unless a call says otherwise; empty is
@@ -74,11 +79,8 @@ type Options struct {
 	Actor string
 }
 
-// Countries is a database of addresses, such as registry/country reads. iso is the
-// code of ISO 3166-1, of two capital letters.
-type Countries interface {
-	Lookup(a netip.Addr) (iso string, ok bool)
-}
+// Countries is a database of addresses, such as registry/country reads.
+type Countries = use.Countries
 
 // DefaultPath is the registry's usual path: QUENCH_REGISTRY, or
 // quench/registry.db under XDG_STATE_HOME, which defaults to ~/.local/state.
@@ -127,6 +129,9 @@ type Registry struct {
 	sets     []*match.Set // to close
 	observer Observer
 
+	each    bool
+	fast    fastPath
+	uses    *tally.Tally[Decided]
 	telling sync.Mutex // held while the observer is told, until the commit
 }
 
@@ -158,8 +163,13 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries, pepper: o.Pepper, without: o.WithoutPepper}
-	if err := r.unlock(ctx, o); err != nil {
+	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries, each: o.EachUse, pepper: o.Pepper, without: o.WithoutPepper}
+	r.uses = tally.New(maxWaiting, r.writeUses)
+	err = r.unlock(ctx, o)
+	if err == nil {
+		err = r.prepare(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -252,7 +262,8 @@ func (r *Registry) bind(ctx context.Context, tx *sql.Tx, o Options) error {
 	return r.append(ctx, tx, audit.Event{Kind: "registry.create", Details: map[string]string{"key_id": ring.Primary().Name()}})
 }
 
-// Close ends the sets of Match, writes a checkpoint of the audit log if this
+// Close ends the sets of Match, writes the uses down that wait for their second to
+// end, writes a checkpoint of the audit log if this
 // process changed the database, and closes it. Closing again does nothing.
 func (r *Registry) Close() (err error) {
 	r.end.Do(func() {
@@ -262,8 +273,11 @@ func (r *Registry) Close() (err error) {
 		for _, s := range sets {
 			s.Close()
 		}
+		if err = r.uses.Close(); err != nil {
+			err = fmt.Errorf("closing the registry: %w", err)
+		}
 		if r.store.Wrote() {
-			err = r.log.Checkpoint(context.Background())
+			err = errors.Join(err, r.log.Checkpoint(context.Background()))
 		}
 		err = errors.Join(err, r.store.Close())
 	})

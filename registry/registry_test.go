@@ -19,6 +19,7 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -158,6 +159,9 @@ func TestVerifyRecordsUse(t *testing.T) {
 	if v, err := r.Verify(ctx, value, registry.Use{}); err != nil || v.Reason != registry.ReasonRevoked {
 		t.Fatal(v, err)
 	}
+	if err := r.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
 	got, err := r.Token(ctx, tok.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +169,7 @@ func TestVerifyRecordsUse(t *testing.T) {
 	if got.Uses != 3 || got.LastUsedAt.IsZero() || got.State != registry.Revoked || got.RevokedBy != "eve'); --" || got.RevokedReason != "Robert'); DROP TABLE tokens;--" {
 		t.Errorf("token %+v", got)
 	}
-	want := "[token.issue token.first_use token.revoke token.refuse]"
+	want := "[token.issue token.first_use token.revoke token.refuse token.use]"
 	if s := fmt.Sprint(kinds(t, r, tok.ID)); s != want {
 		t.Errorf("audit %s, want %s", s, want)
 	}
@@ -561,10 +565,10 @@ func TestRecordFinding(t *testing.T) {
 	ctx := context.Background()
 	r := open(t, newPlace(t).options())
 	tok, _ := issue(t, r, registry.IssueRequest{})
-	record := func(f registry.FindingRecord) (id string, fresh bool) {
+	record := func(f finding.Record) (id string, fresh bool) {
 		t.Helper()
 		err := r.Store().InTx(ctx, func(tx *sql.Tx) (err error) {
-			id, fresh, err = r.RecordFinding(ctx, tx, f)
+			id, fresh, err = finding.Store(ctx, tx, f)
 			return err
 		})
 		if err != nil {
@@ -572,7 +576,7 @@ func TestRecordFinding(t *testing.T) {
 		}
 		return id, fresh
 	}
-	f := registry.FindingRecord{Source: "git:x", Identity: "a'); --\xff", Offset: 7, Rule: "r", Path: "p\x00q", FoundAt: r.Now()}
+	f := finding.Record{Source: "git:x", Identity: "a'); --\xff", Offset: 7, Rule: "r", Path: "p\x00q", FoundAt: r.Now()}
 	id, fresh := record(f)
 	if !fresh {
 		t.Error("the first time is not fresh")

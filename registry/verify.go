@@ -6,12 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/netip"
-	"strings"
 
 	"github.com/quench-dev/quench/registry/audit"
-	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/registry/use"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -31,52 +29,7 @@ const (
 )
 
 // Use tells Verify what the token is shown for.
-type Use struct {
-	// Scope is the one thing asked for, action:resource without wildcards;
-	// empty asks only whether the token is alive.
-	Scope string
-	// Client says in words who showed it, such as an address.
-	Client string
-	// Address the token was shown from; the zero one is unknown, and in no network.
-	Address netip.Addr
-	// Country it was shown from, by ISO 3166-1, where the caller knows it from a
-	// source it trusts; empty asks Options.Countries about Address.
-	Country string
-	// Method and Endpoint are what it was shown for, such as GET and /v1/items, and
-	// Agent what the client calls itself. They decide nothing, and feed the Observer.
-	// What follows '?' in Endpoint is dropped: secrets stand there.
-	Method, Endpoint, Agent string
-}
-
-// maxMethod and maxAgent bound what a client says of itself, in bytes: the longest
-// registered method has 17, and browsers' agents seldom 300.
-const maxMethod, maxAgent = 32, 512
-
-// settle bounds what the client chose, and finds the country.
-func (r *Registry) settle(use Use) (Use, error) {
-	if use.Scope != "" {
-		if err := checkScope(use.Scope, true); err != nil {
-			return Use{}, err
-		}
-	}
-	use.Endpoint, _, _ = strings.Cut(use.Endpoint, "?")
-	use.Client, use.Endpoint = cut(use.Client, maxText), cut(use.Endpoint, maxText)
-	use.Method, use.Agent = cut(use.Method, maxMethod), cut(use.Agent, maxAgent)
-	switch {
-	case use.Country != "":
-		c, err := bound.Country(use.Country)
-		if err != nil {
-			return Use{}, err
-		}
-		use.Country = c
-	case r.where != nil && use.Address.IsValid():
-		use.Country, _ = r.where.Lookup(use.Address.Unmap().WithZone(""))
-	}
-	return use, nil
-}
-
-// cut is s, or its first n bytes, as valid text.
-func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
+type Use = use.Use
 
 // Verdict is the answer of Verify.
 type Verdict struct {
@@ -86,18 +39,26 @@ type Verdict struct {
 }
 
 // Verify says whether value is a live token that may do use.Scope, and if not,
-// why. The use is recorded before the answer is given: refusals and the first
-// use as audit events, every use in the token's row. An error means no answer,
-// and must be treated as a refusal.
+// why. An error means no answer, and must be treated as a refusal.
 //
-// The state is read under the write lock, so a revocation that returned before
-// Verify was called is always seen.
+// Refusals, the first use, and each use of a token with limited uses are decided
+// under the write lock and on disk, as audit events, before the answer is given.
+// Other valid uses are written down together within a second, and at Close: one
+// audit event for each token and second, and the count in the token's row. A process
+// that is killed loses those of its last second, and no others; with
+// Options.EachUse, none.
+//
+// A revocation that returned before Verify was called is always seen, whichever
+// process made it.
 func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Verdict, error) {
-	use, err := r.settle(use)
+	use, err := use.Settled(r.where)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
 	}
 	value = bare(value)
+	if v, ok := r.verifyFast(ctx, value, use); ok {
+		return v, nil
+	}
 	var v Verdict
 	err = r.told(ctx, func(tx *sql.Tx) (done func(), err error) {
 		if _, err := r.rekey(ctx, tx); err != nil {
@@ -118,6 +79,9 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 	})
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
+	}
+	if v.Token != nil && !v.Token.RotateBy.IsZero() { // which may have been told of now
+		r.fast.rows.Drop(value.MAC(r.ring.Load().Primary().MAC))
 	}
 	return v, nil
 }
@@ -177,16 +141,8 @@ func (t *Token) Allows(want string) bool {
 
 // record writes the use down.
 func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) error {
-	details := map[string]string{"reason": v.Reason}
-	for name, value := range map[string]string{"scope": use.Scope, "client": use.Client, "country": use.Country,
-		"method": use.Method, "endpoint": use.Endpoint, "agent": use.Agent} {
-		if value != "" {
-			details[name] = value
-		}
-	}
-	if use.Address.IsValid() {
-		details["address"] = use.Address.Unmap().String()
-	}
+	details := use.Details()
+	details["reason"] = v.Reason
 	e := audit.Event{Kind: "token.refuse", Details: details}
 	if v.Token != nil {
 		e.TokenID = v.Token.ID

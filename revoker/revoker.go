@@ -26,6 +26,7 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -192,7 +193,7 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 // containTx is the one transaction. job is the queue's id when a provider is to
 // be told.
 func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *Containment) (job int64, err error) {
-	finding, _, err := r.reg.RecordFinding(ctx, tx, Record(h))
+	finding, _, err := finding.Store(ctx, tx, Record(h))
 	if err != nil {
 		return 0, err
 	}
@@ -292,9 +293,9 @@ func leakedAt(h scanner.Hit) time.Time {
 
 // Record is how a hit is stored: redacted, and under a key that the same place
 // has again whenever it is scanned.
-func Record(h scanner.Hit) registry.FindingRecord {
+func Record(h scanner.Hit) finding.Record {
 	o := h.Origin
-	f := registry.FindingRecord{
+	f := finding.Record{
 		Source: o.Source + ":" + o.Root, Identity: o.Path, Offset: h.Start, Rule: h.Rule.ID,
 		Path: o.Path, Line: int64(h.Line), Commit: o.Commit, Redacted: h.Secret.Redacted(), Confidence: string(h.Confidence),
 		FindingID: scanner.FindingID(h.Rule.ID, o.Path, h.Key, h.Context, h.Secret), FoundAt: h.FoundAt,

@@ -68,15 +68,15 @@ var longFunctions = map[string]string{
 
 // revealers may open a Secret, each with its reason.
 var revealers = map[string]string{
-	"scanner/secret/secret.go":    "the door itself",
-	"scanner/report/reveal.go":    "--show-secrets",
-	"registry/print.go":           "a token is shown once, when it is issued",
-	"registry/pepper.go":          "the fingerprint of a token is made of its bytes",
-	"registry/pepper/source.go":   "the pepper of the environment is decoded",
-	"registry/findable.go":        "an imported value is tried in the contexts it would leak in",
-	"registry/verify.go":          "the checksum of our own form is checked before the database is asked",
-	"registry/issue.go":           "an imported value is checked for what could not be found again",
-	"cmd/internal/demo/reveal.go": "the demo leaks its own token",
+	"scanner/secret/secret.go":      "the door itself",
+	"scanner/report/reveal.go":      "--show-secrets",
+	"registry/print.go":             "a token is shown once, when it is issued",
+	"registry/pepper.go":            "the fingerprint of a token is made of its bytes",
+	"registry/pepper/source.go":     "the pepper of the environment is decoded",
+	"registry/findable/findable.go": "an imported value is tried in the contexts it would leak in",
+	"registry/verify.go":            "the checksum of our own form is checked before the database is asked",
+	"registry/issue.go":             "an imported value is checked for what could not be found again",
+	"cmd/internal/demo/reveal.go":   "the demo leaks its own token",
 }
 
 func houseLayers(files tree) (faults []string) {

@@ -34,11 +34,11 @@ func openToIssue(cmd *cobra.Command, create bool, policy string) (*registry.Regi
 	if err != nil {
 		return nil, err
 	}
-	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, Issue: p.Issue})
+	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, Issue: p.Issue, EachUse: true})
 }
 
 // openRegistry opens that registry. With create it is made when missing;
 // without, a missing one is an error that wraps registry.ErrNoRegistry.
 func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {
-	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create})
+	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, EachUse: true})
 }

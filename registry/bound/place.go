@@ -3,6 +3,7 @@ package bound
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -64,4 +65,23 @@ func Country(s string) (string, error) {
 		return "", fmt.Errorf("%w: country %q is not one of ISO 3166-1, two letters such as DE or BR%s", ErrInvalid, Clip(s), hint)
 	}
 	return up, nil
+}
+
+// maxCountries bounds the countries of one token: there are fewer.
+const maxCountries = 256
+
+// Countries reads codes of countries, each once.
+func Countries(in []string) ([]string, error) {
+	if len(in) > maxCountries {
+		return nil, fmt.Errorf("%w: %d countries; at most %d", ErrInvalid, len(in), maxCountries)
+	}
+	var out []string
+	for _, s := range in {
+		c, err := Country(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(out))), nil
 }

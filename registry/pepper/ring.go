@@ -127,6 +127,9 @@ func (r *Ring) Stale(ctx context.Context, q Querier) (bool, error) {
 	return seq != r.seq, err
 }
 
+// Version is what Seq was when r was loaded.
+func (r *Ring) Version() int64 { return r.seq }
+
 // List is all peppers that a database had, the newest first.
 func List(ctx context.Context, q Querier) (all []Row, err error) {
 	rows, err := q.QueryContext(ctx, "SELECT key_id, key_check, log_seed, state, created_at, retired_at FROM peppers ORDER BY created_at DESC, seq DESC")

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -29,7 +29,7 @@ func (t *TTL) Type() string { return "duration" }
 func (t *TTL) String() string { return Days(time.Duration(*t)) }
 
 func (t *TTL) Set(s string) error {
-	d, err := registry.ParseTTL(s)
+	d, err := issuing.ParseTTL(s)
 	if err == nil {
 		*t = TTL(d)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
@@ -246,7 +247,7 @@ func (w *watcher) store(ctx context.Context, hits []scanner.Hit) (fresh []bool, 
 	err = w.o.Registry.Store().InTx(ctx, func(tx *sql.Tx) error {
 		for i, h := range hits {
 			var err error
-			if _, fresh[i], err = w.o.Registry.RecordFinding(ctx, tx, revoker.Record(h)); err != nil {
+			if _, fresh[i], err = finding.Store(ctx, tx, revoker.Record(h)); err != nil {
 				return err
 			}
 		}

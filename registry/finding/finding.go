@@ -1,15 +1,21 @@
-package registry
+// Package finding keeps the rows of what was found: where, by which rule, and which
+// token it is, never its bytes.
+//
+// The same place is one row, however often it is scanned. The package knows
+// nothing of scanning, nor of what is done about a finding. Start reading at Store.
+package finding
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// FindingRecord is a finding as it is stored: without its secret.
-type FindingRecord struct {
+// Record is a finding as it is stored: without its secret.
+type Record struct {
 	// Source, Identity, Offset and Rule name the place: the same place is
 	// stored once, however often it is scanned.
 	Source   string // kind of source and what it was opened on
@@ -27,9 +33,9 @@ type FindingRecord struct {
 	FoundAt    time.Time
 }
 
-// RecordFinding stores f in tx and returns the id of its row. fresh is false
+// Store stores f in tx and returns the id of its row. fresh is false
 // when the place was stored before; the row then only learns which token it is.
-func (r *Registry) RecordFinding(ctx context.Context, tx *sql.Tx, f FindingRecord) (id string, fresh bool, err error) {
+func Store(ctx context.Context, tx *sql.Tx, f Record) (id string, fresh bool, err error) {
 	token := sql.NullString{String: f.TokenID, Valid: f.TokenID != ""}
 	err = tx.QueryRowContext(ctx, "SELECT id FROM findings WHERE source = ? AND identity = ? AND offset = ? AND rule = ?",
 		f.Source, f.Identity, f.Offset, f.Rule).Scan(&id)
@@ -37,7 +43,7 @@ func (r *Registry) RecordFinding(ctx context.Context, tx *sql.Tx, f FindingRecor
 	case err == nil:
 		_, err = tx.ExecContext(ctx, "UPDATE findings SET token_id = ? WHERE id = ? AND token_id IS NULL AND ? IS NOT NULL", token, id, token)
 	case errors.Is(err, sql.ErrNoRows):
-		id, fresh = base62(findingIDLen), true
+		id, fresh = rand.Text()[:idLen], true
 		_, err = tx.ExecContext(ctx, `INSERT INTO findings (id, source, identity, offset, rule, path, line, commit_id, redacted, confidence, token_id, finding_id, found_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			id, f.Source, f.Identity, f.Offset, f.Rule, f.Path, f.Line, f.Commit, f.Redacted, f.Confidence, token, f.FindingID, f.FoundAt.UnixMicro())
@@ -48,6 +54,6 @@ func (r *Registry) RecordFinding(ctx context.Context, tx *sql.Tx, f FindingRecor
 	return id, fresh, nil
 }
 
-// findingIDLen makes two equal ids unlikely (71 bits) among the billions of
-// findings a database may see; they are never typed.
-const findingIDLen = 12
+// idLen makes two equal ids unlikely (80 bits) among the billions of findings a
+// database may see; they are never typed.
+const idLen = 16

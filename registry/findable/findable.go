@@ -1,9 +1,16 @@
-package registry
+// Package findable tells whether a scan would find a token's value where it may
+// leak, and by what form of it.
+//
+// It lets the scanner try. It knows contexts of text and the form of a value; it
+// knows no registry and keeps nothing. Start reading at Missed.
+package findable
 
 import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -20,9 +27,9 @@ var contexts = []string{
 // contextBase64 is the token as an encoded value, as Kubernetes keeps secrets.
 const contextBase64 = `k: base64(%s)`
 
-// hardToFind lists the contexts in which the scanner would not find value, by
+// Missed lists the contexts in which the scanner would not find value, by
 // letting it try.
-func hardToFind(value secret.Secret) ([]string, error) {
+func Missed(value secret.Secret) ([]string, error) {
 	plain := value.Reveal()
 	e, err := scanner.New(&rules.Set{}, scanner.Options{Known: only{plain}})
 	if err != nil {
@@ -48,11 +55,22 @@ func hardToFind(value secret.Secret) ([]string, error) {
 // only is a scanner.Known of one value.
 type only struct{ plain []byte }
 
-func (o only) Shapes() []scanner.Shape { return []scanner.Shape{shapeOf(o.plain)} }
+func (o only) Shapes() []scanner.Shape { return []scanner.Shape{ShapeOf(o.plain)} }
 
 func (o only) Lookup(candidate []byte) (scanner.KnownToken, bool) {
 	if bytes.Equal(candidate, o.plain) {
 		return scanner.KnownToken{ID: "import"}, true
 	}
 	return scanner.KnownToken{}, false
+}
+
+// ShapeOf is the length of b and its bytes beyond letters and digits, sorted.
+func ShapeOf(b []byte) scanner.Shape {
+	extra := map[byte]bool{}
+	for _, c := range b {
+		if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z') {
+			extra[c] = true
+		}
+	}
+	return scanner.Shape{Len: len(b), Extra: string(slices.Sorted(maps.Keys(extra)))}
 }

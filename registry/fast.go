@@ -1,0 +1,182 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/recent"
+	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/use"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+const (
+	// keepRows is how many tokens Verify keeps at hand: at about a kilobyte each, 32
+	// to 64 MB where so many are in use, and most uses where a million are.
+	keepRows = 1 << 15
+	// maxWaiting uses may wait for their second to end: what a machine of some cores
+	// can verify in it. They are about 150 bytes each. Beyond, each use is a
+	// transaction of its own, which slows the callers down.
+	maxWaiting = 1 << 18
+	// maxChanged rows are read to learn what changed; after more, all are forgotten.
+	maxChanged = 1000
+)
+
+// fastPath is what Verify knows beside the database.
+type fastPath struct {
+	version, find *sql.Stmt // closed with the database
+	rows          *recent.Rows[recentToken]
+}
+
+// recentToken is a live token that was used before, any number of times, and is not
+// to be changed.
+type recentToken struct {
+	Token
+	more atomic.Int64 // uses since it was read
+}
+
+// prepare makes the statements of the fast path.
+func (r *Registry) prepare(ctx context.Context) (err error) {
+	r.fast.rows = recent.New[recentToken](keepRows)
+	if r.fast.version, err = r.store.Reader().PrepareContext(ctx, "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens"); err != nil {
+		return store.Explain(err)
+	}
+	r.fast.find, err = r.store.Reader().PrepareContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE mac = ? AND key_id = ?")
+	return store.Explain(err)
+}
+
+// verifyFast answers a valid use of a token that was used before and may be used any
+// number of times, without a transaction; the use is written down with others
+// within a second. All else is not ok, and for a transaction to decide.
+//
+// The number of the last change is read each time (a step in an index, as cheap as
+// SQLite's data_version and the same on PostgreSQL). So a change that was
+// committed before the call, by whatever process, is seen: rows at hand are of
+// that number or read now.
+func (r *Registry) verifyFast(ctx context.Context, value secret.Secret, use Use) (v Verdict, ok bool) {
+	if r.each || !r.wellFormed(value) {
+		return Verdict{}, false
+	}
+	t, err := r.recentToken(ctx, value)
+	if err != nil || t == nil {
+		return Verdict{}, false
+	}
+	now := r.Now()
+	if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) || t.untold(now) {
+		return Verdict{}, false
+	}
+	if reason, err := t.pass(use); err != nil || reason != ReasonValid {
+		return Verdict{}, false
+	}
+	out := t.Token
+	if !r.uses.Add(Decided{Token: &t.Token, Use: use, Reason: ReasonValid, At: now}) {
+		return Verdict{}, false
+	}
+	out.Uses, out.LastUsedAt = t.Uses+t.more.Add(1), now
+	out.Scopes, out.Tags = slices.Clone(t.Scopes), slices.Clone(t.Tags)
+	return Verdict{Valid: true, Reason: ReasonValid, Token: &out}, true
+}
+
+// recentToken is the token of value as it is now; nil when the fast path is not for
+// it, as for those under an older pepper.
+func (r *Registry) recentToken(ctx context.Context, value secret.Secret) (*recentToken, error) {
+	ring := r.ring.Load()
+	key := ring.Primary()
+	mac := recent.Key(value.MAC(key.MAC))
+	var version, peppers int64
+	if err := r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers); err != nil || peppers != ring.Version() {
+		return nil, err
+	}
+	if have := r.fast.rows.Version(); have < version {
+		changed, err := r.changedSince(ctx, have)
+		if err != nil {
+			return nil, err
+		}
+		r.fast.rows.Advance(have, version, changed)
+	}
+	if t, ok := r.fast.rows.Get(mac, version); ok {
+		return t, nil
+	}
+	t, err := scanToken(r.fast.find.QueryRowContext(ctx, mac[:], key.ID[:]), r.Now())
+	if err != nil || t.State != Live || t.MaxUses > 0 || t.Uses == 0 {
+		return nil, err
+	}
+	row := &recentToken{Token: t}
+	r.fast.rows.Put(mac, version, row)
+	return row, nil
+}
+
+// changedSince lists the tokens changed after a version, or nil when they are many.
+func (r *Registry) changedSince(ctx context.Context, version int64) ([]recent.Key, error) {
+	rows, err := r.store.Reader().QueryContext(ctx, "SELECT mac FROM tokens WHERE seq > ? LIMIT ?", version, maxChanged+1)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	changed := []recent.Key{}
+	for rows.Next() {
+		var mac []byte
+		if err := rows.Scan(&mac); err != nil {
+			return nil, err
+		}
+		if changed = append(changed, recent.Key(mac)); len(changed) > maxChanged {
+			return nil, rows.Err()
+		}
+	}
+	return changed, rows.Err()
+}
+
+// Flush writes the uses down that wait for their second to end.
+func (r *Registry) Flush(ctx context.Context) error { return r.uses.Flush(ctx) }
+
+// writeUses writes down what verifyFast answered: the uses in the tokens' rows, and
+// one audit event for each token and second.
+func (r *Registry) writeUses(ctx context.Context, all []Decided) error {
+	type key struct {
+		id     string
+		second int64
+	}
+	tokens, seconds := map[string][]*Use{}, map[key][]*Use{}
+	last := map[string]time.Time{}
+	for i := range all {
+		u := &all[i]
+		id := u.Token.ID
+		tokens[id] = append(tokens[id], &u.Use)
+		k := key{id, u.At.Unix()}
+		seconds[k] = append(seconds[k], &u.Use)
+		last[id] = u.At
+	}
+	var events []audit.Event
+	for k, uses := range seconds {
+		e := audit.Event{Kind: "token.use", Actor: r.actor, TokenID: k.id, Details: use.Together(uses)}
+		e.Details["second"] = time.Unix(k.second, 0).UTC().Format(time.RFC3339)
+		events = append(events, e)
+	}
+	slices.SortFunc(events, func(a, b audit.Event) int {
+		return cmp.Or(strings.Compare(a.Details["second"], b.Details["second"]), strings.Compare(a.TokenID, b.TokenID))
+	})
+	return r.told(ctx, func(tx *sql.Tx) (func(), error) {
+		update, err := tx.PrepareContext(ctx, "UPDATE tokens SET uses = uses + ?, last_used_at = CASE WHEN last_used_at > ? THEN last_used_at ELSE ? END WHERE id = ?")
+		if err != nil {
+			return nil, err
+		}
+		defer update.Close()
+		for _, id := range slices.Sorted(maps.Keys(tokens)) {
+			at := last[id].UnixMicro()
+			if _, err := update.ExecContext(ctx, len(tokens[id]), at, at, id); err != nil {
+				return nil, err
+			}
+		}
+		if err := audit.AppendAll(ctx, tx, r.Now(), events); err != nil {
+			return nil, err
+		}
+		return r.observe(ctx, tx, all)
+	})
+}
