@@ -22,7 +22,8 @@ func newActionCmd() *cobra.Command {
 		Short: "Scan what a GitHub Actions event is about",
 		Long: `Action reads the event of the running job, scans the commits of the pull request
 or the push (the whole repository for other events), annotates them, writes the
-job's summary, and fails on findings and on a scan that is not complete.`,
+job's summary, and fails on findings and on a scan that is not complete. What a
+pull request brings configures nothing of it, and a mark ignores nothing there.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAction(cmd, &df, &cf, &sarif) },
 	}
@@ -49,9 +50,7 @@ func runAction(cmd *cobra.Command, df *detectFlags, cf *containFlags, sarif *str
 	if err != nil {
 		return err
 	}
-	if df.configRef == "" {
-		df.configRef = scope.Base // a pull request does not configure its own check
-	}
+	df.base = scope.Base // a pull request does not configure its own check
 	conf, err := df.load(cmd, []string{dir}, false)
 	if err != nil && scope.Base != "" {
 		return fmt.Errorf("%w; a shallow checkout hides history: use actions/checkout with fetch-depth: 0", err)

@@ -21,10 +21,10 @@ type detectFlags struct {
 	config        string
 	noConfig      bool
 	configRef     string
+	base          string // the configRef of a change that others are to accept
 	ignoreFiles   []string
 	baselines     []string
 	showIgnored   bool
-	noMarks       bool
 	showDropped   bool // of scan alone
 }
 
@@ -44,7 +44,7 @@ func (f *detectFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.ignoreFiles, "ignore-file", nil, "file of ignored findings to use too (repeatable)")
 	fl.StringArrayVar(&f.baselines, "baseline", nil, "file of findings that are known already, see quench baseline create (repeatable)")
 	fl.BoolVar(&f.showIgnored, "show-ignored", false, "show ignored findings too, and why they are; they do not count")
-	fl.BoolVar(&f.noMarks, "no-marks", false, "do not let quench:allow, gitleaks:allow and trufflehog:ignore on a line ignore what is found there")
+	fl.Bool("no-marks", false, "do not let quench:allow, gitleaks:allow and trufflehog:ignore on a line ignore what is found there")
 }
 
 // load reads the environment and the files that set what the command line does not.
@@ -52,8 +52,8 @@ func (f *detectFlags) load(cmd *cobra.Command, targets []string, trustAlternates
 	if err := config.Env(cmd.Flags(), os.Getenv); err != nil {
 		return nil, err
 	}
-	o := config.Options{Targets: targets, File: f.config, NoFind: f.noConfig, Ref: f.configRef, RuleFiles: f.files,
-		IgnoreFiles: f.ignoreFiles, Baselines: f.baselines, TrustAlternates: trustAlternates, NoMarks: f.noMarks}
+	o := config.Options{Targets: targets, File: f.config, NoFind: f.noConfig, Ref: f.configRef, Base: f.base, RuleFiles: f.files,
+		IgnoreFiles: f.ignoreFiles, Baselines: f.baselines, TrustAlternates: trustAlternates, NoMarks: config.Given(cmd.Flags(), "no-marks")}
 	if dir, err := configDir(); err == nil {
 		o.UserFile = filepath.Join(dir, "config.toml")
 	}

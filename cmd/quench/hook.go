@@ -134,9 +134,7 @@ func runHook(cmd *cobra.Command, kind hook.Kind, args []string, of *outputFlags,
 		fmt.Fprintln(cmd.ErrOrStderr(), "quench: nothing to scan")
 		return nil
 	}
-	if kind.ConfigRef != "" && df.configRef == "" {
-		df.configRef = kind.ConfigRef
-	}
+	df.base = kind.ConfigRef
 	conf, err := df.load(cmd, []string{"."}, true)
 	if err != nil {
 		return err

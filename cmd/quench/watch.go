@@ -55,7 +55,10 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	}
 	// What stands in a log comes from anybody: it marks nothing, and a file beside it
 	// configures nothing.
-	df.noConfig, df.noMarks = true, true
+	df.noConfig = true
+	if err := cmd.Flags().Set("no-marks", "true"); err != nil {
+		return err
+	}
 	conf, err := df.load(cmd, paths[:1], false)
 	if err != nil {
 		return err

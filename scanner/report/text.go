@@ -169,6 +169,9 @@ func details(f scanner.Finding) []detail {
 	if len(f.DecodedVia) > 0 {
 		out = append(out, detail{text: "decoded from " + strings.Join(f.DecodedVia, ", ")})
 	}
+	if f.Marked && f.Ignored == "" {
+		out = append(out, detail{text: "the mark on its line does not count here"})
+	}
 	if f.Token != nil {
 		out = append(out, detail{"issued token " + f.Token.ID + " (" + f.Token.State + ")", true})
 	}

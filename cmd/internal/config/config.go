@@ -10,6 +10,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,8 +45,12 @@ type Options struct {
 	// findings that the user names.
 	RuleFiles, IgnoreFiles, Baselines []string
 	TrustAlternates                   bool
-	// NoMarks does not honour marks on lines.
-	NoMarks bool
+	// NoMarks says whether marks on lines do not count; nil leaves that to the files,
+	// where [scan] may have it, and then to Base.
+	NoMarks *bool
+	// Base is the Ref, where none is given, of a change that others are to accept: it
+	// does not configure its own check, by marks neither.
+	Base string
 }
 
 // Settings are what the files come to.
@@ -71,6 +76,7 @@ type Option struct {
 
 // Load reads all that holds for the targets. On an error nothing of it holds.
 func Load(o Options) (s *Settings, err error) {
+	o.Ref = cmp.Or(o.Ref, o.Base)
 	l := &loader{o: o, s: &Settings{}, disabled: map[string]string{}, replaced: map[string]bool{}}
 	defer l.close()
 	if err := l.open(); err != nil {
@@ -543,7 +549,8 @@ func (l *loader) filters() error {
 		}
 		return out
 	}
-	base := ignore.Options{Files: named(l.o.IgnoreFiles), Baselines: append(named(l.o.Baselines), l.baselines...), Allow: l.s.Allow, Marks: !l.o.NoMarks, Names: gitleaks.Theirs}
+	base := ignore.Options{Files: named(l.o.IgnoreFiles), Baselines: append(named(l.o.Baselines), l.baselines...), Allow: l.s.Allow, Names: gitleaks.Theirs}
+	base.Marks = l.marks()
 	by := map[*tree]*ignore.Filter{}
 	for i := range l.o.Targets {
 		var t *tree
@@ -562,6 +569,20 @@ func (l *loader) filters() error {
 		l.s.Filters = append(l.s.Filters, by[t])
 	}
 	return errors.Join(errs...)
+}
+
+// marks says whether marks on lines count.
+func (l *loader) marks() bool {
+	no := l.o.NoMarks
+	for _, o := range l.s.Scan {
+		if v, ok := o.Value.(bool); ok && o.Name == "no-marks" && l.o.NoMarks == nil {
+			no = &v
+		}
+	}
+	if no == nil {
+		return l.o.Base == ""
+	}
+	return !*no
 }
 
 // found adds the ignore files at a tree's top.

@@ -44,6 +44,16 @@ func Env(fs *pflag.FlagSet, getenv func(string) string) (err error) {
 	return err
 }
 
+// Given is the value of a boolean flag, nil where nobody gave one.
+func Given(fs *pflag.FlagSet, name string) *bool {
+	f := fs.Lookup(name)
+	if f == nil || !f.Changed {
+		return nil
+	}
+	v := f.Value.String() == "true"
+	return &v
+}
+
 // origin is the key under which a flag holds where its value comes from.
 const origin = "quench origin"
 
