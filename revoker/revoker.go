@@ -107,9 +107,6 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if r.dial == nil {
-		r.dial = (&net.Dialer{Timeout: callTimeout}).DialContext
-	}
 	host, _ := os.Hostname()
 	r.owner = fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString())
 	queue, err := r.newQueue(nil)
