@@ -1,0 +1,113 @@
+package revokertest
+
+import (
+	"net/http"
+)
+
+// servers are what operators run themselves.
+func servers() []*Vendor {
+	return []*Vendor{auth0(), oauth(), vault(), vaultAccessor(), vaultLease()}
+}
+
+func auth0() *Vendor {
+	return &Vendor{Provider: "auth0", Bare: true, Docs: "https://auth0.com/docs/api/authentication/revoke-refresh-token/revoke-refresh-token", Host: "acme.auth0.example", Secret: "v1." + random(60),
+		Credentials: map[string]string{"client_id": random(32), "client_secret": random(64)},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			b := body(r)
+			id, _ := b["client_id"].(string)
+			key, _ := b["client_secret"].(string)
+			token, _ := b["token"].(string)
+			switch {
+			case route(r) != "POST /oauth/revoke":
+				reply(w, 404, nil)
+			case !a.is("client_id", id) || !a.is("client_secret", key):
+				reply(w, 401, obj{"error": "invalid_client"})
+			default:
+				a.end(a.byValue(token))
+				reply(w, 200, nil)
+			}
+		}}
+}
+
+func oauth() *Vendor {
+	return &Vendor{Provider: "oauth", Bare: true, Docs: "https://www.rfc-editor.org/rfc/rfc7009", Host: "login.acme.example:8443", Secret: random(43),
+		Credentials: map[string]string{"client_id": "quench", "client_secret": random(40), "revocation_path": "/oauth2/v1/revoke", "introspection_path": "/oauth2/v1/introspect"},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			user, pass, _ := r.BasicAuth()
+			if !a.is("client_id", user) || !a.is("client_secret", pass) {
+				reply(w, 401, obj{"error": "invalid_client"})
+				return
+			}
+			c := a.byValue(r.PostFormValue("token"))
+			switch route(r) {
+			case "POST /oauth2/v1/revoke": // the same answer for any token
+				a.end(c)
+				reply(w, 200, nil)
+			case "POST /oauth2/v1/introspect":
+				reply(w, 200, obj{"active": c != nil})
+			default:
+				reply(w, 404, nil)
+			}
+		}}
+}
+
+func vault() *Vendor {
+	return &Vendor{Provider: "vault", Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90), Tells: true, Forbidden: true,
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			c := a.byValue(r.Header.Get("X-Vault-Token"))
+			switch {
+			case c == nil:
+				reply(w, 403, obj{"errors": []string{"permission denied"}})
+			case route(r) == "GET /v1/auth/token/lookup-self":
+				reply(w, 200, obj{"data": obj{"policies": []string{"default"}}})
+			case route(r) == "POST /v1/auth/token/revoke-self":
+				a.end(c)
+				reply(w, 204, nil)
+			default:
+				reply(w, 404, obj{"errors": []string{}})
+			}
+		}}
+}
+
+func vaultAccessor() *Vendor {
+	return &Vendor{Provider: "vault-accessor", Mute: true, Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90),
+		Parts: map[string]string{"accessor": random(24)}, Credentials: map[string]string{"admin_token": "hvs." + random(60)},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			acc, _ := body(r)["accessor"].(string)
+			switch {
+			case !a.is("admin_token", r.Header.Get("X-Vault-Token")):
+				reply(w, 403, obj{"errors": []string{"permission denied"}})
+			case a.byID(acc) == nil:
+				reply(w, 400, obj{"errors": []string{"invalid accessor"}})
+			case route(r) == "POST /v1/auth/token/lookup-accessor":
+				reply(w, 200, obj{"data": obj{"accessor": acc}})
+			case route(r) == "POST /v1/auth/token/revoke-accessor":
+				a.end(a.byID(acc))
+				reply(w, 204, nil)
+			default:
+				reply(w, 404, obj{"errors": []string{}})
+			}
+		}}
+}
+
+func vaultLease() *Vendor {
+	return &Vendor{Provider: "vault-lease", Docs: "https://developer.hashicorp.com/vault/api-docs/system/leases", Host: "vault.acme.example:8200", Secret: random(30),
+		Parts: map[string]string{"lease_id": "database/creds/ci/" + random(24)}, Credentials: map[string]string{"admin_token": "hvs." + random(60)},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			b := body(r)
+			id, _ := b["lease_id"].(string)
+			switch {
+			case !a.is("admin_token", r.Header.Get("X-Vault-Token")):
+				reply(w, 403, obj{"errors": []string{"permission denied"}})
+			case route(r) == "PUT /v1/sys/leases/revoke": // the same answer for any lease
+				a.end(a.byID(id))
+				reply(w, 204, nil)
+			case a.byID(id) == nil:
+				reply(w, 400, obj{"errors": []string{"invalid lease"}})
+			case route(r) == "PUT /v1/sys/leases/lookup":
+				reply(w, 200, obj{"data": obj{"id": id}})
+			default:
+				reply(w, 404, obj{"errors": []string{}})
+			}
+		}}
+}
