@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/rows"
 )
 
 // Change says who changes a token and why.
@@ -121,7 +122,7 @@ func (r *Registry) change(ctx context.Context, tx *sql.Tx, a Action, t *Token, c
 	if c.Actor == "" {
 		c.Actor = r.actor
 	}
-	seq, err := nextSeq(ctx, tx)
+	seq, err := rows.NextSeq(ctx, tx)
 	if err != nil {
 		return false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/quench-dev/quench/registry/match"
+	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -76,21 +77,9 @@ func (k *known) After(ctx context.Context, seq int64, f func(uint64)) (int64, er
 	return seq, store.Explain(rows.Err())
 }
 
-// Shapes implements match.Source: one step in an index for each shape, however many
-// tokens have it.
-func (k *known) Shapes(ctx context.Context) (all []scanner.Shape, err error) {
-	last := scanner.Shape{Len: -1}
-	for {
-		err := k.r.store.Reader().QueryRowContext(ctx, `SELECT shape_len, shape_extra FROM tokens
-			WHERE (shape_len, shape_extra) > (?, ?) ORDER BY shape_len, shape_extra LIMIT 1`, last.Len, last.Extra).Scan(&last.Len, &last.Extra)
-		if errors.Is(err, sql.ErrNoRows) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, store.Explain(err)
-		}
-		all = append(all, last)
-	}
+// Shapes implements match.Source.
+func (k *known) Shapes(ctx context.Context) ([]scanner.Shape, error) {
+	return rows.Shapes(ctx, k.r.store.Reader())
 }
 
 // Find implements match.Source.

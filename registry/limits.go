@@ -10,6 +10,7 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
+	"github.com/quench-dev/quench/registry/rows"
 )
 
 // maxNetworks bounds the networks of one token: each Verify looks at each of them.
@@ -129,10 +130,10 @@ func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, detail
 // details adds the limits to those of an event.
 func (l *Limits) details(to map[string]string) {
 	if len(l.Networks) > 0 {
-		to["networks"] = jsonList(l.Networks)
+		to["networks"] = rows.JSON(l.Networks)
 	}
 	if len(l.Countries) > 0 {
-		to["countries"] = jsonList(l.Countries)
+		to["countries"] = rows.JSON(l.Countries)
 	}
 	if l.MaxUses > 0 {
 		to["max_uses"] = strconv.FormatInt(l.MaxUses, 10)

@@ -10,7 +10,7 @@ import (
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/pepper"
-	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -75,7 +75,7 @@ func (r *Registry) remac(ctx context.Context, tx *sql.Tx, id string, value secre
 	if from.ID == to.ID {
 		return nil
 	}
-	seq, err := nextSeq(ctx, tx)
+	seq, err := rows.NextSeq(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -90,47 +90,9 @@ func fingerprint(k *pepper.Key, value secret.Secret) int64 {
 	return int64(match.Fingerprint(k.Fingerprint, value.Reveal()))
 }
 
-// PepperCount is a pepper and the tokens that depend on it.
-type PepperCount struct {
-	pepper.Row
-	Tokens int64 `json:"tokens"`
-	Live   int64 `json:"live"` // of those, expired ones included
-}
-
 // Peppers lists the peppers that the registry had, the newest first.
-func (r *Registry) Peppers(ctx context.Context) ([]PepperCount, error) {
-	return r.peppers(ctx, r.store.Reader())
-}
-
-func (r *Registry) peppers(ctx context.Context, q querier) ([]PepperCount, error) {
-	rows, err := pepper.List(ctx, q)
-	if err != nil {
-		return nil, fmt.Errorf("listing peppers: %w", err)
-	}
-	counts, err := q.QueryContext(ctx, "SELECT key_id, count(*), sum(CASE state WHEN 'live' THEN 1 ELSE 0 END) FROM tokens GROUP BY key_id")
-	if err != nil {
-		return nil, fmt.Errorf("counting the tokens of peppers: %w", store.Explain(err))
-	}
-	defer counts.Close()
-	by := map[string]PepperCount{}
-	for counts.Next() {
-		var id []byte
-		var c PepperCount
-		if err := counts.Scan(&id, &c.Tokens, &c.Live); err != nil {
-			return nil, fmt.Errorf("counting the tokens of peppers: %w", err)
-		}
-		by[fmt.Sprintf("%x", id)] = c
-	}
-	var all []PepperCount
-	for _, row := range rows {
-		if row.ID == "" { // of an old database that had no token
-			row.ID = r.ring.Load().Primary().Name()
-		}
-		c := by[row.ID]
-		c.Row = row
-		all = append(all, c)
-	}
-	return all, store.Explain(counts.Err())
+func (r *Registry) Peppers(ctx context.Context) ([]pepper.Count, error) {
+	return r.ring.Load().Counts(ctx, r.store.Reader())
 }
 
 // RotatePepper makes a new pepper the one that new tokens are stored under, and
@@ -159,7 +121,7 @@ func (r *Registry) RotatePepper(ctx context.Context) (string, error) {
 // as forget says: these are then unknown for good.
 func (r *Registry) RetirePepper(ctx context.Context, id string, forget int64) error {
 	err := r.store.InTx(ctx, func(tx *sql.Tx) error {
-		all, err := r.peppers(ctx, tx)
+		all, err := r.ring.Load().Counts(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -182,3 +144,6 @@ func (r *Registry) RetirePepper(ctx context.Context, id string, forget int64) er
 	}
 	return nil
 }
+
+// Hand is what makes pairs for Import where values live. It is a secret.
+func (r *Registry) Hand() pepper.Hand { return r.ring.Load().Hand() }

@@ -14,7 +14,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +29,7 @@ import (
 	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/tally"
 	"github.com/quench-dev/quench/registry/use"
@@ -206,28 +206,14 @@ func (r *Registry) loadPeppers(ctx context.Context, q querier) error {
 
 // meta reads what the database says of itself; bound is false before bind.
 func (r *Registry) meta(ctx context.Context, q querier) (bound bool, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT key, value FROM meta")
-	if err != nil {
+	var id []byte
+	err = q.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'id'").Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, store.Explain(err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var key string
-		var value []byte
-		if err := rows.Scan(&key, &value); err != nil {
-			return false, err
-		}
-		switch key {
-		case "id":
-			r.id = string(value)
-		case "prefixes":
-			if err := json.Unmarshal(value, &r.prefixes); err != nil {
-				return false, fmt.Errorf("%w: the list of prefixes: %w", store.ErrCorrupt, err)
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return false, store.Explain(err)
+	r.id = string(id)
+	if r.prefixes, err = rows.Brands(ctx, q); err != nil {
+		return false, err
 	}
 	return pepper.Bound(ctx, q)
 }

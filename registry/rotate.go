@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -55,7 +56,7 @@ func (r *Registry) Rotate(ctx context.Context, id string, q RotateRequest) (t To
 		if t, value, err = r.successor(&old, brand, q); err != nil {
 			return err
 		}
-		if err := r.insert(ctx, tx, &t, value); err != nil {
+		if err := r.insert(ctx, tx, &t, value, nil); err != nil {
 			return err
 		}
 		err := r.append(ctx, tx, audit.Event{Kind: "token.rotate", Actor: q.Actor, TokenID: old.ID, Details: map[string]string{"successor": t.ID}})
@@ -146,7 +147,7 @@ func (r *Registry) retire(ctx context.Context, tx *sql.Tx, t *Token, overlap tim
 		return *t, nil
 	}
 	t.ExpiresAt = end
-	seq, err := nextSeq(ctx, tx)
+	seq, err := rows.NextSeq(ctx, tx)
 	if err != nil {
 		return Token{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -180,5 +181,5 @@ func noToken(id string) error {
 }
 
 func isID(id string) bool {
-	return len(id) == idLen && strings.Trim(id, base62Alphabet) == ""
+	return len(id) == idLen && strings.Trim(id, values.Alphabet) == ""
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/use"
+	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -121,7 +122,7 @@ func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, u
 // wellFormed is the offline check: lengths, and the checksum of what claims to
 // be one of our own.
 func (r *Registry) wellFormed(value secret.Secret) bool {
-	if value.Len() < minImport || value.Len() > maxImport {
+	if value.Len() < values.Min || value.Len() > values.Max {
 		return false
 	}
 	p, ok := rules.ParseToken(value.Reveal())

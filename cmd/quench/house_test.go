@@ -74,6 +74,8 @@ var revealers = map[string]string{
 	"registry/pepper.go":            "the fingerprint of a token is made of its bytes",
 	"registry/pepper/source.go":     "the pepper of the environment is decoded",
 	"registry/findable/findable.go": "an imported value is tried in the contexts it would leak in",
+	"registry/findable/finder.go":   "the same, many at a time",
+	"registry/pepper/pair.go":       "a value that stays where it lives is hashed there",
 	"registry/verify.go":            "the checksum of our own form is checked before the database is asked",
 	"registry/issue.go":             "an imported value is checked for what could not be found again",
 	"cmd/internal/demo/reveal.go":   "the demo leaks its own token",

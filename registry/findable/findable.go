@@ -27,6 +27,18 @@ var contexts = []string{
 // contextBase64 is the token as an encoded value, as Kubernetes keeps secrets.
 const contextBase64 = `k: base64(%s)`
 
+// put appends plain as it stands in context c, on a line.
+func put(text []byte, c string, plain []byte) []byte {
+	if c == contextBase64 {
+		text = append(text, "k: "...)
+		text = base64.StdEncoding.AppendEncode(text, plain)
+	} else {
+		i := bytes.Index([]byte(c), []byte("%s"))
+		text = append(append(append(text, c[:i]...), plain...), c[i+2:]...)
+	}
+	return append(text, '\n')
+}
+
 // Missed lists the contexts in which the scanner would not find value, by
 // letting it try.
 func Missed(value secret.Secret) ([]string, error) {
@@ -37,12 +49,8 @@ func Missed(value secret.Secret) ([]string, error) {
 	}
 	var missed []string
 	for _, c := range contexts {
-		text := bytes.ReplaceAll([]byte(c), []byte("%s"), plain)
-		if c == contextBase64 {
-			text = []byte("k: " + base64.StdEncoding.EncodeToString(plain) + "\n")
-		}
 		found := false
-		for _, m := range e.ScanBytes(text) {
+		for _, m := range e.ScanBytes(put(nil, c, plain)) {
 			found = found || m.Token != nil && m.Secret.Equal(value)
 		}
 		if !found {

@@ -48,6 +48,8 @@ type Key struct {
 	ID          [4]byte   // names the pepper in each row
 	MAC         []byte    // tokens
 	Fingerprint match.Key // tokens, in memory
+	fp          [16]byte  // Fingerprint as bytes
+	pair        []byte    // seals pairs
 	check       []byte    // stored, to tell a wrong pepper
 	log         []byte    // seed of the Ed25519 key of the audit log of a first pepper
 	seal        []byte    // of the log's seed, under a later one
@@ -68,10 +70,13 @@ func derive(pepper []byte, registryID string) Key {
 		return b
 	}
 	sum := sha256.Sum256(pepper)
+	fp := [16]byte(sub("token fingerprint", 16))
 	return Key{
 		ID:          [4]byte(sum[:4]),
 		MAC:         sub("token mac", 32),
-		Fingerprint: match.NewKey([16]byte(sub("token fingerprint", 16))),
+		Fingerprint: match.NewKey(fp),
+		fp:          fp,
+		pair:        sub("token pair", 32),
 		check:       sub("key check", 16),
 		log:         sub("audit checkpoint", 32),
 		seal:        sub("audit seal", 32),
@@ -153,6 +158,44 @@ func List(ctx context.Context, q Querier) (all []Row, err error) {
 			row.RetiredAt = time.UnixMicro(retired.Int64).UTC()
 		}
 		all = append(all, row)
+	}
+	return all, store.Explain(rows.Err())
+}
+
+// Count is a pepper and the tokens that depend on it.
+type Count struct {
+	Row
+	Tokens int64 `json:"tokens"`
+	Live   int64 `json:"live"` // of those, expired ones included
+}
+
+// Counts lists all peppers that a database had with their tokens, the newest first.
+func (r *Ring) Counts(ctx context.Context, q Querier) (all []Count, err error) {
+	list, err := List(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryContext(ctx, "SELECT key_id, count(*), sum(CASE state WHEN 'live' THEN 1 ELSE 0 END) FROM tokens GROUP BY key_id")
+	if err != nil {
+		return nil, fmt.Errorf("counting the tokens of peppers: %w", store.Explain(err))
+	}
+	defer rows.Close()
+	by := map[string]Count{}
+	for rows.Next() {
+		var id []byte
+		var c Count
+		if err := rows.Scan(&id, &c.Tokens, &c.Live); err != nil {
+			return nil, fmt.Errorf("counting the tokens of peppers: %w", err)
+		}
+		by[hex.EncodeToString(id)] = c
+	}
+	for _, row := range list {
+		if row.ID == "" { // of an old database that had no token
+			row.ID = r.Primary().Name()
+		}
+		c := by[row.ID]
+		c.Row = row
+		all = append(all, c)
 	}
 	return all, store.Explain(rows.Err())
 }

@@ -144,7 +144,7 @@ func (s *Store) prepare(opts Options) error {
 
 func (s *Store) open(ctx context.Context) error {
 	var err error
-	if s.writer, err = sql.Open("sqlite", s.dsn("_synchronous=FULL&_txlock=immediate")); err != nil {
+	if s.writer, err = sql.Open("sqlite", s.dsn("_synchronous=FULL&_txlock=immediate&_pragma=temp_store(2)&_pragma=cache_size(-65536)")); err != nil {
 		return err
 	}
 	// One connection: SQLite has one write lock, and waiting for it in Go costs
