@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-doc
+.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ points: ## learn the points of the generic rule anew: make points DATA=DIR
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
+	$(MAKE) bench-verify
+
+bench-verify: ## measure verification with a million tokens
+	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md

@@ -36,7 +36,8 @@ type Use = use.Use
 type Verdict struct {
 	Valid  bool   `json:"valid"`
 	Reason string `json:"reason"`
-	Token  *Token `json:"token,omitempty"` // nil when unknown or malformed
+	// Token is nil when unknown or malformed. Its lists are not to be changed.
+	Token *Token `json:"token,omitempty"`
 }
 
 // Verify says whether value is a live token that may do use.Scope, and if not,

@@ -59,15 +59,24 @@ func AppendAll(ctx context.Context, tx *sql.Tx, now time.Time, events []Event) e
 // insertAll inserts rows of width values each.
 func insertAll(ctx context.Context, tx *sql.Tx, into string, width int, values []any) error {
 	row := "(?" + strings.Repeat(", ?", width-1) + ")"
-	for len(values) > 0 {
-		n := min(rowsPerInsert, len(values)/width)
-		q := "INSERT INTO " + into + " VALUES " + row + strings.Repeat(", "+row, n-1)
-		if _, err := tx.ExecContext(ctx, q, values[:n*width]...); err != nil {
+	insert := func(n int) string { return "INSERT INTO " + into + " VALUES " + row + strings.Repeat(", "+row, n-1) }
+	if len(values) >= rowsPerInsert*width {
+		many, err := tx.PrepareContext(ctx, insert(rowsPerInsert)) // once: it takes longer than to run it
+		if err != nil {
 			return err
 		}
-		values = values[n*width:]
+		defer many.Close()
+		for ; len(values) >= rowsPerInsert*width; values = values[rowsPerInsert*width:] {
+			if _, err := many.ExecContext(ctx, values[:rowsPerInsert*width]...); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	if len(values) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, insert(len(values)/width), values...)
+	return err
 }
 
 // edge reads hashes: those just made, which are not in the database yet, and of the
