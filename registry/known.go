@@ -96,6 +96,21 @@ func (k *known) Find(ctx context.Context, candidate []byte) (scanner.KnownToken,
 	return scanner.KnownToken{ID: t.ID, State: t.State, Hint: t.Hint}, true, nil
 }
 
+// TokenOf returns the token that a value is, for those who read values out of logs;
+// ErrNoToken when it is none. Unlike Verify it is no use of the token.
+func (r *Registry) TokenOf(ctx context.Context, value secret.Secret) (Token, error) {
+	t, _, err := r.find(ctx, r.store.Reader(), bare(value), func(mac, keyID []byte) (Token, error) {
+		return r.tokenBy(ctx, r.store.Reader(), "mac = ? AND key_id = ?", mac, keyID)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return Token{}, ErrNoToken
+	}
+	if err != nil {
+		return Token{}, fmt.Errorf("looking a value up: %w", store.Explain(err))
+	}
+	return t, nil
+}
+
 // Own implements match.Source.
 func (k *known) Own(candidate []byte) bool {
 	_, ok := rules.ParseToken(candidate)
