@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/cmd/internal/auditcmd"
 )
 
 // Exit codes of every command. A scan uses all of them, see design: findings
@@ -95,7 +97,7 @@ something wanted could not be read.`,
 		newIgnoreCmd(),
 		newBaselineCmd(),
 		newTokenCmd(),
-		newAuditCmd(),
+		auditcmd.New(auditcmd.Env{Open: openRegistry, Close: closeRegistry}),
 		newRulesCmd(),
 		newViewCmd(),
 	)

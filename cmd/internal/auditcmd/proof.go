@@ -1,4 +1,4 @@
-package main
+package auditcmd
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 // maxProof bounds a proof in bytes: an event of a few kilobytes and sixty hashes.
 const maxProof = 1 << 20
 
-func newAuditProveCmd() *cobra.Command {
+func (e Env) prove() *cobra.Command {
 	var check, key string
 	cmd := &cobra.Command{
 		Use:   "prove INDEX | prove --check FILE --key KEY",
@@ -43,11 +43,11 @@ is in the log as a signed checkpoint has it. Whoever has the log's public key
 			if err != nil {
 				return errors.New("audit prove wants the index of an event, a number; see quench audit list")
 			}
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			p, err := r.Audit().Prove(cmd.Context(), index)
 			if err != nil {
 				return err
@@ -78,24 +78,24 @@ func checkProof(cmd *cobra.Command, file, key string) error {
 	return err
 }
 
-func newAuditKeyCmd() *cobra.Command {
+func (e Env) key() *cobra.Command {
 	return &cobra.Command{
 		Use:   "key",
 		Short: "Print the public key that checkpoints are signed with",
 		Args:  input.NoValue("audit key", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), r.Audit().Key())
 			return err
 		},
 	}
 }
 
-func newAuditExportCmd() *cobra.Command {
+func (e Env) export() *cobra.Command {
 	var check, key string
 	cmd := &cobra.Command{
 		Use:   "export | export --check FILE --key KEY",
@@ -113,11 +113,11 @@ registry, that no event was changed, removed, added or moved.`,
 				}
 				return checkExport(cmd, check, key)
 			}
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			w := bufio.NewWriter(cmd.OutOrStdout())
 			if err := r.Audit().Export(cmd.Context(), w); err != nil {
 				return err

@@ -1,4 +1,9 @@
-package main
+// Package auditcmd is the commands of quench audit: list, verify, checkpoint, prove,
+// export and key.
+//
+// It is given how a registry is opened and closed. What a proof is, package audit
+// knows. Start reading at New.
+package auditcmd
 
 import (
 	"bufio"
@@ -10,10 +15,18 @@ import (
 
 	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
+	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
 )
 
-func newAuditCmd() *cobra.Command {
+// Env is what the commands are given.
+type Env struct {
+	Open  func(*cobra.Command, bool) (*registry.Registry, error)
+	Close func(*registry.Registry, *error)
+}
+
+// New makes the command audit.
+func New(e Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "List, verify, prove and export the registry's audit log",
@@ -25,32 +38,32 @@ elsewhere.`,
 		Args: input.NoValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAuditListCmd(), newAuditVerifyCmd(), newAuditCheckpointCmd(), newAuditProveCmd(), newAuditExportCmd(), newAuditKeyCmd())
+	cmd.AddCommand(e.list(), e.verify(), e.checkpoint(), e.prove(), e.export(), e.key())
 	return cmd
 }
 
-func newAuditListCmd() *cobra.Command {
+func (e Env) list() *cobra.Command {
 	var token, format string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List audit events, oldest first",
 		Args:  input.NoValue("audit list", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := checkFormat(format); err != nil {
-				return err
+			if format != "text" && format != "json" {
+				return fmt.Errorf("--format %q: must be text or json", format)
 			}
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			write := func(e audit.Entry) error {
-				_, err := fmt.Fprintf(w, "%6d  %s  %-16s  %s\n", e.Index, show.Stamp(e.At), e.Kind, show.Event(e))
+			write := func(x audit.Entry) error {
+				_, err := fmt.Fprintf(w, "%6d  %s  %-16s  %s\n", x.Index, show.Stamp(x.At), x.Kind, show.Event(x))
 				return err
 			}
 			if format == "json" {
-				write = func(e audit.Entry) error { return json.NewEncoder(w).Encode(e) }
+				write = func(x audit.Entry) error { return json.NewEncoder(w).Encode(x) }
 			}
 			if err := r.Audit().Each(cmd.Context(), 0, token, write); err != nil {
 				return err
@@ -63,7 +76,7 @@ func newAuditListCmd() *cobra.Command {
 	return cmd
 }
 
-func newAuditVerifyCmd() *cobra.Command {
+func (e Env) verify() *cobra.Command {
 	var files []string
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -78,11 +91,11 @@ func newAuditVerifyCmd() *cobra.Command {
 				}
 				saved = append(saved, b)
 			}
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			t, err := r.Audit().Verify(cmd.Context(), saved...)
 			if err != nil {
 				return err
@@ -95,17 +108,17 @@ func newAuditVerifyCmd() *cobra.Command {
 	return cmd
 }
 
-func newAuditCheckpointCmd() *cobra.Command {
+func (e Env) checkpoint() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print a signed checkpoint to keep elsewhere",
 		Args:  input.NoValue("audit checkpoint", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			r, err := openRegistry(cmd, false)
+			r, err := e.Open(cmd, false)
 			if err != nil {
 				return err
 			}
-			defer closeRegistry(r, &err)
+			defer e.Close(r, &err)
 			t, err := r.Audit().Head(cmd.Context())
 			if err != nil {
 				return err
