@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/rows"
@@ -112,8 +113,8 @@ func (t *Token) untold(now time.Time) bool {
 	return since < 0 || since >= overdueEvery
 }
 
-// tellOverdue writes the event of a use after the rotation deadline, unless one was
-// written within overdueEvery.
+// tellOverdue writes the event and the alert of a use after the rotation deadline,
+// unless they were written within overdueEvery.
 func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, details map[string]string) error {
 	now := r.Now()
 	if !t.untold(now) {
@@ -124,6 +125,12 @@ func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, detail
 		return err
 	}
 	details["rotate_by"] = t.RotateBy.Format(time.RFC3339Nano)
+	_, err := alert.Append(ctx, tx, alert.Alert{Kind: "token.overdue_use", Severity: alert.Warning, TokenID: t.ID, Owner: t.Owner, At: now, Details: details,
+		Title:  fmt.Sprintf("token %s of %s (%s) is used %s after its rotation deadline", t.ID, t.Owner, t.Purpose, now.Sub(t.RotateBy).Round(time.Second)),
+		Advice: fmt.Sprintf("Rotate it: quench token rotate %s. If it has a successor, who uses this one still has the old value.", t.ID)})
+	if err != nil {
+		return err
+	}
 	return r.append(ctx, tx, audit.Event{Kind: "token.overdue_use", TokenID: t.ID, Details: details})
 }
 

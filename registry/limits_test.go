@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/alert"
 )
 
 func TestNetworks(t *testing.T) {
@@ -110,6 +111,10 @@ func TestOverdueUseIsToldOnceADay(t *testing.T) {
 		n := len(slices.DeleteFunc(kinds(t, r, tok.ID), func(k string) bool { return k != "token.overdue_use" }))
 		if n != step.told {
 			t.Errorf("%v: told %d times, want %d", c.now(), n, step.told)
+		}
+		alerts, err := alert.List(context.Background(), r.Store().Reader(), alert.Filter{TokenID: tok.ID, Kind: "token.overdue_use"})
+		if err != nil || len(alerts) != step.told {
+			t.Errorf("%v: %d alerts, %v; want %d", c.now(), len(alerts), err, step.told)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -151,8 +152,18 @@ func (r *Registry) retire(ctx context.Context, tx *sql.Tx, t *Token, overlap tim
 	if err != nil {
 		return Token{}, err
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE tokens SET expires_at = ?, seq = ? WHERE id = ?", toMicro(t.ExpiresAt), seq, t.ID); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE tokens SET expires_at = ?, seq = ?, sweep_at = 0 WHERE id = ?", toMicro(t.ExpiresAt), seq, t.ID); err != nil {
 		return Token{}, err
 	}
 	return *t, r.append(ctx, tx, audit.Event{Kind: "token.retire", Actor: actor, TokenID: t.ID, Details: map[string]string{"expires_at": t.ExpiresAt.Format(time.RFC3339Nano)}})
+}
+
+// Successor is the last token that was issued to follow t and is not revoked; ErrNoToken
+// when there is none.
+func (r *Registry) Successor(ctx context.Context, tx *sql.Tx, t Token) (Token, error) {
+	next, err := r.tokenBy(ctx, tx, "family = ? AND predecessor = ? AND state <> 'revoked' ORDER BY seq DESC LIMIT 1", t.Family, t.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Token{}, ErrNoToken
+	}
+	return next, err
 }

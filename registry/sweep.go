@@ -7,17 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/store"
 )
-
-// warnBefore is how long before a deadline it is warned of: a week to plan a
-// rotation, a day to make it, an hour to drop all else; and the deadline itself.
-var warnBefore = []time.Duration{0, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
-
-// sweepBatch tokens are warned of in one transaction, so that after a long time
-// without a sweep others need not wait for all of it.
-const sweepBatch = 500
 
 // Due is a deadline of a token.
 type Due struct {
@@ -28,28 +19,24 @@ type Due struct {
 
 // Due lists the deadlines of live tokens within a time from now, those that have
 // passed included, the earliest first. Tokens that expired are no longer due.
-func (r *Registry) Due(ctx context.Context, within time.Duration) ([]Due, error) {
-	return r.due(ctx, r.Now().Add(within), Live)
-}
-
-func (r *Registry) due(ctx context.Context, until time.Time, states ...string) (all []Due, err error) {
+func (r *Registry) Due(ctx context.Context, within time.Duration) (all []Due, err error) {
+	now := r.Now()
+	until := now.Add(within)
+	// Each half has an index of its own, in which the many that expired are not read.
 	rows, err := r.store.Reader().QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
-		WHERE state = 'live' AND (expires_at <= ?1 OR rotate_by <= ?1)`, until.UnixMicro())
+		WHERE state = 'live' AND expires_at > ? AND expires_at <= ? UNION SELECT `+tokenColumns+` FROM tokens
+		WHERE state = 'live' AND rotate_by <= ? AND (expires_at IS NULL OR expires_at > ?)`, now.UnixMicro(), until.UnixMicro(), until.UnixMicro(), now.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("reading deadlines: %w", store.Explain(err))
 	}
 	defer rows.Close()
-	now := r.Now()
 	for rows.Next() {
 		t, err := scanToken(rows, now)
 		if err != nil {
 			return nil, fmt.Errorf("reading deadlines: %w", store.Explain(err))
 		}
-		if !slices.Contains(states, t.State) {
-			continue
-		}
 		for kind, at := range map[string]time.Time{"expiry": t.ExpiresAt, "rotation": t.RotateBy} {
-			if !at.IsZero() && !at.After(until) && (kind == "expiry" || t.State == Live) {
+			if !at.IsZero() && !at.After(until) {
 				all = append(all, Due{kind, at, t})
 			}
 		}
@@ -63,60 +50,39 @@ func (r *Registry) due(ctx context.Context, until time.Time, states ...string) (
 	return all, store.Explain(rows.Err())
 }
 
-// Sweep writes an audit event for each deadline that came within a week, a day or
-// an hour, or has passed, since the last sweep, and returns them. Of several that
-// were missed it writes the latest. Verify needs no sweep to refuse what expired.
-func (r *Registry) Sweep(ctx context.Context) (warned []Due, err error) {
-	all, err := r.due(ctx, r.Now().Add(slices.Max(warnBefore)), Live, Expired)
+// NextSweep is when the first token is to be looked at for its deadlines, which may
+// have passed; zero when none is. It is one step in an index.
+func (r *Registry) NextSweep(ctx context.Context) (time.Time, error) {
+	var at sql.NullInt64
+	err := r.store.Reader().QueryRowContext(ctx, "SELECT min(sweep_at) FROM tokens WHERE state = 'live' AND sweep_at IS NOT NULL").Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading deadlines: %w", store.Explain(err))
+	}
+	return fromMicro(at), nil
+}
+
+// Unswept lists up to most tokens, live or expired, that are to be looked at for
+// their deadlines now; Swept takes a token from the list until next, a zero next
+// until its deadlines change.
+func (r *Registry) Unswept(ctx context.Context, tx *sql.Tx, most int) (all []Token, err error) {
+	now := r.Now()
+	rows, err := tx.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE state = 'live' AND sweep_at <= ? ORDER BY sweep_at, id LIMIT ?", now.UnixMicro(), most)
 	if err != nil {
 		return nil, err
 	}
-	for batch := range slices.Chunk(all, sweepBatch) {
-		var told []Due
-		err := r.store.InTx(ctx, func(tx *sql.Tx) error {
-			for _, d := range batch {
-				new, err := r.warn(ctx, tx, d)
-				if err != nil {
-					return err
-				}
-				if new {
-					told = append(told, d)
-				}
-			}
-			return nil
-		})
+	defer rows.Close()
+	for rows.Next() {
+		t, err := scanToken(rows, now)
 		if err != nil {
-			return warned, fmt.Errorf("warning of deadlines: %w", err)
+			return nil, err
 		}
-		warned = append(warned, told...)
+		all = append(all, t)
 	}
-	return warned, nil
+	return all, rows.Err()
 }
 
-// warn writes the warning that d has come to, unless that or a later one was.
-func (r *Registry) warn(ctx context.Context, tx *sql.Tx, d Due) (bool, error) {
-	left := d.At.Sub(r.Now())
-	i := slices.IndexFunc(warnBefore, func(b time.Duration) bool { return left <= b })
-	if i < 0 || i > 0 && !d.At.Add(-warnBefore[i]).After(d.Token.CreatedAt) {
-		return false, nil // what is made for an hour needs no warning of an hour
-	}
-	before := int64(warnBefore[i] / time.Second)
-	res, err := tx.ExecContext(ctx, `INSERT INTO token_warnings (token_id, kind, deadline, before_s)
-		SELECT id, ?2, ?3, ?4 FROM tokens WHERE id = ?1 AND state = 'live' AND ?3 = CASE ?2 WHEN 'expiry' THEN expires_at ELSE rotate_by END
-		AND NOT EXISTS (SELECT 1 FROM token_warnings WHERE token_id = ?1 AND kind = ?2 AND deadline = ?3 AND before_s <= ?4)`,
-		d.Token.ID, d.Kind, d.At.UnixMicro(), before)
-	if err != nil {
-		return false, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
-	details := map[string]string{"deadline": d.At.Format(time.RFC3339Nano), "owner": d.Token.Owner}
-	kind := "token." + d.Kind + "_due"
-	if i == 0 {
-		kind = "token." + d.Kind + "_passed"
-	} else {
-		details["before"] = warnBefore[i].String()
-	}
-	return true, r.append(ctx, tx, audit.Event{Kind: kind, TokenID: d.Token.ID, Details: details})
+// Swept is told of in Unswept.
+func (r *Registry) Swept(ctx context.Context, tx *sql.Tx, id string, next time.Time) error {
+	_, err := tx.ExecContext(ctx, "UPDATE tokens SET sweep_at = ? WHERE id = ?", toMicro(next), id)
+	return err
 }

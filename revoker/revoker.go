@@ -120,6 +120,9 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 // Close ends the Revoker. What is queued stays queued.
 func (r *Revoker) Close(context.Context) error { return nil }
 
+// Registry is the one whose leaks are contained.
+func (r *Revoker) Registry() *registry.Registry { return r.reg }
+
 // Contain does what mode and policy say about a hit on a token of the registry;
 // other hits are none of its business and come back as Reported. When it
 // returns Revoked or Queued, the transaction is on disk and Verify refuses the

@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	"github.com/quench-dev/quench/cmd/internal/watch"
+	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 )
@@ -23,7 +25,8 @@ func newWatchCmd() *cobra.Command {
 		Short: "Follow logs and contain tokens that leak into them",
 		Long: `Watch follows files, and the files in folders, through rotation and truncation,
 until interrupted. Each line is decided when it is complete. Tokens of the
-registry are contained as --revoke says, before anything else is done.
+registry are contained as --revoke says, before anything else is done. With a
+registry, deadlines of tokens are warned of as token sweep does, to the second.
 
 How far files were read is kept in the registry, or without one in the state
 folder, so that a restart goes on where the last run ended, also after a kill.`,
@@ -82,12 +85,19 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	} else {
 		queue <- nil
 	}
-	err = watch.Run(cmd.Context(), watch.Options{
-		Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
-		MinConfidence: rules.Confidence(df.minConfidence), Filter: conf.Filters[0], ShowIgnored: df.showIgnored,
-		Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
-		Trouble: func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
-	})
+	run := func() error {
+		return watch.Run(cmd.Context(), watch.Options{
+			Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
+			MinConfidence: rules.Confidence(df.minConfidence), Filter: conf.Filters[0], ShowIgnored: df.showIgnored,
+			Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
+			Trouble: func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
+		})
+	}
+	if c.registry == nil {
+		err = run()
+	} else {
+		err = sweeper.Beside(cmd.Context(), c.registry, duecmd.Telling(cmd.ErrOrStderr()), run)
+	}
 	if cmd.Context().Err() == nil && err != nil {
 		return err
 	}

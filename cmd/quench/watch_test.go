@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -18,7 +17,7 @@ import (
 type watching struct {
 	*exec.Cmd
 	out *bufio.Scanner
-	err *bytes.Buffer
+	due chan string // deadlines it told of
 }
 
 // startWatch starts it and waits until it says that it watches.
@@ -36,7 +35,7 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := &watching{cmd, bufio.NewScanner(out), &bytes.Buffer{}}
+	w := &watching{cmd, bufio.NewScanner(out), make(chan string, 10)}
 	w.out.Buffer(nil, 1<<20)
 	ready := make(chan bool, 1)
 	go func() {
@@ -44,6 +43,9 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 		for s.Scan() {
 			if strings.HasPrefix(s.Text(), "watching ") {
 				ready <- true
+			}
+			if due, ok := strings.CutPrefix(s.Text(), "deadline: "); ok {
+				w.due <- due
 			}
 		}
 		close(ready)
@@ -212,5 +214,26 @@ func TestWatchKilled(t *testing.T) {
 	}
 	if out := run(t, home, "audit", "verify"); strings.Contains(out, "tampered") {
 		t.Error(out)
+	}
+}
+
+// Deadlines are told of while it runs, those of tokens issued meanwhile, too.
+func TestWatchTellsDeadlines(t *testing.T) {
+	home := t.TempDir()
+	run(t, home, "token", "issue", "--owner", "ann", "--purpose", "missed", "--ttl", "1ms")
+	log := filepath.Join(home, "app.log")
+	appendTo(t, log, "hello\n")
+	w := startWatch(t, home, log)
+	for _, purpose := range []string{"missed", "meanwhile"} {
+		if purpose == "meanwhile" {
+			run(t, home, "token", "issue", "--owner", "ann", "--purpose", purpose, "--ttl", "300ms")
+		}
+		if due := <-w.due; !strings.Contains(due, "  expiry    ") || !strings.HasSuffix(due, "  ann ("+purpose+")") {
+			t.Errorf("told of %q, want the expiry of %q", due, purpose)
+		}
+	}
+	w.stop(t)
+	if out := run(t, home, "audit", "list"); strings.Count(out, "token.expiry_passed") != 2 {
+		t.Errorf("audit:\n%s", out)
 	}
 }

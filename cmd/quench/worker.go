@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/duecmd"
+	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
 )
 
@@ -13,12 +17,18 @@ func newWorkerCmd() *cobra.Command {
 		Use:   "worker",
 		Short: "Work the queue of calls to providers",
 		Long: `Worker makes the calls to providers that other commands queued and could not
-make, or did not live to make. It runs until interrupted; with --drain until
-nothing is due, and fails if a call still waits for a later attempt.`,
+make, or did not live to make, and warns of deadlines as token sweep does, to
+the second. It runs until interrupted; with --drain until nothing is due, and
+fails if a call still waits for a later attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
-				return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain})
+				work := func() error { return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain}) }
+				if drain {
+					_, err := sweeper.Sweep(cmd.Context(), r.Registry())
+					return errors.Join(err, work())
+				}
+				return sweeper.Beside(cmd.Context(), r.Registry(), duecmd.Telling(cmd.ErrOrStderr()), work)
 			})
 		},
 	}

@@ -6,6 +6,7 @@ package duecmd
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/sweeper"
 )
 
 // Env is what the commands are given.
@@ -62,9 +64,7 @@ func (e Env) print(cmd *cobra.Command, format string, get func(*registry.Registr
 	if format == "json" {
 		err = show.JSON(cmd.OutOrStdout(), append([]registry.Due{}, all...))
 	} else {
-		for _, d := range all {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s  %-8s  %s  %s (%s)\n", show.Stamp(d.At), d.Kind, d.Token.ID, d.Token.Owner, d.Token.Purpose)
-		}
+		write(cmd.OutOrStdout(), "", all)
 	}
 	if err == nil && len(all) > 0 {
 		err = e.Found
@@ -72,15 +72,31 @@ func (e Env) print(cmd *cobra.Command, format string, get func(*registry.Registr
 	return err
 }
 
+func write(w io.Writer, begin string, all []registry.Due) {
+	for _, d := range all {
+		fmt.Fprintf(w, "%s%s  %-8s  %s  %s (%s)\n", begin, show.Stamp(d.At), d.Kind, d.Token.ID, d.Token.Owner, d.Token.Purpose)
+	}
+}
+
+// Telling are options of a sweeper that tells on w of deadlines and of trouble.
+func Telling(w io.Writer) sweeper.Options {
+	return sweeper.Options{
+		Warned:  func(all []registry.Due) { write(w, "deadline: ", all) },
+		Trouble: func(err error) { fmt.Fprintf(w, "quench: %v\n", err) },
+	}
+}
+
 func (e Env) sweep() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "sweep",
-		Short: "Write warnings of deadlines to the audit log",
-		Long: `Sweep writes an audit event for each expiry and rotation deadline that is
-a week, a day or an hour away, or has passed, each once, and prints those that
-are new. Of several that were missed it writes the latest. Run it from
-a timer. An expired token is refused to the microsecond without it.
+		Short: "Warn of deadlines that are near or have passed",
+		Long: `Sweep writes an audit event and an alert for each expiry and rotation deadline
+that is a week, a day or an hour away, or has passed, each once, and prints
+those that are new. Of several that were missed it writes the latest. Quench
+watch and quench worker do this while they run, to the second; without them, run
+it from a timer. An expired token is refused to the microsecond without any of
+them. A token that was rotated is an alert only if somebody still uses it.
 
 Exit codes: 0 nothing new, 1 new warnings, 2 error.`,
 		Args: input.NoValue("token sweep", 0),
@@ -88,7 +104,7 @@ Exit codes: 0 nothing new, 1 new warnings, 2 error.`,
 			if format != "text" && format != "json" {
 				return fmt.Errorf("--format %q: must be text or json", format)
 			}
-			return e.print(cmd, format, func(r *registry.Registry) ([]registry.Due, error) { return r.Sweep(cmd.Context()) })
+			return e.print(cmd, format, func(r *registry.Registry) ([]registry.Due, error) { return sweeper.Sweep(cmd.Context(), r) })
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "of standard output: text or json")
