@@ -41,6 +41,10 @@ func manyFindings(n int) (out []scanner.Finding) {
 			f.Rule, f.Confidence, f.Origin.Path, f.Masked = b, rules.Medium, "docs/"+hostile, hostile
 		case 2:
 			f.Secret = secret.NewString("secret-number-1")
+		case 3:
+			f.Also = []string{"gamma-key", "delta-key"}
+			f.Pair = &scanner.Half{Rule: &rules.Rule{ID: "acme-id"}, Line: 2, Column: 5, Secret: secret.NewString("secret-number-of-the-id")}
+			f.MovedTo, f.Ignored = []string{"conf/file3.env"}, "mark: a mark on its line"
 		}
 		out = append(out, f)
 	}
@@ -146,6 +150,7 @@ func TestPageInBrowser(t *testing.T) {
 		want      int
 	}{
 		{"search", "file17.env acme", 1}, {"search", "no such thing", 0}, {"path", "docs/", 1}, {"path", "src/*7.env", 25}, {"rule", "beta-key", 1},
+		{"rule", "gamma-key", 1}, {"rule", "acme-id", 1}, {"search", "delta-key", 1},
 	} {
 		set(c.id, c.value)
 		if n := cards(); n != c.want {
@@ -153,6 +158,19 @@ func TestPageInBrowser(t *testing.T) {
 		}
 		set(c.id, "")
 	}
+	set("search", "delta-key")
+	for _, want := range []string{"its public half: acme-id at 2:5", "matched by gamma-key, delta-key too", "moved to conf/file3.env", "ignored by mark: a mark on its line"} {
+		if s := text(`document.querySelector("article").innerText`); !strings.Contains(strings.ReplaceAll(s, "\n", " "), want) {
+			t.Errorf("%q does not say %q", s, want)
+		}
+	}
+	if dir := os.Getenv("QUENCH_SCREENSHOTS"); dir != "" {
+		shot := do(t, ctx, chromedp.CaptureScreenshot())
+		if err := os.WriteFile(filepath.Join(dir, "report-pair.png"), shot, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	set("search", "")
 	do(t, ctx, chromedp.Click(chromedp.CSS(`[name=confidence][value=high]`)))
 	if n := cards(); n != 1 {
 		t.Errorf("without high confidence: %d findings, want 1", n)

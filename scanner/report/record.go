@@ -59,6 +59,7 @@ type Record struct {
 	PairRuleID    string     `json:"pair_rule_id,omitempty"`
 	PairLine      int        `json:"pair_start_line,omitempty"`
 	PairColumn    int        `json:"pair_start_column,omitempty"`
+	PairSecret    string     `json:"pair_secret,omitempty"`
 	Dropped       string     `json:"dropped,omitempty"`
 }
 
@@ -75,7 +76,7 @@ func record(f scanner.Finding, o Options) Record {
 		FindingID: f.ID, IncidentID: f.IncidentID, Contained: f.Contained, DecodedVia: f.DecodedVia, Ignored: f.Ignored, Also: f.Also, Dropped: f.Dropped,
 	}
 	if p := f.Pair; p != nil {
-		r.PairRuleID, r.PairLine, r.PairColumn = p.Rule.ID, p.Line, p.Column
+		r.PairRuleID, r.PairSecret, r.PairLine, r.PairColumn = p.Rule.ID, shown(p.Secret, o), p.Line, p.Column
 	}
 	if !f.Origin.Date.IsZero() {
 		r.Date = &f.Origin.Date

@@ -19,8 +19,9 @@
   };
   for (const f of findings) {
     f.place = place(f);
+    f.rules = [...new Set([f.rule_id, ...(f.also || []), f.pair_rule_id].filter(Boolean))];
     f.all = [f.rule_id, f.description, f.provider, f.place, f.secret, f.masked, f.commit, f.author, f.email, f.token_id, f.incident_id, f.contained, f.finding_id,
-      ...(f.refs || []), ...(f.labels || []), ...(f.why || [])].filter(Boolean).join("\n").toLowerCase();
+      f.pair_rule_id, f.pair_secret, f.ignored, f.dropped, ...(f.also || []), ...(f.moved_to || []), ...(f.refs || []), ...(f.labels || []), ...(f.why || [])].filter(Boolean).join("\n").toLowerCase();
   }
 
   // glob makes a test of a path pattern: * stands for anything; without one, a part of the path.
@@ -45,7 +46,7 @@
     const inPath = glob($("path").value.trim());
     const rule = $("rule").value;
     const conf = new Set([...document.querySelectorAll("[name=confidence]:checked")].map((n) => n.value));
-    return findings.filter((f) => (!rule || f.rule_id === rule) && conf.has(f.confidence) && inPath(f.place) && words.every((w) => f.all.includes(w)));
+    return findings.filter((f) => (!rule || f.rules.includes(rule)) && conf.has(f.confidence) && inPath(f.place) && words.every((w) => f.all.includes(w)));
   };
 
   const card = (f) => {
@@ -55,6 +56,13 @@
     for (const l of f.labels || []) top.append(el("span", "tag", l));
     a.append(top, el("p", "", f.place + (f.start_line ? ":" + f.start_line + ":" + f.start_column : "")));
     if (f.masked) a.append(el("code", "line", f.masked));
+    if (f.pair_rule_id) {
+      const p = el("p", "pair", "its public half: ");
+      p.append(el("b", "", f.pair_rule_id), "at " + f.pair_start_line + ":" + f.pair_start_column);
+      if (/[^*]/.test(f.pair_secret || "")) p.append(el("code", "", f.pair_secret));
+      a.append(p);
+    }
+    if (f.also) a.append(el("p", "faint also", "matched by " + f.also.join(", ") + " too"));
     if (f.commit) {
       let s = "commit " + f.commit.slice(0, 10);
       if (f.date) s += " " + f.date.slice(0, 10);
@@ -64,8 +72,11 @@
       a.append(el("p", "faint", s));
       if (f.refs) a.append(el("p", "faint", "on " + f.refs.join(", ")));
     }
+    if (f.moved_to) a.append(el("p", "faint", "moved to " + f.moved_to.join(", ")));
     if (f.decoded_via) a.append(el("p", "faint", "decoded from " + f.decoded_via.join(", ")));
     if (f.why) a.append(el("p", "faint", "because: " + f.why.join(", ")));
+    if (f.dropped) a.append(el("p", "faint", "no finding: " + f.dropped));
+    if (f.ignored) a.append(el("p", "faint", "ignored by " + f.ignored));
     if (f.token_id) a.append(el("p", "strong", "issued token " + f.token_id));
     if (f.contained) a.append(el("p", "strong", f.contained));
     if (f.incident_id) a.append(el("p", "faint", "incident " + f.incident_id));
@@ -114,7 +125,7 @@
   };
 
   const rules = new Map();
-  for (const f of findings) rules.set(f.rule_id, (rules.get(f.rule_id) || 0) + 1);
+  for (const f of findings) for (const id of f.rules) rules.set(id, (rules.get(id) || 0) + 1);
   for (const [id, n] of [...rules].sort((a, b) => b[1] - a[1])) {
     const o = el("option", "", id + " (" + n + ")");
     o.value = id;
