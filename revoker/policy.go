@@ -24,7 +24,11 @@ import (
 // policy comes from the user's own configuration, never from a scanned tree.
 type Policy struct {
 	Providers []Provider `toml:"provider"`
-	Protect   struct {
+	// Proxy is asked for every call to an api, if there is one.
+	Proxy string `toml:"proxy"`
+	// ProviderDir holds providers of the operator's own, one TOML file each.
+	ProviderDir string `toml:"provider_dir"`
+	Protect     struct {
 		// Tokens and Owners are never revoked automatically.
 		Tokens []string `toml:"tokens"`
 		Owners []string `toml:"owners"`
@@ -37,8 +41,16 @@ type Policy struct {
 type Provider struct {
 	// Name is what tokens imported with --provider name.
 	Name string `toml:"name"`
-	// Kind is "webhook": a POST signed by the Standard Webhooks scheme.
+	// Kind is "webhook": a POST signed by the Standard Webhooks scheme; or "api":
+	// the provider of that name in package provider, called with these settings.
 	Kind string `toml:"kind"`
+	// Host is a self-managed one of an api, exactly name or name:port.
+	Host string `toml:"host"`
+	// CAFile holds the certificates, in PEM, that are trusted for it alone.
+	CAFile string `toml:"ca_file"`
+	// Credentials are the operator's for an api, by the names of its needs, each
+	// as env:NAME or file:PATH: the policy itself holds no secret.
+	Credentials map[string]string `toml:"credentials"`
 	// URL is https, or http to a loopback address. A host that resolves to a
 	// private address is refused unless URL names that address itself.
 	URL string `toml:"url"`
@@ -76,18 +88,40 @@ func LoadPolicy(path string) (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("reading the policy %q: %w", path, err)
 	}
-	for i := range p.Providers {
-		if v := &p.Providers[i]; !filepath.IsAbs(v.SecretFile) {
-			v.SecretFile = filepath.Join(dir, v.SecretFile)
+	p.below(dir)
+	return p, p.checkNames()
+}
+
+// below makes the paths of a policy ones from its file's folder.
+func (p *Policy) below(dir string) {
+	abs := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
 		}
 	}
-	return p, nil
+	abs(&p.ProviderDir)
+	for i := range p.Providers {
+		v := &p.Providers[i]
+		abs(&v.SecretFile)
+		abs(&v.CAFile)
+		for name, from := range v.Credentials {
+			if path, ok := strings.CutPrefix(from, "file:"); ok {
+				abs(&path)
+				v.Credentials[name] = "file:" + path
+			}
+		}
+	}
 }
 
 // CheckSecrets reports the signing secrets that could not be used in a call.
 func (p Policy) CheckSecrets() error {
 	var errs []error
 	for _, v := range p.Providers {
+		if v.Kind == "api" {
+			_, _, err := p.API(v.Name)
+			errs = append(errs, err)
+			continue
+		}
 		_, err := v.signer()
 		errs = append(errs, err)
 	}
@@ -115,6 +149,9 @@ func ParsePolicy(b []byte) (Policy, error) {
 	if err := p.Issue.Check(); err != nil {
 		return Policy{}, err
 	}
+	if u, err := url.Parse(p.Proxy); p.Proxy != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return Policy{}, errors.New("proxy: want http://host:port or https://host:port")
+	}
 	seen := map[string]bool{}
 	for i := range p.Providers {
 		v := &p.Providers[i]
@@ -133,8 +170,15 @@ func (v *Provider) check() error {
 	if v.Name == "" {
 		return errors.New("it has no name")
 	}
-	if v.Kind != "webhook" {
-		return fmt.Errorf("kind %q is not known; want webhook", v.Kind)
+	switch v.Kind {
+	case "webhook":
+	case "api":
+		return v.checkAPI()
+	default:
+		return fmt.Errorf("kind %q is not known; want webhook or api", v.Kind)
+	}
+	if v.Host != "" || v.CAFile != "" || len(v.Credentials) > 0 {
+		return errors.New("host, ca_file and credentials are for kind api")
 	}
 	if v.SecretFile == "" {
 		return errors.New("secret_file is missing: calls are always signed")
@@ -171,7 +215,7 @@ func (v Provider) host() string {
 // provider finds the provider called name.
 func (p Policy) provider(name string) (Provider, bool) {
 	for _, v := range p.Providers {
-		if v.Name == name && name != "" {
+		if v.Name == name && name != "" && v.Kind == "webhook" {
 			return v, true
 		}
 	}

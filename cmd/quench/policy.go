@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,6 +64,10 @@ func newPolicyCmd() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			for _, v := range p.Providers {
+				if v.Kind == "api" {
+					fmt.Fprintf(out, "provider %s is called at %s\n", v.Name, cmp.Or(v.Host, "its own host"))
+					continue
+				}
 				fmt.Fprintf(out, "provider %s is told by %s at %s\n", v.Name, v.Kind, v.URL)
 			}
 			if len(p.Providers) == 0 {

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/auditcmd"
+	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
+	"github.com/quench-dev/quench/cmd/internal/providercmd"
 )
 
 // Exit codes of every command. A scan uses all of them, see design: findings
@@ -91,7 +93,7 @@ something wanted could not be read.`,
 		newExplainCmd(),
 		newPolicyCmd(),
 		newWorkerCmd(),
-		newIncidentCmd(),
+		incidentcmd.New(withRevoker),
 		newScanCmd(),
 		newConfigCmd(),
 		newIgnoreCmd(),
@@ -101,5 +103,6 @@ something wanted could not be read.`,
 		newRulesCmd(),
 		newViewCmd(),
 	)
+	root.AddCommand(providercmd.New(providercmd.Deps{Policy: loadPolicy, Code: func(code int) error { return exit{Code: code} }})...)
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -35,4 +36,23 @@ fails if a call still waits for a later attempt.`,
 	cmd.Flags().BoolVar(&drain, "drain", false, "end when nothing is due")
 	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
 	return cmd
+}
+
+// withRevoker runs f with the revoker of the registry that exists.
+func withRevoker(cmd *cobra.Command, policyFile string, f func(*revoker.Revoker) error) (err error) {
+	policy, err := loadPolicy(policyFile)
+	if err != nil {
+		return err
+	}
+	reg, err := openRegistry(cmd, false)
+	if err != nil {
+		return err
+	}
+	defer closeRegistry(reg, &err)
+	r, err := revoker.New(reg, policy, revoker.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close(context.WithoutCancel(cmd.Context()))) }()
+	return f(r)
 }

@@ -38,7 +38,7 @@ func (p pypi) Revoke(ctx context.Context, n Net, set Settings, in Input) (a Answ
 	a = Answer{Call: "revoke", At: n.now()}
 	start := time.Now()
 	defer func() { a.Took = time.Since(start) }()
-	if set.Host == "" || !hostOK(set.Host) {
+	if set.Host == "" || !HostOK(set.Host) {
 		a.Outcome, a.Detail = NeedsAdmin, "which index? Name its host in the policy"
 		return a
 	}

@@ -93,7 +93,7 @@ func (e entry) run(ctx context.Context, n Net, set Settings, in Input, kind stri
 		a.Outcome, a.Detail = NeedsAdmin, "which host of "+e.s.Title+"? Name it in the policy"
 		return a
 	}
-	if set.Host != "" && !hostOK(set.Host) {
+	if set.Host != "" && !HostOK(set.Host) {
 		a.Outcome, a.Detail = NeedsAdmin, "the host in the policy is no name or name:port"
 		return a
 	}

@@ -157,7 +157,7 @@ func (s *spec) check() error {
 		}
 	}
 	for _, h := range append(slices.Clone(s.Hosts), s.Host) {
-		if h != "" && !hostOK(h) {
+		if h != "" && !HostOK(h) {
 			return fmt.Errorf("host %q: want a name, or a name:port", h)
 		}
 	}
@@ -309,7 +309,7 @@ func (s *spec) checkURL(raw string) error {
 		return fmt.Errorf("url %q: want https://", raw)
 	}
 	host, path, _ := strings.Cut(rest, "/")
-	if host != "{{host}}" && (!hostOK(host) || host != s.Host && !slices.Contains(s.Hosts, host)) {
+	if host != "{{host}}" && (!HostOK(host) || host != s.Host && !slices.Contains(s.Hosts, host)) {
 		return fmt.Errorf("url %q: its host must be {{host}} or one of hosts", raw)
 	}
 	if strings.ContainsAny(path, "?#% \\") || strings.Contains("/"+path, "/.") {
@@ -318,8 +318,8 @@ func (s *spec) checkURL(raw string) error {
 	return nil
 }
 
-// hostOK is a lower-case name or literal address, with or without a port.
-func hostOK(h string) bool {
+// HostOK is a lower-case name or literal address, with or without a port.
+func HostOK(h string) bool {
 	u, err := url.Parse("https://" + h)
 	return err == nil && h != "" && u.Host == h && u.Hostname() != "" && h == strings.ToLower(h) && !strings.ContainsAny(h, "@/?#{}% \\")
 }

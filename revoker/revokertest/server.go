@@ -15,6 +15,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -30,17 +33,34 @@ import (
 type Network struct {
 	RootCAs *x509.CertPool
 
+	// CA is the authority's certificate in PEM.
+	CA []byte
+
+	srv    *httptest.Server
 	mu     sync.Mutex
 	addr   string
 	handle http.Handler
 	seen   []string // host, method and path of each request
 }
 
-// Serve starts a network whose hosts are all answered by handle.
+// Serve starts a network for a test, whose hosts are all answered by handle.
 func Serve(t testing.TB, handle http.Handler) *Network {
 	t.Helper()
-	ca, key := authority(t)
-	n := &Network{RootCAs: x509.NewCertPool(), handle: handle}
+	n, err := Listen(handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// Listen is Serve for who closes it.
+func Listen(handle http.Handler) (*Network, error) {
+	ca, key, err := authority()
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{RootCAs: x509.NewCertPool(), CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}), handle: handle}
 	n.RootCAs.AddCert(ca)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
@@ -49,15 +69,20 @@ func Serve(t testing.TB, handle http.Handler) *Network {
 		n.mu.Unlock()
 		h.ServeHTTP(w, r)
 	}))
-	srv.Config.ErrorLog = nil
-	srv.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	// A config of its own: httptest adds a certificate, which would answer those who
+	// ask for an address.
+	own := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return leaf(ca, key, hello.ServerName)
 	}}
+	srv.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return own, nil }}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse the certificate are part of tests
 	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	n.addr = srv.Listener.Addr().String()
-	return n
+	n.srv, n.addr = srv, srv.Listener.Addr().String()
+	return n, nil
 }
+
+// Close ends the server.
+func (n *Network) Close() { n.srv.Close() }
 
 // Answer replaces what answers.
 func (n *Network) Answer(h http.Handler) {
@@ -73,6 +98,9 @@ func (n *Network) Seen() []string {
 	return append([]string(nil), n.seen...)
 }
 
+// Addr is the server's own address, host:port.
+func (n *Network) Addr() string { return n.addr }
+
 // Dial connects to the server whatever address is asked for.
 func (n *Network) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, n.addr)
@@ -84,27 +112,26 @@ func (n *Network) Lookup(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr("203.0.113.7")}, nil
 }
 
-func authority(t testing.TB) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
+func authority() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "quench test authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	ca, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ca, key
+	return ca, key, err
 }
 
 func leaf(ca *x509.Certificate, key *ecdsa.PrivateKey, name string) (*tls.Certificate, error) {
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+	if name == "" {
+		name = "localhost" // the client asked for an address
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca, &key.PublicKey, key)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err

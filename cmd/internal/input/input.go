@@ -51,11 +51,32 @@ const maxValue = 1 << 20
 // Value reads the one line that is a token's value, from file or standard
 // input; at a terminal without showing it.
 func Value(in io.Reader, prompt io.Writer, file string) (secret.Secret, error) {
+	b, name, err := read(in, prompt, file)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	if bytes.ContainsAny(b, "\r\n") {
+		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it has several lines; give one value on one line", name)
+	}
+	return secret.New(b), nil
+}
+
+// Whole reads a value that may have several lines, such as a key file.
+func Whole(in io.Reader, prompt io.Writer, file string) (secret.Secret, error) {
+	b, _, err := read(in, prompt, file)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	return secret.New(b), nil
+}
+
+// read gives a value without its final newline, and where it came from.
+func read(in io.Reader, prompt io.Writer, file string) ([]byte, string, error) {
 	name := "standard input"
 	if file != "" && file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return secret.Secret{}, fmt.Errorf("reading the token's value: %w", err)
+			return nil, name, fmt.Errorf("reading the token's value: %w", err)
 		}
 		defer f.Close()
 		in, name = f, strconv.Quote(file)
@@ -70,19 +91,16 @@ func Value(in io.Reader, prompt io.Writer, file string) (secret.Secret, error) {
 		b, err = io.ReadAll(io.LimitReader(in, maxValue+1))
 	}
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: %w", name, err)
+		return nil, name, fmt.Errorf("reading the token's value from %s: %w", name, err)
 	}
 	if len(b) > maxValue {
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: more than %d bytes is no token", name, maxValue)
+		return nil, name, fmt.Errorf("reading the token's value from %s: more than %d bytes is no token", name, maxValue)
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
-	switch {
-	case len(b) == 0:
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it is empty", name)
-	case bytes.ContainsAny(b, "\r\n"):
-		return secret.Secret{}, fmt.Errorf("reading the token's value from %s: it has several lines; give one value on one line", name)
+	if len(b) == 0 {
+		return nil, name, fmt.Errorf("reading the token's value from %s: it is empty", name)
 	}
-	return secret.New(b), nil
+	return b, name, nil
 }
 
 // FileLine splits FILE:LINE; the first line is 1.

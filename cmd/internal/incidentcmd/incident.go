@@ -1,7 +1,10 @@
-package main
+// Package incidentcmd is quench incident: what leaked, and what became of it.
+//
+// It reads flags, asks the revoker and shows what it says; it opens nothing
+// itself. Start reading at New.
+package incidentcmd
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,42 +15,27 @@ import (
 	"github.com/quench-dev/quench/revoker"
 )
 
-func newIncidentCmd() *cobra.Command {
+// With runs f with the revoker of the registry that exists, under a policy file.
+type With func(cmd *cobra.Command, policy string, f func(*revoker.Revoker) error) error
+
+// New makes the command.
+func New(with With) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "incident",
 		Short: "Leaked tokens, from the leak to their death",
 	}
-	cmd.AddCommand(newIncidentListCmd(), newIncidentShowCmd(), newIncidentRetryCmd())
+	cmd.AddCommand(newList(with), newShow(with), newRetry(with))
 	return cmd
 }
 
-// withRevoker runs f with the revoker of the registry that exists.
-func withRevoker(cmd *cobra.Command, policyFile string, f func(*revoker.Revoker) error) (err error) {
-	policy, err := loadPolicy(policyFile)
-	if err != nil {
-		return err
-	}
-	reg, err := openRegistry(cmd, false)
-	if err != nil {
-		return err
-	}
-	defer closeRegistry(reg, &err)
-	r, err := revoker.New(reg, policy, revoker.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close(context.WithoutCancel(cmd.Context()))) }()
-	return f(r)
-}
-
-func newIncidentListCmd() *cobra.Command {
+func newList(with With) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List incidents, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withRevoker(cmd, "", func(r *revoker.Revoker) error {
+			return with(cmd, "", func(r *revoker.Revoker) error {
 				list, err := r.Incidents(cmd.Context())
 				if err != nil {
 					return err
@@ -60,14 +48,14 @@ func newIncidentListCmd() *cobra.Command {
 	return cmd
 }
 
-func newIncidentShowCmd() *cobra.Command {
+func newShow(with With) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "show INCIDENT",
 		Short: "Show one incident: its times, its places, its receipts",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withRevoker(cmd, "", func(r *revoker.Revoker) error {
+			return with(cmd, "", func(r *revoker.Revoker) error {
 				i, err := r.Incident(cmd.Context(), args[0])
 				if err != nil {
 					return err
@@ -86,14 +74,14 @@ func newIncidentShowCmd() *cobra.Command {
 	return cmd
 }
 
-func newIncidentRetryCmd() *cobra.Command {
+func newRetry(with With) *cobra.Command {
 	var policy string
 	cmd := &cobra.Command{
 		Use:   "retry INCIDENT",
 		Short: "Tell the incident's provider again, now",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
+			return with(cmd, policy, func(r *revoker.Revoker) error {
 				retryErr := r.Retry(cmd.Context(), args[0])
 				i, err := r.Incident(cmd.Context(), args[0])
 				if err != nil {

@@ -1,0 +1,163 @@
+package revoker
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/quench-dev/quench/revoker/provider"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// maxCredential bounds a file with a credential or certificates, in bytes.
+const maxCredential = 256 << 10
+
+// Table is the providers a policy knows: those built in, and those of its folder.
+func (p Policy) Table() (*provider.Table, error) {
+	t, err := provider.Builtin()
+	if err != nil || p.ProviderDir == "" {
+		return t, err
+	}
+	return t.With(p.ProviderDir)
+}
+
+// API is what the policy gives the provider of that name to be called with. A
+// provider that the policy does not name has no settings, and may be called only
+// because a person asks.
+func (p Policy) API(name string) (provider.Settings, provider.Net, error) {
+	var set provider.Settings
+	var n provider.Net
+	if p.Proxy != "" {
+		n.Proxy, _ = url.Parse(p.Proxy) // checked
+	}
+	i := slices.IndexFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" && v.Name == name })
+	if i < 0 {
+		return set, n, nil
+	}
+	v := p.Providers[i]
+	set.Host = v.Host
+	set.Credentials = map[string]secret.Secret{}
+	for need, from := range v.Credentials {
+		s, err := Credential(from)
+		if err != nil {
+			return set, n, fmt.Errorf("provider %q: credential %q: %w", name, need, err)
+		}
+		set.Credentials[need] = s
+	}
+	if v.CAFile != "" {
+		var err error
+		if n.RootCAs, err = CAFile(v.CAFile); err != nil {
+			return set, n, fmt.Errorf("provider %q: %w", name, err)
+		}
+	}
+	return set, n, nil
+}
+
+// CAFile reads certificates in PEM.
+func CAFile(path string) (*x509.CertPool, error) {
+	b, err := bounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("reading the certificates in %q: there are none in PEM", path)
+	}
+	return pool, nil
+}
+
+// Credential reads what env:NAME or file:PATH holds, without a final newline.
+func Credential(from string) (secret.Secret, error) {
+	kind, name, _ := strings.Cut(from, ":")
+	var b []byte
+	switch kind {
+	case "env":
+		b = []byte(os.Getenv(name))
+	case "file":
+		st, err := os.Stat(name)
+		if err != nil {
+			return secret.Secret{}, err
+		}
+		if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
+			return secret.Secret{}, fmt.Errorf("%q can be read by others: chmod 600 it", name)
+		}
+		if b, err = bounded(name); err != nil {
+			return secret.Secret{}, err
+		}
+	default:
+		return secret.Secret{}, errors.New("want env:NAME or file:PATH")
+	}
+	if b = bytes.TrimRight(b, "\r\n"); len(b) == 0 {
+		return secret.Secret{}, fmt.Errorf("%s holds nothing", from)
+	}
+	return secret.New(b), nil
+}
+
+func bounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
+	if err == nil && len(b) > maxCredential {
+		err = fmt.Errorf("%q is larger than %d bytes", path, maxCredential)
+	}
+	return b, err
+}
+
+// checkAPI checks what a policy says of an api, but for its name.
+func (v *Provider) checkAPI() error {
+	if v.URL != "" || v.SecretFile != "" {
+		return errors.New("url and secret_file are for kind webhook")
+	}
+	if v.Host != "" && !provider.HostOK(v.Host) {
+		return fmt.Errorf("host %q: want name or name:port, in lower case", v.Host)
+	}
+	for need, from := range v.Credentials {
+		kind, name, _ := strings.Cut(from, ":")
+		if kind != "env" && kind != "file" || name == "" {
+			return fmt.Errorf("credential %q: want env:NAME or file:PATH", need) // what stands there may be a secret
+		}
+	}
+	return nil
+}
+
+// checkNames holds the apis of a policy to providers there are, and their
+// credentials to what those take.
+func (p Policy) checkNames() error {
+	if !slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" }) {
+		return nil
+	}
+	t, err := p.Table()
+	if err != nil {
+		return err
+	}
+	for _, v := range p.Providers {
+		if v.Kind != "api" {
+			continue
+		}
+		known, err := t.Get(v.Name)
+		if err != nil {
+			return err
+		}
+		needs := known.Info().Needs
+		for _, name := range slices.Sorted(maps.Keys(v.Credentials)) {
+			if !slices.ContainsFunc(needs, func(n provider.Need) bool { return n.Name == name }) {
+				return fmt.Errorf("provider %q takes no credential %q; see quench provider show %s", v.Name, name, v.Name)
+			}
+		}
+		if len(known.Info().Hosts) == 0 && v.Host == "" {
+			return fmt.Errorf("provider %q: its host is missing, since each operator has their own", v.Name)
+		}
+	}
+	return nil
+}
