@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -130,6 +131,15 @@ func (r *Registry) changedSince(ctx context.Context, version int64) ([]recent.Ke
 		}
 	}
 	return changed, rows.Err()
+}
+
+// Ready says whether the registry can be asked: its error is what keeps it from that.
+func (r *Registry) Ready(ctx context.Context) error {
+	var version, peppers int64
+	if err := r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers); err != nil {
+		return fmt.Errorf("reading the registry: %w", store.Explain(err))
+	}
+	return nil
 }
 
 // Flush writes the uses down that wait for their second to end.

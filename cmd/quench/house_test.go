@@ -78,6 +78,7 @@ var revealers = map[string]string{
 	"registry/pepper/pair.go":           "a value that stays where it lives is hashed there",
 	"registry/verify.go":                "the checksum of our own form is checked before the database is asked",
 	"registry/issue.go":                 "an imported value is checked for what could not be found again",
+	"registry/httpauth/remote.go":       "a value is asked about at the registry's own service, and the caller's token shown to it",
 	"cmd/internal/demo/reveal.go":       "the demo leaks its own token",
 	"revoker/provider/render.go":        "a request to a provider holds the leaked secret and the operator's credential",
 	"revoker/provider/run.go":           "parts of a secret, such as its id, are taken by pattern",

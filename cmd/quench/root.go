@@ -100,6 +100,7 @@ something wanted could not be read.`,
 		newBaselineCmd(),
 		newTokenCmd(),
 		auditcmd.New(auditcmd.Env{Open: openRegistry, Close: closeRegistry}),
+		newServeCmd(),
 		newRulesCmd(),
 		newViewCmd(),
 	)

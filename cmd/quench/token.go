@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
+	"github.com/quench-dev/quench/cmd/internal/verifycmd"
 	"github.com/quench-dev/quench/registry"
 )
 
@@ -27,7 +26,7 @@ could see it and the shell would keep it.`,
 		Args: input.NoValue("token", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), newTokenVerifyCmd(), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
+	cmd.AddCommand(newTokenIssueCmd(), newTokenImportCmd(), newTokenListCmd(), newTokenShowCmd(), verifycmd.New(verifycmd.Env{Open: openRegistry, Close: closeRegistry, Refused: exit{Code: exitFindings}}), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	cmd.AddCommand(duecmd.New(duecmd.Env{Open: openRegistry, Close: closeRegistry, Found: exit{Code: exitFindings}})...)
 	return cmd
 }
@@ -225,72 +224,6 @@ func newTokenShowCmd() *cobra.Command {
 			return show.Token(cmd.OutOrStdout(), t)
 		},
 	}
-	formatFlag(cmd, &format)
-	return cmd
-}
-
-func newTokenVerifyCmd() *cobra.Command {
-	var use registry.Use
-	var file, format string
-	var from net.IP
-	cmd := &cobra.Command{
-		Use:   "verify -|--file FILE",
-		Short: "Say whether a token is valid, and if not, why",
-		Long: `Verify reads one value from standard input ('-') or a file and says whether it
-is a live token of the registry, and with --scope whether it may do that. The
-use is recorded. A token that is bound to networks or countries is refused
-unless --address and --country tell that it was shown from one of them.
-
-Exit codes: 0 valid, 1 refused, 2 no answer.`,
-		Example: `  printenv API_TOKEN | quench token verify - --scope read:repo/quench`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 && args[0] == "-" && file == "" || len(args) == 0 && file != "" {
-				return nil
-			}
-			if len(args) > 0 && (len(args) > 1 || args[0] != "-") {
-				return input.NoValue("token verify", 0)(cmd, args)
-			}
-			return errors.New("token verify reads the value from standard input or a file: quench token verify - < FILE, or --file FILE")
-		},
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			value, err := input.Value(cmd.InOrStdin(), cmd.ErrOrStderr(), file)
-			if err != nil {
-				return err
-			}
-			r, err := openRegistry(cmd, false)
-			if err != nil {
-				return err
-			}
-			defer closeRegistry(r, &err)
-			use.Address, _ = netip.AddrFromSlice(from)
-			use.Address = use.Address.Unmap()
-			v, err := r.Verify(cmd.Context(), value, use)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				err = show.JSON(cmd.OutOrStdout(), v)
-			} else {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), show.Verdict(v, use))
-			}
-			if err == nil && !v.Valid {
-				err = exit{Code: exitFindings}
-			}
-			return err
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&use.Scope, "scope", "", "ask whether it may do this, action:resource")
-	f.StringVar(&use.Client, "client", "", "who showed it, for the audit log")
-	f.IPVar(&from, "address", nil, "address it was shown from")
-	f.StringVar(&use.Country, "country", "", "country it was shown from, such as DE")
-	f.StringVar(&use.Method, "method", "", "method it was shown for, such as GET")
-	f.StringVar(&use.Endpoint, "endpoint", "", "path it was shown for, such as /v1/items")
-	f.StringVar(&use.Agent, "agent", "", "what the client calls itself")
-	f.StringVar(&file, "file", "", "read the value from this file")
 	formatFlag(cmd, &format)
 	return cmd
 }
