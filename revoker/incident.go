@@ -32,6 +32,8 @@ type Incident struct {
 	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
 	Places      []Place   `json:"places,omitempty"`
 	Receipts    []Receipt `json:"receipts,omitempty"`
+	// Family is told where others of the token's family can still be used.
+	Family *Family `json:"family,omitempty"`
 
 	job int64
 }
@@ -145,6 +147,17 @@ func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
 	}
 	if err := i.readReceipts(ctx, db); err != nil {
 		return i, fmt.Errorf("reading the receipts of incident %q: %w", id, err)
+	}
+	tok, err := r.reg.Token(ctx, i.TokenID)
+	if err != nil {
+		return i, fmt.Errorf("reading incident %q: %w", id, err)
+	}
+	f, err := r.family(ctx, db, tok)
+	if err != nil {
+		return i, fmt.Errorf("reading incident %q: %w", id, err)
+	}
+	if len(f.Alive) > 0 {
+		i.Family = &f
 	}
 	return i, nil
 }

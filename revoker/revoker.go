@@ -72,9 +72,18 @@ type Containment struct {
 	IncidentID string
 	TokenID    string
 	Action     Action
-	// Text says it in words, for the report.
-	Text                       string
+	// Text says it in words, for the report; Offer says what a person may want to do
+	// besides, empty for nothing.
+	Text, Offer                string
 	FoundAt, MatchedAt, DeadAt time.Time
+}
+
+// Told is what was done and what may be done besides, in one line.
+func (c Containment) Told() string {
+	if c.Offer == "" || c.Text == "" {
+		return c.Text + c.Offer
+	}
+	return c.Text + "; " + c.Offer
 }
 
 // Options are what a Revoker works with. Only Mode is usually set.
@@ -174,6 +183,11 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 	if err != nil {
 		return c, fmt.Errorf("reading token %s: %w", c.TokenID, err)
 	}
+	f, err := r.family(ctx, r.reg.Store().Reader(), tok)
+	if err != nil {
+		return c, err
+	}
+	c.Offer = f.Offer()
 	switch {
 	case tok.State != registry.Live && tok.State != registry.Suspended:
 		c.Action, c.Text = AlreadyDead, "the token is already "+tok.State
@@ -202,13 +216,26 @@ func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *C
 		return 0, err
 	}
 	c.IncidentID = inc.ID
-	if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO incident_places (incident_id, finding_id) VALUES (?, ?)", inc.ID, finding); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO incident_places (incident_id, finding_id) VALUES (?, ?) ON CONFLICT DO NOTHING", inc.ID, finding); err != nil {
 		return 0, err
 	}
 	tok, err := r.reg.TokenTx(ctx, tx, c.TokenID)
 	if err != nil {
 		return 0, err
 	}
+	f, err := r.family(ctx, tx, tok)
+	if err != nil {
+		return 0, err
+	}
+	c.Offer = f.Offer()
+	if job, err = r.decide(ctx, tx, tok, inc, fresh, c); err == nil && fresh {
+		err = r.tell(ctx, tx, h, tok, *c, f)
+	}
+	return job, err
+}
+
+// decide does what mode and policy say about the token of an incident.
+func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, tok registry.Token, inc Incident, fresh bool, c *Containment) (job int64, err error) {
 	switch {
 	case tok.State != registry.Live && tok.State != registry.Suspended:
 		c.Action, c.Text = AlreadyDead, "the token was already "+tok.State

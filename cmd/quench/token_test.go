@@ -16,11 +16,18 @@ import (
 
 func init() {
 	scriptCmds["tokenid"] = scriptTokenID
+	scriptCmds["incidentid"] = scriptIncidentID
 	scriptCmds["maketoken"] = scriptMakeToken
 	scriptCmds["readvalue"] = scriptReadValue
 	scriptCmds["silent"] = scriptSilent
 	scriptCmds["nowhere"] = scriptNowhere
 	scriptCmds["cutfile"] = scriptCutFile
+}
+
+// incidentid FILE NAME sets NAME to the id of the first incident of a list.
+func scriptIncidentID(ts *testscript.TestScript, _ bool, args []string) {
+	_, rest, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Setenv(args[1], strings.Fields(rest)[0])
 }
 
 // tokenid FILE NAME sets NAME to the id of the first token of a JSON list.

@@ -230,7 +230,7 @@ func (p *pipe) finding(f scanner.Finding) {
 	p.res.Totals.ByConfidence[f.Confidence]++
 	if f.Token != nil && p.o.Revoker != nil {
 		c := p.containment(f.Hit)
-		f.IncidentID, f.Contained = c.IncidentID, c.Text
+		f.IncidentID, f.Contained = c.IncidentID, c.Told()
 	}
 	if p.writeErr == nil {
 		p.writeErr = p.o.Writer.Finding(f)

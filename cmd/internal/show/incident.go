@@ -103,6 +103,9 @@ func Incident(w io.Writer, i revoker.Incident) error {
 		fmt.Fprintf(tw, "%s\t%s\t%s\n", s.name, s.at.Local().Format("2006-01-02 15:04:05.000"), after)
 	}
 	tw.Flush()
+	if i.Family != nil {
+		fmt.Fprintf(&b, "\nnote: %s\n", i.Family.Offer())
+	}
 	b.WriteString("\nplaces\n")
 	for _, p := range i.Places {
 		where := p.Path

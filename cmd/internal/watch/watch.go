@@ -174,7 +174,7 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 			if err != nil {
 				return fmt.Errorf("containing token %s: %w", h.Token.ID, err)
 			}
-			f.IncidentID, f.Contained = c.IncidentID, c.Text
+			f.IncidentID, f.Contained = c.IncidentID, c.Told()
 			if c.Action == revoker.Revoked || c.Action == revoker.Queued {
 				w.totals.Revoked++
 			}
