@@ -1,5 +1,5 @@
-// Package deliver takes a token just issued to where it is used: a file, or a
-// command's standard input.
+// Package deliver takes a token just issued to where it is used: a file, a
+// command's standard input, or a secret of GitHub Actions.
 //
 // It is given a function that writes the value and never holds it longer than it
 // takes to pass on: not in an argument, an environment, or a temporary file that
@@ -20,13 +20,19 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/atomicfile"
 )
 
-// To says where to. Exactly one of File and Command is given.
+// ErrUnknown: nobody can tell whether it arrived. Other errors of Deliver mean that it
+// did not.
+var ErrUnknown = errors.New("it is not known whether it arrived")
+
+// To says where to. Exactly one of File, Command and GitHub is given.
 type To struct {
 	// File is replaced whole, mode 0600.
 	File string
 	// Command is a program and its arguments, started without a shell. The value is
 	// on its standard input.
 	Command []string
+	// GitHub is a secret of GitHub Actions.
+	GitHub *GitHub
 	// Env are further variables for Command, NAME=value, never a secret.
 	Env []string
 	// Output takes what Command prints.
@@ -43,8 +49,7 @@ const DefaultTimeout = time.Minute
 // others and their own configuration, and none that could hold a secret of ours.
 var inherited = []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ", "SystemRoot", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "KUBECONFIG", "SSH_AUTH_SOCK"}
 
-// Deliver writes the value by write. An error means that it did not arrive, or that
-// nobody can tell.
+// Deliver writes the value by write.
 func (t To) Deliver(ctx context.Context, write func(io.Writer) error) error {
 	if t.File != "" {
 		f, err := atomicfile.Create(t.File)
@@ -58,6 +63,9 @@ func (t To) Deliver(ctx context.Context, write func(io.Writer) error) error {
 			return fmt.Errorf("delivering to %q: %w", t.File, err)
 		}
 		return nil
+	}
+	if t.GitHub != nil {
+		return t.GitHub.deliver(ctx, write)
 	}
 	return t.run(ctx, write)
 }
@@ -87,7 +95,7 @@ func (t To) run(ctx context.Context, write func(io.Writer) error) error {
 	err := cmd.Run()
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
-		return fmt.Errorf("delivering by %q: it took longer than %v", strings.Join(t.Command, " "), t.Timeout)
+		return fmt.Errorf("delivering by %q: it took longer than %v: %w", strings.Join(t.Command, " "), t.Timeout, ErrUnknown)
 	case err != nil:
 		return fmt.Errorf("delivering by %q: %w", strings.Join(t.Command, " "), err)
 	}

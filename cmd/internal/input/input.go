@@ -131,3 +131,33 @@ func Bounded(file string, limit int64) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// Credential reads what a service asks of us: from file ("-" is standard input), or
+// without one from the first environment variable that is set; "" when none is.
+func Credential(in io.Reader, file string, env ...string) (string, error) {
+	if file == "" {
+		for _, name := range env {
+			if v := strings.TrimSpace(os.Getenv(name)); v != "" {
+				return v, nil
+			}
+		}
+		return "", nil
+	}
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("reading the credential: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxValue))
+	v := strings.TrimSpace(string(b))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading the credential: %w", err)
+	case v == "" || strings.ContainsAny(v, " \t\r\n"):
+		return "", fmt.Errorf("reading the credential from %q: want one line without spaces", file)
+	}
+	return v, nil
+}
