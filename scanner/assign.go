@@ -55,26 +55,36 @@ type judged struct {
 	refusal string
 }
 
-// judgements remember what assignments said of lines; see package memo.
-type judgements = memo.Lines[*assignment, judged]
+// judgements remember what assignments said of names and values, and of the lines of
+// those that may be secrets; see score.Memo and package memo.
+type judgements struct {
+	pairs score.Memo
+	lines memo.Lines[*assignment, judged]
+}
+
+const tooFewPoints = "its points do not make it a secret"
 
 // decide looks at the value that the name around the keyword buf[at:end] is given.
 // A refusal keeps the name, where there is a value, so that it can be explained.
-// Where js is not nil, what was decided before of such a line is not judged again.
+// Where js is not nil, what was decided before of such a line is not judged again,
+// and what is refused is not explained.
 func (a *assignment) decide(buf []byte, at, end int, js *judgements) (m raw, refusal string) {
 	v, ok := assign.At(buf, at, end, a.maxLen)
 	if !ok {
 		return raw{}, "no value is given to a name that holds the keyword"
 	}
 	if js == nil {
-		return a.judge(buf, v, score.Of)
+		return a.judge(buf, v)
 	}
-	j, known := js.Get(a, buf, v, valueAside)
+	if refusal = js.pairs.Refuses(buf, v); refusal != "" {
+		return raw{}, refusal
+	}
+	j, known := js.lines.Get(a, buf, v, valueAside)
 	if j == nil {
-		return a.judge(buf, v, score.Sum)
+		return a.judge(buf, v)
 	}
 	if !known {
-		j.raw, j.refusal = a.judge(buf, v, score.Sum)
+		j.raw, j.refusal = a.judge(buf, v)
 	}
 	m = j.raw
 	m.start, m.end = v.Start, v.End
@@ -85,12 +95,11 @@ func (a *assignment) decide(buf []byte, at, end int, js *judgements) (m raw, ref
 // the value, and score.Aside bytes more.
 const valueAside = score.Aside + 8
 
-// judge decides a value by its points: those of score.Of, which tells its terms too,
-// or of score.Sum, which does without where they do not come to a secret.
-func (a *assignment) judge(buf []byte, v assign.Value, of func([]byte, assign.Value) score.Result) (m raw, refusal string) {
+// judge decides a value by its points.
+func (a *assignment) judge(buf []byte, v assign.Value) (m raw, refusal string) {
 	name, val := string(buf[v.Name[0]:v.Name[1]]), buf[v.Start:v.End]
 	m = raw{rule: a.rule, start: v.Start, end: v.End, key: name}
-	s := of(buf, v)
+	s := score.Of(buf, v)
 	m.score = &s
 	if s.Refusal != "" {
 		return m, s.Refusal
@@ -100,7 +109,7 @@ func (a *assignment) judge(buf []byte, v assign.Value, of func([]byte, assign.Va
 		return m, refusal
 	}
 	if s.Points < score.Low {
-		return m, "its points do not make it a secret"
+		return m, tooFewPoints
 	}
 	m.confidence, m.why = scoredAs(name, s)
 	return m, ""
@@ -145,7 +154,7 @@ func scoreSecret(m raw, buf []byte, name [2]int) (raw, string) {
 	}
 	m.confidence, m.why = scoredAs(m.key, s)
 	if s.Points < score.Low {
-		return m, "its points do not make it a secret"
+		return m, tooFewPoints
 	}
 	return m, ""
 }

@@ -85,7 +85,7 @@ func nameOf(buf []byte, v assign.Value) []byte {
 }
 
 // name adds the terms of the name: its words, and where the key word stands.
-func (t *terms) name(buf []byte, v assign.Value, name []byte) {
+func (t *terms) name(v assign.Value, name []byte) {
 	ws := t.words
 	last := ""
 	for i, w := range ws {
@@ -132,6 +132,10 @@ func (t *terms) name(buf []byte, v assign.Value, name []byte) {
 	}
 	t.when(bytes.IndexByte(name, '.') >= 0 && v.Quote == 0 && v.Op == assign.Colon, "name with dots before a colon")
 	t.when(len(name) > 3 && !bytes.ContainsFunc(name, func(r rune) bool { return 'a' <= r && r <= 'z' }), "name in capitals")
+}
+
+// beside adds the terms of what stands right before and behind the name.
+func (t *terms) beside(buf []byte, v assign.Value) {
 	if v.Name[0] > 0 {
 		switch c := buf[v.Name[0]-1]; c {
 		case '$':
@@ -200,8 +204,8 @@ func split(out []string, w string) []string {
 
 var keyWords = []string{"password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "key", "auth", "credential", "credentials"}
 
-// syntax adds the terms of how the value is written.
-func (t *terms) syntax(buf []byte, v assign.Value) {
+// syntax adds the terms of how the value is given.
+func (t *terms) syntax(v assign.Value) {
 	t.add("given by ", assign.Words[v.Op])
 	switch {
 	case v.Quote == 0:
@@ -217,6 +221,10 @@ func (t *terms) syntax(buf []byte, v assign.Value) {
 	t.when(v.Scheme, "after a scheme")
 	t.when(v.Flag, "given to an option")
 	t.when(v.Quote != 0 && !v.Closed, "quote not closed")
+}
+
+// line adds the terms of what else stands on the line.
+func (t *terms) line(buf []byte, v assign.Value) {
 	left := lineLeft(buf, v.Name[0])
 	trim := bytes.TrimLeft(left, " \t*-+>")
 	switch {

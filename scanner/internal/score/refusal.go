@@ -15,6 +15,14 @@ const minValue = 4
 // refusal says why val is plainly no secret, whatever else holds; "" when nothing
 // does. It quotes nothing of the value.
 func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
+	if r := t.ofValue(buf, v, val); r != "" {
+		return r
+	}
+	return t.ofPlace(buf, v, val)
+}
+
+// ofValue says why the name and the value alone make it none; "" when they do not.
+func (t *terms) ofValue(buf []byte, v assign.Value, val []byte) string {
 	if len(val) < minValue {
 		return "the value is shorter than 4 characters"
 	}
@@ -31,14 +39,10 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is shorter than any token"
 	case uuid(val) && ofSomethingElse(t.words):
 		return "the value is a UUID"
-	case v.Wrapped && v.Closed && oneOfSeveral(buf, v):
-		return "the value is one of several arguments of a call"
 	case bytes.HasPrefix(val, []byte("eyJ")) && bytes.IndexByte(val, '.') > 0:
 		return "the value looks like a JSON Web Token, which a rule of its own judges"
 	case digitsOnly(val) && !passwordKind(t.words) && v.Op != assign.Address:
 		return "the value is a number"
-	case reference(buf, v, val):
-		return "the value is an expression of the program"
 	case bytes.Contains(val, []byte("://")), bytes.IndexByte([]byte("/.~"), val[0]) >= 0 && !padded(val), bytes.HasPrefix(val, []byte(`C:\`)):
 		return "the value is an address or a path"
 	case fileName(low):
@@ -71,11 +75,28 @@ func (t *terms) refusal(buf []byte, v assign.Value, val []byte) string {
 		return "the value is a UUID"
 	case directory(low):
 		return "the value is a name in a directory"
+	case v.Quote == '`' && tag(val):
+		return "the value is a tag of a field"
 	}
 	if t.text = textIn(t.decoded[:0], val); t.text != nil && (standsForNone(t.text) || notSecret[string(t.text)] || distinct(t.text) <= 2 || wordy(t.text)) {
 		return "the value is a placeholder in base64"
 	}
-	return t.ofContext(buf, v, val)
+	return t.ofName(buf, v, val)
+}
+
+// ofName says why the name makes it none; "" when it does not.
+func (t *terms) ofName(buf []byte, v assign.Value, val []byte) string {
+	t.squeezed = lower(t.squeezed[:0], buf[v.Name[0]:v.Name[1]])
+	name := squeeze(t.squeezed[:0], t.squeezed)
+	for _, w := range shown {
+		if bytes.Contains(name, []byte(w)) {
+			return "the name is of something that is shown to everybody"
+		}
+	}
+	if bytes.Contains(val, []byte(`="`)) && bytes.Contains(name, []byte("authorization")) {
+		return "the value is a proof made for one request"
+	}
+	return ""
 }
 
 // telltale reports whether a name says more than key or seed: values of maps have
@@ -95,17 +116,14 @@ func standsForNone(low []byte) bool {
 	return false
 }
 
-// ofContext says why what stands around val makes it none; "" when nothing does.
-func (t *terms) ofContext(buf []byte, v assign.Value, val []byte) string {
-	t.squeezed = lower(t.squeezed[:0], buf[v.Name[0]:v.Name[1]])
-	name := squeeze(t.squeezed[:0], t.squeezed)
-	for _, w := range shown {
-		if bytes.Contains(name, []byte(w)) {
-			return "the name is of something that is shown to everybody"
-		}
-	}
+// ofPlace says why what stands around val makes it none; "" when nothing does.
+func (t *terms) ofPlace(buf []byte, v assign.Value, val []byte) string {
 	left := lineLeft(buf, v.Name[0])
 	switch {
+	case v.Wrapped && v.Closed && oneOfSeveral(buf, v):
+		return "the value is one of several arguments of a call"
+	case reference(buf, v, val):
+		return "the value is an expression of the program"
 	case v.Name[0] > 0 && bytes.IndexByte([]byte("?&"), buf[v.Name[0]-1]) >= 0 && (bytes.Contains(left, []byte(".svg")) || bytes.Contains(left, []byte("badge"))):
 		return "the value belongs to a badge, which is shown to everybody"
 	case v.Op == assign.Address && bytes.Equal(val, user(buf, v)):
@@ -114,12 +132,8 @@ func (t *terms) ofContext(buf []byte, v assign.Value, val []byte) string {
 		return "the address is one of the names kept for examples"
 	case v.Op == assign.Element && v.Name[0] > 0 && buf[v.Name[0]-1] == '"' && prose(val):
 		return "the value is text of an interface"
-	case v.Quote == '`' && tag(val):
-		return "the value is a tag of a field"
 	case fingerprint(val, left) || fingerprint(val, lineRight(buf, v.End)):
 		return "the value is the fingerprint of a public key"
-	case bytes.Contains(name, []byte("authorization")) && bytes.Contains(val, []byte(`="`)):
-		return "the value is a proof made for one request"
 	case v.Op == assign.Call && (!t.ownCall(buf, v) || dotted(val)):
 		return "the value is the argument of a call of another name"
 	case v.Wrapped && t.lookup(buf, v):

@@ -86,16 +86,6 @@ func Confidence(points int) rules.Confidence {
 	return rules.Low
 }
 
-// Sum is Of, without the terms of what is below Low: most values are.
-func Sum(buf []byte, v assign.Value) Result {
-	t := newTerms(false)
-	defer t.free()
-	if r := t.of(buf, v); r.Refusal != "" || r.Points < Low {
-		return r
-	}
-	return Of(buf, v)
-}
-
 func (t *terms) of(buf []byte, v assign.Value) Result {
 	val := buf[v.Start:v.End]
 	t.low, t.words = lower(t.low[:0], val), appendWords(t.words[:0], nameOf(buf, v))
@@ -103,8 +93,10 @@ func (t *terms) of(buf []byte, v assign.Value) Result {
 		return Result{Refusal: r}
 	}
 	t.add("always")
-	t.name(buf, v, nameOf(buf, v))
-	t.syntax(buf, v)
+	t.name(v, nameOf(buf, v))
+	t.beside(buf, v)
+	t.syntax(v)
+	t.line(buf, v)
 	t.value(v, val, nameOf(buf, v))
 	return t.result()
 }
