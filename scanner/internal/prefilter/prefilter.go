@@ -57,13 +57,20 @@ type Set struct {
 	kernel  Kernel
 }
 
-// entry is what the chains hold of a literal, apart so that all of them stay in
-// the first-level cache.
+// entry is what the chains hold of a literal, apart so that most stay in the
+// first-level cache.
 type entry struct {
 	key  uint32
 	next int32 // 1 + the next entry of the chain
-	n    int32
+	n    int16
+	off  int16 // of the window in the literal
+	// head and mask are the first eight bytes of the literal, as key takes them, and
+	// which of them it has: literals share windows, four to each in a log.
+	head, mask uint64
 }
+
+// caseless takes the case of ASCII letters out of eight bytes, as key does.
+const caseless = 0x2020202020202020
 
 // slotCount keeps the table of slots within half of the first-level cache;
 // a few hundred literals fill a tenth of it.
@@ -117,7 +124,14 @@ func (s *Set) enter(i int32) {
 	s.has[c.n] = true
 	s.seen[c.n][h>>6] |= 1 << (h & 63)
 	slot := &s.slots[h%slotCount]
-	s.entries = append(s.entries, entry{k, *slot, int32(c.n)})
+	e := entry{key: k, next: *slot, n: int16(c.n), off: int16(c.off)}
+	var head, mask [8]byte
+	for j := range copy(head[:], c.low) {
+		mask[j] = 0xff
+	}
+	e.mask = binary.LittleEndian.Uint64(mask[:])
+	e.head = (binary.LittleEndian.Uint64(head[:]) | caseless) & e.mask
+	s.entries = append(s.entries, e)
 	*slot = i + 1
 	s.pair(c)
 	g, bit := c.bucket/8, uint8(1)<<(c.bucket%8)
@@ -269,7 +283,11 @@ func (t *search) chain(pos int, x uint32, n int) {
 	for i := t.s.slots[hash(k)%slotCount]; i != 0; {
 		e := &t.s.entries[i-1]
 		if e.key == k && int(e.n) == n {
-			t.compare(i-1, pos)
+			// Near the end of buf the comparison alone tells.
+			at := pos - int(e.off)
+			if at < 0 || at+8 > len(t.buf) || (binary.LittleEndian.Uint64(t.buf[at:])|caseless)&e.mask == e.head {
+				t.compare(i-1, pos)
+			}
 		}
 		i = e.next
 	}
