@@ -73,6 +73,11 @@ func (a *assignment) decide(buf []byte, at, end int, js *judgements) (m raw, ref
 	if !ok {
 		return raw{}, "no value is given to a name that holds the keyword"
 	}
+	return a.given(buf, v, js)
+}
+
+// given decides the value that a name is given.
+func (a *assignment) given(buf []byte, v assign.Value, js *judgements) (m raw, refusal string) {
 	if js == nil {
 		return a.judge(buf, v)
 	}

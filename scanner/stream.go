@@ -381,7 +381,11 @@ func (s *Stream) decideAssignments(hi int, add func(raw)) {
 			continue
 		}
 		s.work += assign.Reach + a.rule.maxLen
-		if m, refusal := a.rule.decide(s.buf, a.pos, a.end, s.judged); refusal == "" {
+		v, ok := assign.At(s.buf, a.pos, a.end, a.rule.maxLen)
+		if !ok {
+			continue // most: key words stand in sentences
+		}
+		if m, refusal := a.rule.given(s.buf, v, s.judged); refusal == "" {
 			m.lead = m.start - a.pos
 			add(m)
 		}

@@ -179,10 +179,25 @@ func (r *reader) operator(v *Value) bool {
 		r.p++
 	case spaces > 0 && !quoted || quoted && v.Flag:
 		v.Op = Space
+		if !v.Flag && r.prose() && !r.command(v) {
+			return false
+		}
 		r.preposition()
 		return r.at(r.p) != '`' // names in prose stand in backquotes
 	}
 	return v.Op != None
+}
+
+// prose reports whether a word stands here and another after it: nothing opens a
+// value then, however often key words stand in sentences. Shorter words may begin
+// one: r"", new Token("").
+func (r *reader) prose() bool {
+	const least = 4
+	n := 0
+	for n < maxWrap && nameByte[r.at(r.p+n)] {
+		n++
+	}
+	return n >= least && r.at(r.p+n) == ' '
 }
 
 // typed steps over a type between a colon and an equals sign: `token: &str = "…"`.
@@ -322,6 +337,9 @@ func (r *reader) nested(v *Value) bool {
 // names values after a space: Docker's ENV, set of shells, psql's \set.
 func (r *reader) command(v *Value) bool {
 	left := r.buf[max(0, v.Name[0]-MaxName):v.Name[0]]
+	if n := len(left); n < 4 || left[n-1] != ' ' || !setterEnds[left[n-2]] {
+		return false
+	}
 	if i := bytes.LastIndexByte(left, '\n'); i >= 0 {
 		left = left[i+1:]
 	}
@@ -336,6 +354,14 @@ func (r *reader) command(v *Value) bool {
 
 // setters are the commands, as they stand at the beginning of a line.
 var setters = []string{"ENV ", "ARG ", "set -x ", "set -gx ", "set -Ux ", "set -lx ", "set -xg ", "setenv ", "setx ", "\\set "}
+
+// setterEnds are the bytes that their words end with.
+var setterEnds = func() (t [256]bool) {
+	for _, w := range setters {
+		t[w[len(w)-2]] = true
+	}
+	return t
+}()
 
 // quote steps over an opening quote.
 func (r *reader) quote(v *Value) bool {
