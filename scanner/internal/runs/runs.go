@@ -144,16 +144,20 @@ func (f *Finder) End(c Class, p int) int {
 		}
 		return p
 	}
-	m := f.class(c)
-	w := (p - f.from) / 64
-	x := ^m[w] &^ (1<<((p-f.from)%64) - 1)
+	return min(f.from+zero(f.class(c), p-f.from), len(f.text))
+}
+
+// zero gives the first position from p on that is not one of m's ones, or the end of m.
+func zero(m []uint64, p int) int {
+	w := p / 64
+	x := ^m[w] &^ (1<<(p%64) - 1)
 	for x == 0 {
 		if w++; w == len(m) {
-			return len(f.text)
+			return w * 64
 		}
 		x = ^m[w]
 	}
-	return min(f.from+w*64+bits.TrailingZeros64(x), len(f.text))
+	return w*64 + bits.TrailingZeros64(x)
 }
 
 // Run gives the first run of at least n bytes of class Base64 or Hex in
@@ -216,11 +220,26 @@ func (f *Finder) maskRun(c Class, p, n int) (start, end int) {
 		if w > 0 {
 			before = m[w-1]
 		}
-		for z := sixteen(m[w], before); z != 0; {
-			end := w*64 + bits.TrailingZeros64(z) + 4
-			start := max(p, end-ones(m, end))
-			end = f.End(c, f.from+end) - f.from
-			if end-start >= n {
+		x := m[w]
+		for z := sixteen(x, before); z != 0; {
+			// In the word at hand start and end are told with two instructions each.
+			in := uint(bits.TrailingZeros64(z)) + 4 // ends 16 ones
+			start := w*64 + int(in)
+			if k := uint(bits.LeadingZeros64(^(x << (64 - in)))); k < in {
+				start -= int(k)
+			} else {
+				start -= ones(m, start)
+			}
+			end := w*64 + int(in)
+			if over := ^x &^ (1<<in - 1); over != 0 {
+				end = w*64 + bits.TrailingZeros64(over)
+			} else if w+1 < len(m) {
+				end = zero(m, w*64+64)
+			} else {
+				end = w*64 + 64
+			}
+			end = min(end, len(f.text)-f.from)
+			if start = max(p, start); end-start >= n {
 				return f.from + start, f.from + end
 			}
 			if end >= w*64+64 {
