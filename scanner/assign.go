@@ -62,8 +62,6 @@ type judgements struct {
 	lines memo.Lines[*assignment, judged]
 }
 
-const tooFewPoints = "its points do not make it a secret"
-
 // decide looks at the value that the name around the keyword buf[at:end] is given.
 // A refusal keeps the name, where there is a value, so that it can be explained.
 // Where js is not nil, what was decided before of such a line is not judged again,
@@ -114,7 +112,7 @@ func (a *assignment) judge(buf []byte, v assign.Value) (m raw, refusal string) {
 		return m, refusal
 	}
 	if s.Points < score.Low {
-		return m, tooFewPoints
+		return m, score.TooFew
 	}
 	m.confidence, m.why = scoredAs(name, s)
 	return m, ""
@@ -131,26 +129,9 @@ func nameOf(r *rules.Rule, loc []int, base int) (name [2]int) {
 // scoreSecret judges a secret that a pattern found as one assigned to the name, or,
 // where there is none, in an address, user:secret@host, to the user.
 func scoreSecret(m raw, buf []byte, name [2]int) (raw, string) {
-	v := assign.Value{Name: name, Start: m.start, End: m.end, Op: assign.Pair}
-	if name == [2]int{} {
-		user := m.start - 1
-		for user > 0 && m.start-user <= assign.MaxName && buf[user-1] != '/' && buf[user-1] > ' ' {
-			user--
-		}
-		v.Name, v.Op = [2]int{user, max(user, m.start-1)}, assign.Address
-	} else {
+	v := assign.Found(buf, name, m.start, m.end)
+	if v.Op != assign.Address {
 		m.key = string(buf[name[0]:name[1]])
-	}
-	if q := buf[m.start-1]; (q == '"' || q == '\'') && v.Op == assign.Pair {
-		v.Quote, v.Closed = q, m.end < len(buf) && buf[m.end] == q
-	}
-	if name != [2]int{} && name[1] < len(buf) {
-		switch buf[name[1]] {
-		case ' ', '\t':
-			v.Op = assign.Space
-		case '<':
-			v.Op = assign.Element
-		}
 	}
 	s := score.Of(buf, v)
 	m.score = &s
@@ -159,7 +140,7 @@ func scoreSecret(m raw, buf []byte, name [2]int) (raw, string) {
 	}
 	m.confidence, m.why = scoredAs(m.key, s)
 	if s.Points < score.Low {
-		return m, tooFewPoints
+		return m, score.TooFew
 	}
 	return m, ""
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quench-dev/quench/scanner/internal/chars"
 	"github.com/quench-dev/quench/scanner/internal/delta"
 	"github.com/quench-dev/quench/scanner/internal/mask"
 	"github.com/quench-dev/quench/sources"
@@ -56,7 +57,7 @@ func (d *deltaScan) scan(c *sources.Content, emit func(Match)) any {
 
 func columns(text []byte, pos int) (column, column16 int) {
 	before := text[bytes.LastIndexByte(text[:pos], '\n')+1 : pos]
-	return len(before) + 1, utf16Len(before) + 1
+	return len(before) + 1, chars.UTF16Len(before) + 1
 }
 
 // knowsLineFeeds reports whether the registry has tokens that hold line feeds:

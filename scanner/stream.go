@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"io"
 	"slices"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/assign"
@@ -504,19 +502,7 @@ func (s *Stream) lineOf(pos int) (line, column, column16 int) {
 	if i < 0 && s.lineStart != s.base {
 		return line, int(s.base+int64(pos)-s.lineStart) + 1, 0
 	}
-	return line, pos - i, utf16Len(before[i+1:]) + 1
-}
-
-// utf16Len counts the UTF-16 code units of b; a byte that is not UTF-8 is read as
-// one character.
-func utf16Len(b []byte) int {
-	n := 0
-	for len(b) > 0 {
-		r, size := utf8.DecodeRune(b)
-		n += max(1, utf16.RuneLen(r))
-		b = b[size:]
-	}
-	return n
+	return line, pos - i, chars.UTF16Len(before[i+1:]) + 1
 }
 
 var newline = []byte{'\n'}

@@ -98,6 +98,32 @@ func At(buf []byte, at, end, maxLen int) (v Value, ok bool) {
 	return v, r.value(&v, maxLen)
 }
 
+// Found describes a secret that something else found: as given to the name or, where
+// there is none, in an address, user:secret@host, to the user.
+func Found(buf []byte, name [2]int, start, end int) Value {
+	v := Value{Name: name, Start: start, End: end, Op: Pair}
+	if name == [2]int{} {
+		user := start - 1
+		for user > 0 && start-user <= MaxName && buf[user-1] != '/' && buf[user-1] > ' ' {
+			user--
+		}
+		v.Name, v.Op = [2]int{user, max(user, start-1)}, Address
+		return v
+	}
+	if q := buf[start-1]; q == '"' || q == '\'' {
+		v.Quote, v.Closed = q, end < len(buf) && buf[end] == q
+	}
+	if name[1] < len(buf) {
+		switch buf[name[1]] {
+		case ' ', '\t':
+			v.Op = Space
+		case '<':
+			v.Op = Element
+		}
+	}
+	return v
+}
+
 // WordEnds reports whether a word ends before buf[end]: another key word of the
 // name, or its plural, may follow, a longer word not.
 func WordEnds(buf []byte, end int) bool {

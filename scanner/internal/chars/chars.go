@@ -7,6 +7,8 @@ package chars
 import (
 	"bytes"
 	"math"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/quench-dev/quench/scanner/internal/keywords"
 )
@@ -57,4 +59,16 @@ func Entropy(b []byte) float64 {
 		}
 	}
 	return h
+}
+
+// UTF16Len counts the UTF-16 code units of b; a byte that is not UTF-8 is read as
+// one character.
+func UTF16Len(b []byte) int {
+	n := 0
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		n += max(1, utf16.RuneLen(r))
+		b = b[size:]
+	}
+	return n
 }

@@ -56,7 +56,7 @@ func (m *Memo) Refuses(buf []byte, v assign.Value) string {
 		return alone.Refusal
 	}
 	if alone.Points+mostOfPlace() < Low {
-		return tooFew
+		return TooFew
 	}
 	t := newTerms(false)
 	defer t.free()
@@ -68,12 +68,13 @@ func (m *Memo) Refuses(buf []byte, v assign.Value) string {
 	t.beside(buf, v)
 	t.line(buf, v)
 	if t.sum < Low {
-		return tooFew
+		return TooFew
 	}
 	return ""
 }
 
-const tooFew = "its points do not make it a secret"
+// TooFew refuses what is below Low.
+const TooFew = "its points do not make it a secret"
 
 // alone gives what a name and a value come to wherever they stand.
 func (m *Memo) alone(buf []byte, v assign.Value) Result {
