@@ -7,6 +7,8 @@ package chars
 import (
 	"bytes"
 	"math"
+	"math/bits"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -48,14 +50,24 @@ func Entropy(b []byte) float64 {
 		return 0
 	}
 	var count [256]int
+	var set [4]uint64
 	for _, c := range b {
 		count[c]++
+		set[c/64] |= 1 << (c % 64)
 	}
-	h, n := 0.0, float64(len(b))
-	for _, k := range count {
-		if k > 0 {
-			p := float64(k) / n
-			h -= p * math.Log2(p)
+	var table *[tabled + 1]float64
+	if len(b) <= tabled {
+		table = &parts()[len(b)]
+	}
+	h := 0.0
+	for i, x := range set {
+		for ; x != 0; x &= x - 1 {
+			k := count[i*64+bits.TrailingZeros64(x)]
+			if table != nil {
+				h -= table[k]
+			} else {
+				h -= part(k, len(b))
+			}
 		}
 	}
 	return h
@@ -72,3 +84,22 @@ func UTF16Len(b []byte) int {
 	}
 	return n
 }
+
+// part is what a byte that stands k times in n adds to the entropy, negated.
+func part(k, n int) float64 {
+	p := float64(k) / float64(n)
+	return p * math.Log2(p)
+}
+
+// tabled is the longest text whose parts are looked up: nearly every secret's.
+const tabled = 64
+
+var parts = sync.OnceValue(func() *[tabled + 1][tabled + 1]float64 {
+	t := new([tabled + 1][tabled + 1]float64)
+	for n := range t {
+		for k := 1; k <= n; k++ {
+			t[n][k] = part(k, n)
+		}
+	}
+	return t
+})

@@ -237,8 +237,9 @@ func (t *terms) line(buf []byte, v assign.Value) {
 	}
 	var room [Aside]byte
 	low := lower(room[:0], left)
-	for _, w := range lineWords {
-		t.when(bytes.Contains(low, []byte(w)), "line says ", strings.TrimSpace(w))
+	held := lineWords.in(low)
+	for i, w := range lineWords.words {
+		t.when(held>>i&1 != 0, "line says ", strings.TrimSpace(w))
 	}
 	end := v.End
 	if v.Quote != 0 {
@@ -269,7 +270,7 @@ func (t *terms) line(buf []byte, v assign.Value) {
 }
 
 // lineWords are what a line says of the value on it.
-var lineWords = []string{"assert", "expect", "user", "curl", "error", "example", "mock", "host", "email", "function", "return", "const ", "label", "title", "message", "description"}
+var lineWords = partsOf("assert", "expect", "user", "curl", "error", "example", "mock", "host", "email", "function", "return", "const ", "label", "title", "message", "description")
 
 // lineLeft is at most Aside bytes before pos on its line.
 func lineLeft(buf []byte, pos int) []byte {

@@ -88,10 +88,8 @@ func (t *terms) ofValue(buf []byte, v assign.Value, val []byte) string {
 func (t *terms) ofName(buf []byte, v assign.Value, val []byte) string {
 	t.squeezed = lower(t.squeezed[:0], buf[v.Name[0]:v.Name[1]])
 	name := squeeze(t.squeezed[:0], t.squeezed)
-	for _, w := range shown {
-		if bytes.Contains(name, []byte(w)) {
-			return "the name is of something that is shown to everybody"
-		}
+	if shown.in(name) != 0 {
+		return "the name is of something that is shown to everybody"
 	}
 	if bytes.Contains(val, []byte(`="`)) && bytes.Contains(name, []byte("authorization")) {
 		return "the value is a proof made for one request"
@@ -108,12 +106,7 @@ func telltale(ws []string) bool {
 
 // standsForNone reports whether a value in small letters is made up.
 func standsForNone(low []byte) bool {
-	for _, w := range placeholders {
-		if bytes.Contains(low, []byte(w)) {
-			return true
-		}
-	}
-	return false
+	return placeholders.in(low) != 0
 }
 
 // ofPlace says why what stands around val makes it none; "" when nothing does.
@@ -155,7 +148,7 @@ func user(buf []byte, v assign.Value) []byte {
 // shown are parts of names, in small letters without punctuation, of what a page
 // or a connection shows to the other side: tokens against forged requests, keys of
 // handshakes, pins of public keys.
-var shown = []string{"csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth", "publickey", "pubkey", "pagetoken", "credentialid"}
+var shown = partsOf("csrf", "xsrf", "authenticitytoken", "requestverificationtoken", "websocketkey", "websocketaccept", "publickeypin", "pinnedpubkey", "dkim", "sitekey", "recaptchakey", "publishablekey", "rspauth", "publickey", "pubkey", "pagetoken", "credentialid")
 
 // exampleHost reports whether a host begins here that RFC 2606 keeps for examples.
 func exampleHost(after []byte) bool {
@@ -367,17 +360,15 @@ func distinct(b []byte) (n int) {
 }
 
 // templates are parts of them, each with a mark in it.
-var templates = []string{"${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?"}
+var templates = partsOf("${", "{{", "}}", "<%", "%>", "#{", "$(", "%(", "$[", "@{", "{%", "\\(", "&lt;", "$$", "\\x", "\\u", "A-Z", "a-z", "0-9", "(?")
 
 // template finds the forms in which languages and tools write "put a value here".
 func template(val []byte, v assign.Value) bool {
 	if !bytes.ContainsFunc(val, func(r rune) bool { return r >= 0x80 || !isLetter(byte(r)) && !isDigit(byte(r)) }) {
 		return false
 	}
-	for _, s := range templates {
-		if bytes.Contains(val, []byte(s)) {
-			return true
-		}
+	if templates.in(val) != 0 {
+		return true
 	}
 	n := len(val)
 	first, last := val[0], val[n-1]
@@ -549,29 +540,23 @@ var notSecret = func() map[string]bool {
 }()
 
 // placeholders are parts of made-up values.
-var placeholders = []string{"example", "xxxx", "placeholder", "changeme", "change_me", "change-me", "change_this", "changethis", "your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "yourapi",
-	"dummy", "mock", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined", "yyyy-mm"}
+var placeholders = partsOf("example", "xxxx", "placeholder", "changeme", "change_me", "change-me", "change_this", "changethis", "your_", "your-", "yourpass", "yoursecret", "yourtoken", "yourkey", "yourapi",
+	"dummy", "mock", "redacted", "sample", "notreal", "not-real", "not_real", "fake", "insert", "replace", "todo", "_here", "-here", "tokenhere", "keyhere", "...", "****", "####", "____", "process.env", "getenv", "os.environ", "my-secret", "my_secret", "<your", "foobar", "lorem", "1234567890", "abcdefgh", "deadbeef", "0000000", "blahblah", "undefined", "yyyy-mm")
 
 // public finds what says itself that it is no secret: digests of passwords and
 // files, public keys, certificates.
 func public(val, low []byte) bool {
-	for _, p := range []string{"sha1", "sha256", "sha384", "sha512", "md5"} {
-		if bytes.HasPrefix(low, []byte(p)) && len(low) > len(p) && bytes.IndexByte([]byte(":-$_="), low[len(p)]) >= 0 {
-			return true
-		}
-	}
-	for _, p := range []string{"$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$argon2", "$apr1$", "{ssha}", "{sha}", "sha256//", "{md5}", "{crypt}", "pbkdf2", "bcrypt", "ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2", "-----begin", "h1:"} {
-		if bytes.HasPrefix(low, []byte(p)) {
-			return true
-		}
-	}
-	if bytes.Contains(low, []byte(":$apr1$")) || bytes.Contains(low, []byte(":$2y$")) {
+	if n := digestNames.of(low); n > 0 && len(low) > n && bytes.IndexByte([]byte(":-$_="), low[n]) >= 0 {
 		return true
 	}
-	for _, p := range []string{"AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "MIIBIjANBg", "MIGfMA0GCSq", "MIICIjANBg", "MFkwEwYHKo", "LS0tLS1CRUdJTi"} {
-		if bytes.HasPrefix(val, []byte(p)) {
-			return true
-		}
+	if digestForms.of(low) > 0 || publicKeys.of(val) > 0 {
+		return true
 	}
-	return false
+	return bytes.IndexByte(low, '$') > 0 && (bytes.Contains(low, []byte(":$apr1$")) || bytes.Contains(low, []byte(":$2y$")))
 }
+
+var (
+	digestNames = prefixesOf("sha1", "sha256", "sha384", "sha512", "md5")
+	digestForms = prefixesOf("$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$argon2", "$apr1$", "{ssha}", "{sha}", "sha256//", "{md5}", "{crypt}", "pbkdf2", "bcrypt", "ssh-rsa", "ssh-ed25519", "ssh-dss", "ecdsa-sha2", "-----begin", "h1:")
+	publicKeys  = prefixesOf("AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "MIIBIjANBg", "MIGfMA0GCSq", "MIICIjANBg", "MFkwEwYHKo", "LS0tLS1CRUdJTi")
+)

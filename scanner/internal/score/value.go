@@ -3,6 +3,7 @@ package score
 import (
 	"bytes"
 	"math"
+	"math/bits"
 	"sync"
 
 	"github.com/quench-dev/quench/scanner/internal/assign"
@@ -183,11 +184,8 @@ func prose(val []byte) bool {
 // said adds the terms of words in the value, and of the name in it.
 func (t *terms) said(name []byte) {
 	low := t.low
-	for _, w := range valueWords {
-		if bytes.Contains(low, []byte(w[0])) {
-			t.add(w[1])
-			break
-		}
+	if held := valueWords.in(low); held != 0 { // the first of them says most
+		t.add(valueTerms[bits.TrailingZeros64(held)])
 	}
 	if len(name) > 3 {
 		t.squeezed = squeeze(t.squeezed[:0], low)
@@ -222,10 +220,8 @@ func asPeopleDo(val []byte) bool {
 		return false
 	}
 	low := spelled(val)
-	for _, w := range madeUp {
-		if bytes.Contains(low, []byte(w)) {
-			return false
-		}
+	if madeUp.in(low) != 0 {
+		return false
 	}
 	cover, n := language(low)
 	if cover*100 >= 65*n {
@@ -253,14 +249,14 @@ func spelled(val []byte) []byte {
 }
 
 // madeUp are parts of passwords in tests and manuals, and of names of algorithms.
-var madeUp = []string{"pass", "pwd", "secret", "test", "user", "admin", "example", "token", "key", "foo", "bar", "baz", "dummy", "demo", "your", "value", "abc", "root", "guest", "default", "login", "name", "field", "string", "node", "type", "param", "input", "var", "arg", "index", "column", "base64", "base32", "sha", "utf", "rfc", "int", "uint", "float", "text", "data", "info", "http", "oauth", "version"}
+var madeUp = partsOf("pass", "pwd", "secret", "test", "user", "admin", "example", "token", "key", "foo", "bar", "baz", "dummy", "demo", "your", "value", "abc", "root", "guest", "default", "login", "name", "field", "string", "node", "type", "param", "input", "var", "arg", "index", "column", "base64", "base32", "sha", "utf", "rfc", "int", "uint", "float", "text", "data", "info", "http", "oauth", "version")
 
-// valueWords are parts of values that name secrets instead of being one.
-var valueWords = [][2]string{
-	{"password", "holds a key word"}, {"passwd", "holds a key word"}, {"secret", "holds a key word"}, {"token", "holds a key word"},
-	{"apikey", "holds a key word"}, {"api_key", "holds a key word"}, {"credential", "holds a key word"}, {"private", "holds a key word"},
-	{"test", "holds test"}, {"key", "holds key"},
-}
+// valueWords are parts of values that name secrets instead of being one, and
+// valueTerms the terms of each.
+var (
+	valueWords = partsOf("password", "passwd", "secret", "token", "apikey", "api_key", "credential", "private", "test", "key")
+	valueTerms = []string{"holds a key word", "holds a key word", "holds a key word", "holds a key word", "holds a key word", "holds a key word", "holds a key word", "holds a key word", "holds test", "holds key"}
+)
 
 // squeeze appends the letters and digits of b.
 func squeeze(out, b []byte) []byte {
@@ -310,7 +306,7 @@ func walk(low []byte) bool {
 func runs(low []byte) (in int) {
 	three := triples()
 	for i := 0; i+3 <= len(low); {
-		if !three[[3]byte(low[i:])] {
+		if !three.has(low[i], low[i+1], low[i+2]) {
 			i++
 			continue
 		}
@@ -327,13 +323,26 @@ func runs(low []byte) (in int) {
 // rows are neighbours; triples are three of them in a row.
 var (
 	rows    = []byte("qwertyuiop asdfghjkl zxcvbnm 1234567890 0987654321 poiuytrewq lkjhgfdsa mnbvcxz abcdefghijklmnopqrstuvwxyz zyxwvutsrqponmlkjihgfedcba qazwsx 1q2w3e4r5t")
-	triples = sync.OnceValue(func() map[[3]byte]bool {
-		m := map[[3]byte]bool{}
+	triples = sync.OnceValue(func() *triple {
+		t := new(triple)
 		for i := range len(rows) - 2 {
-			if t := [3]byte(rows[i:]); bytes.IndexByte(t[:], ' ') < 0 {
-				m[t] = true
+			if a, b, c := keyOf[rows[i]], keyOf[rows[i+1]], keyOf[rows[i+2]]; a > 0 && b > 0 && c > 0 {
+				t[a][b] |= 1 << c
 			}
 		}
-		return m
+		return t
 	})
 )
+
+// triple holds a bit for the third of three keys.
+type triple [64][64]uint64
+
+func (t *triple) has(a, b, c byte) bool { return t[keyOf[a]&63][keyOf[b]&63]>>(keyOf[c]&63)&1 != 0 }
+
+// keyOf numbers the small letters and digits from 1 on; all else is 0.
+var keyOf = func() (t [256]uint8) {
+	for i, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789") {
+		t[c] = uint8(i + 1)
+	}
+	return t
+}()
