@@ -103,10 +103,14 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	}
 	var wg sync.WaitGroup
 	queue := make(chan job, workers*queued)
+	_, history := src.(sources.Visitor)
 	for range workers {
 		wg.Add(1)
 		if err := pool.Submit(func() {
 			defer wg.Done()
+			if history && !e.plain { // while refs are read, there is time
+				e.lits.compile(e)
+			}
 			s, g := e.NewStream(nil), r.gated()
 			r.mem.ask(s)
 			for j := range queue {

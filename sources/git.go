@@ -245,6 +245,9 @@ type history struct {
 	lost   bool
 
 	inHead map[plumbing.Hash]struct{} // HEAD's blobs
+	// headKnown is closed when inHead is known: it is read beside all else, since
+	// the walk of a range of one commit reads as many trees.
+	headKnown chan struct{}
 	trees  map[plumbing.Hash]struct{} // visited whole
 	roots  map[plumbing.Hash]struct{} // descended to the prefix
 	blobs  map[plumbing.Hash]struct{}
@@ -264,7 +267,12 @@ func (h *history) run(e scope.Ends) (err error) {
 			return err
 		}
 	}
-	h.collectHead()
+	h.headKnown = make(chan struct{})
+	go func() {
+		defer close(h.headKnown)
+		h.collectHead()
+	}()
+	defer func() { <-h.headKnown }()
 	h.graph = h.newGraph()
 	if h.narrowed {
 		err = h.enter(unnamed(e.Include), e)
@@ -629,7 +637,7 @@ func (h *history) blob(id plumbing.Hash, o Origin) error {
 	if err := h.earlier(id, o); err != nil {
 		return err
 	}
-	if h.inHead != nil {
+	if <-h.headKnown; h.inHead != nil {
 		if _, in := h.inHead[id]; in {
 			o.InHead = &yes
 		} else {

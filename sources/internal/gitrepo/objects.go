@@ -35,6 +35,14 @@ func (s *Store) Close() { s.objects.Close() }
 // Has reports whether the object is there, not whether it can be read.
 func (s *Store) Has(h plumbing.Hash) bool { return s.objects.Has(pack.ID(h)) }
 
+// WithPrefix gives the objects whose ids begin with lower-case hex digits.
+func (s *Store) WithPrefix(digits string) (out []plumbing.Hash) {
+	for _, id := range s.objects.WithPrefix(digits) {
+		out = append(out, plumbing.Hash(id))
+	}
+	return out
+}
+
 // Read gives a whole object of the wanted type; its bytes are shared and not to
 // be written to. Every object's hash is checked.
 func (s *Store) Read(want plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -263,12 +264,18 @@ func HeaderLines(head []byte) iter.Seq[[]byte] {
 	}
 }
 
+var errNoID = errors.New("not an object id")
+
 // ParseHash reads an object id of 40 hex digits.
 func ParseHash(b []byte) (plumbing.Hash, error) {
-	if len(b) != 40 || !plumbing.IsHash(string(b)) {
-		return plumbing.ZeroHash, errors.New("not an object id")
+	var id plumbing.Hash
+	if len(b) != 2*len(id) {
+		return id, errNoID
 	}
-	return plumbing.NewHash(string(b)), nil
+	if _, err := hex.Decode(id[:], b); err != nil {
+		return plumbing.ZeroHash, errNoID
+	}
+	return id, nil
 }
 
 // parseIdent reads "NAME <EMAIL> SECONDS ZONE". What does not parse is zero:

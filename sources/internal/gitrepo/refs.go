@@ -2,11 +2,13 @@ package gitrepo
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -26,6 +28,9 @@ func (r *Repository) readRefs() error {
 	}
 	defer common.Close()
 	refs := map[string]plumbing.Hash{}
+	if info, err := common.Stat("packed-refs"); err == nil {
+		refs = make(map[string]plumbing.Hash, min(info.Size(), 16<<20)/refLine)
+	}
 	r.packedRefs(common, refs)
 	r.looseRefs(common, refs)
 	own := common
@@ -36,15 +41,18 @@ func (r *Repository) readRefs() error {
 		defer own.Close()
 		r.looseRefs(own, refs)
 	}
-	for name, id := range refs {
-		r.Refs = append(r.Refs, plumbing.NewHashReference(plumbing.ReferenceName(name), id))
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		r.Refs = append(r.Refs, plumbing.NewHashReference(plumbing.ReferenceName(name), refs[name]))
 	}
-	slices.SortFunc(r.Refs, func(a, b *plumbing.Reference) int { return strings.Compare(a.Name().String(), b.Name().String()) })
 	if r.Head, r.Detached, err = headOf(own, common, refs); err != nil {
 		r.Bad = append(r.Bad, fmt.Errorf("reading HEAD: %w", err))
 	}
 	return nil
 }
+
+// refLine is about how long a line of packed-refs is, at least: 40 digits, a space,
+// "refs/heads/" and a name, of half of them the line of what a tag is about.
+const refLine = 64
 
 // packedRefs reads packed-refs: lines of "ID NAME", and "^ID" for what the tag
 // before is about.
@@ -75,19 +83,19 @@ func parsePacked(f io.Reader, refs map[string]plumbing.Hash) error {
 	sc.Buffer(nil, metaLimit)
 	wrong, first := 0, 0
 	for n := 1; sc.Scan(); n++ {
-		line := sc.Text()
-		if line == "" || line[0] == '#' || line[0] == '^' {
+		line := sc.Bytes()
+		if len(line) == 0 || line[0] == '#' || line[0] == '^' {
 			continue
 		}
-		hex, name, _ := strings.Cut(line, " ")
-		id, err := ParseHash([]byte(hex))
-		if err != nil || !strings.HasPrefix(name, "refs/") {
+		hex, name, _ := bytes.Cut(line, []byte{' '})
+		id, err := ParseHash(hex)
+		if err != nil || !bytes.HasPrefix(name, []byte("refs/")) {
 			if wrong++; wrong == 1 {
 				first = n
 			}
 			continue
 		}
-		refs[name] = id
+		refs[string(name)] = id
 	}
 	if wrong > 0 {
 		return errors.Join(fmt.Errorf("%w: %d line(s) of it are no refs, the first is line %d", ErrCorrupt, wrong, first), sc.Err())

@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-billy/v5"
@@ -54,7 +56,11 @@ func Open(l Layout, memory int64) (*Repository, error) {
 	// AlternatesFS is empty: go-git never follows an alternate for us, the ones
 	// that may be followed are in the layout.
 	r.storage = filesystem.NewStorageWithOptions(fsys, cache.NewObjectLRU(1<<20), filesystem.Options{AlternatesFS: memfs.New()})
-	r.Objects, r.Bad = newStore(append([]string{filepath.Join(l.CommonDir, "objects")}, l.Alternates...), memory)
+	var badPacks []error
+	var packs sync.WaitGroup
+	packs.Go(func() {
+		r.Objects, badPacks = newStore(append([]string{filepath.Join(l.CommonDir, "objects")}, l.Alternates...), memory)
+	})
 	shallow, err := r.storage.Shallow()
 	if err != nil {
 		r.Bad = append(r.Bad, fmt.Errorf("reading the list of shallow commits: %w", cause(err)))
@@ -63,9 +69,12 @@ func Open(l Layout, memory int64) (*Repository, error) {
 		r.Shallow[h] = struct{}{}
 	}
 	r.Promisor = isPromisor(l)
-	if err := r.readRefs(); err != nil {
+	err = r.readRefs()
+	packs.Wait()
+	if err != nil {
 		return nil, fmt.Errorf("reading its refs: %w", err)
 	}
+	r.Bad = append(badPacks, r.Bad...)
 	return r, nil
 }
 
@@ -192,12 +201,31 @@ func (r *Repository) resolveBase(name string) (plumbing.Hash, error) {
 		}
 	}
 	for _, form := range plumbing.RefRevParseRules {
-		ref, err := storer.ResolveReference(r.storage, plumbing.ReferenceName(fmt.Sprintf(form, name)))
-		if err == nil {
-			return ref.Hash(), nil
+		if h, ok := r.ref(fmt.Sprintf(form, name)); ok {
+			return h, nil
 		}
 	}
 	return r.abbreviated(name)
+}
+
+// ref gives what a ref leads to, by its full name. go-git is asked where there is a
+// file of it, which may be symbolic; it would read all of packed-refs for each name
+// that is none.
+func (r *Repository) ref(name string) (plumbing.Hash, bool) {
+	if local := filepath.FromSlash(name); filepath.IsLocal(local) {
+		_, own := os.Lstat(filepath.Join(r.GitDir, local))
+		_, common := os.Lstat(filepath.Join(r.CommonDir, local))
+		if own == nil || common == nil {
+			if ref, err := storer.ResolveReference(r.storage, plumbing.ReferenceName(name)); err == nil {
+				return ref.Hash(), true
+			}
+		}
+	}
+	i, ok := slices.BinarySearchFunc(r.Refs, name, func(ref *plumbing.Reference, name string) int { return strings.Compare(ref.Name().String(), name) })
+	if !ok {
+		return plumbing.ZeroHash, false
+	}
+	return r.Refs[i].Hash(), true
 }
 
 // upstream gives the remote-tracking ref that a branch, or the one of HEAD, is set to
@@ -231,16 +259,7 @@ func (r *Repository) abbreviated(name string) (found plumbing.Hash, err error) {
 	if len(name) < 4 || len(name) > 40 || strings.Trim(strings.ToLower(name), "0123456789abcdef") != "" {
 		return found, errRevision
 	}
-	defer guard(&err)
-	// Whole bytes; an odd last digit is compared below.
-	hashes, err := r.storage.HashesWithPrefix(prefixBytes(name))
-	if err != nil {
-		return found, err
-	}
-	for _, h := range hashes {
-		if !strings.HasPrefix(h.String(), strings.ToLower(name)) || h == found {
-			continue
-		}
+	for _, h := range r.Objects.WithPrefix(strings.ToLower(name)) {
 		if t, _, err := r.Objects.ReadAny(h); err != nil || (t != plumbing.CommitObject && t != plumbing.TagObject) {
 			continue
 		}
@@ -253,11 +272,6 @@ func (r *Repository) abbreviated(name string) (found plumbing.Hash, err error) {
 		return found, errRevision
 	}
 	return found, nil
-}
-
-func prefixBytes(name string) []byte {
-	h := plumbing.NewHash((name + strings.Repeat("0", 40))[:40])
-	return h[:len(name)/2]
 }
 
 // MaxTreeDepth bounds folders in folders. Git's own default is 2048

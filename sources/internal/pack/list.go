@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sort"
+	"strings"
 )
 
 // Own calls f with every object in the first of the store's folders, which is the
@@ -65,9 +69,9 @@ func (s *Store) loose(ctx context.Context, f func(ID, Kind) error) (failed error
 			failed = errors.Join(failed, fmt.Errorf("listing the objects %s…: %w", fan, cause(err)))
 		}
 		for _, e := range entries {
-			var id ID
-			if n, err := hex.Decode(id[:], []byte(fan + e.Name())[:min(40, 2+len(e.Name()))]); err != nil || n != len(id) || len(e.Name()) != 38 {
-				continue // a temporary file
+			id, ok := looseID(fan, e.Name())
+			if !ok {
+				continue
 			}
 			if err := f(id, 0); err != nil {
 				return err
@@ -75,6 +79,48 @@ func (s *Store) loose(ctx context.Context, f func(ID, Kind) error) (failed error
 		}
 	}
 	return failed
+}
+
+// WithPrefix gives the objects whose ids begin with so many lower-case hex digits, at
+// least two, each once and ascending.
+func (s *Store) WithPrefix(digits string) (ids []ID) {
+	defer runtime.KeepAlive(s)
+	if len(digits) < 2 || len(digits) > 2*len(ID{}) {
+		return nil
+	}
+	var first ID
+	if _, err := hex.Decode(first[:], []byte(digits + strings.Repeat("0", 2*len(first)-len(digits)))); err != nil {
+		return nil
+	}
+	for _, p := range s.all() {
+		guarded(func() error {
+			x := p.x
+			from := sort.Search(x.n, func(i int) bool { return x.compare(i, &first) >= 0 })
+			for i := from; i < x.n && strings.HasPrefix(x.id(i).String(), digits); i++ {
+				ids = append(ids, x.id(i))
+			}
+			return nil
+		})
+	}
+	for _, d := range s.dirs {
+		entries, _ := os.ReadDir(filepath.Join(d, digits[:2])) // none, where there is no such folder
+		for _, e := range entries {
+			if id, ok := looseID(digits[:2], e.Name()); ok && strings.HasPrefix(id.String(), digits) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.SortFunc(ids, func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(ids)
+}
+
+// looseID gives the id of a loose object's file; false for a temporary one.
+func looseID(fan, name string) (id ID, ok bool) {
+	if len(name) != 38 {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(fan+name))
+	return id, err == nil
 }
 
 // KindOf gives an object's kind, of a loose one without reading more than its

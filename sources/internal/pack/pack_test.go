@@ -406,3 +406,35 @@ func TestWithin(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// A prefix of an id gives all objects whose ids begin so, packed and loose, each once.
+func TestWithPrefix(t *testing.T) {
+	objects := gitRepo(t)
+	s, _ := Open([]string{objects}, Options{})
+	defer s.Close()
+	all := every(t, objects)
+	for id := range all {
+		for _, n := range []int{2, 3, 4, 7, 40} {
+			prefix := id.String()[:n]
+			var want []string
+			for other := range all {
+				if strings.HasPrefix(other.String(), prefix) {
+					want = append(want, other.String())
+				}
+			}
+			slices.Sort(want)
+			var got []string
+			for _, id := range s.WithPrefix(prefix) {
+				got = append(got, id.String())
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s: %q, want %q", prefix, got, want)
+			}
+		}
+	}
+	for _, bad := range []string{"", "a", "xyz", strings.Repeat("0", 41)} {
+		if got := s.WithPrefix(bad); got != nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
