@@ -19,7 +19,6 @@ type deltaScan struct {
 	e     *Engine
 	s     *Stream // scans what was not copied
 	lines *Stream // decides the lines around a match that spans some
-	gate  *itemGate
 }
 
 type carried = delta.Carried[*Match, *compiled]

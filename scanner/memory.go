@@ -81,6 +81,15 @@ func (m *memory) ask(streams ...*Stream) {
 	}
 }
 
+// unknown reports whether an object is to be read, since earlier scans did not.
+func (r *run) unknown(id sources.ObjectID) bool {
+	if r.mem == nil {
+		return true
+	}
+	_, _, known := r.mem.Get(cache.ID(id))
+	return !known
+}
+
 // recall takes an item that needs not be read, or says that it is none.
 func (r *run) recall(j job) bool {
 	if r.mem == nil || j.Object == (sources.ObjectID{}) || j.Origin.Before {

@@ -122,26 +122,28 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		}
 	}
 	open := func(j job) { queue <- j }
-	visits := r.newBatch(src, workers, open)
+	visits := r.visits(src, workers, open)
+	visits.Foretell(r.unknown)
 	seq := 0
 	err = src.Items(ctx, func(it sources.Item) error {
 		if r.passed(seq, it) {
 			return nil
 		}
 		r.o.Progress.Listed.Add(1)
-		if j := (job{seq, it}); !r.recall(j) && !visits.add(ctx, j) {
+		if j := (job{seq, it}); !r.recall(j) && !visits.Add(ctx, j) {
 			open(j)
 		}
 		seq++
 		return nil
 	})
+	visits.Listed()
 	r.reread(func(j job) {
-		if !visits.add(ctx, j) {
+		if !visits.Add(ctx, j) {
 			open(j)
 		}
 	})
 	r.o.Progress.Listing(false)
-	visits.flush(ctx)
+	visits.Flush(ctx)
 	close(queue)
 	wg.Wait()
 	pool.Release()
@@ -202,8 +204,7 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 func (r *run) item(ctx context.Context, it job, s *Stream, g *itemGate) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The value of a panic may quote content; its type may not.
-			r.skip(it.Origin, &sources.Skip{Reason: sources.SkipUnreadable, Err: fmt.Errorf("internal error (%T) while scanning it; please report", p)})
+			r.skip(it.Origin, panicked(p))
 		}
 	}()
 	defer r.settle(it.seq)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/quench-dev/quench/sources/internal/forest"
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/graph"
+	"github.com/quench-dev/quench/sources/internal/objskip"
 	"github.com/quench-dev/quench/sources/internal/pack"
 	"github.com/quench-dev/quench/sources/internal/replay"
 	"github.com/quench-dev/quench/sources/internal/scope"
@@ -82,6 +82,7 @@ type gitSource struct {
 	repo   *gitrepo.Repository
 	past   *attrib.History // of the last walk
 	replay *replay.Replay
+	ahead  *Ahead // for the next walk of all
 }
 
 func (s *gitSource) Counts() Counts {
@@ -124,6 +125,7 @@ func (s *gitSource) Items(ctx context.Context, yield func(Item) error) error {
 	s.mu.Lock()
 	s.counts, s.past = Counts{Repositories: 1}, nil
 	s.mu.Unlock()
+	defer s.Foretell(nil)
 	if err := s.opts.Scope.Check(); err != nil {
 		return err
 	}
@@ -186,7 +188,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 		s.counts = c
 		s.mu.Unlock()
 	}
-	if done, err := p.Items(ctx, s.name(), blob, objectError, counted, yield); done {
+	if done, err := p.Items(ctx, s.name(), blob, objskip.Error, counted, yield); done {
 		return err
 	}
 	if err = s.walk(ctx, repo, p.Recording(yield)); err == nil {
@@ -248,10 +250,10 @@ type history struct {
 	// headKnown is closed when inHead is known: it is read beside all else, since
 	// the walk of a range of one commit reads as many trees.
 	headKnown chan struct{}
-	trees  map[plumbing.Hash]struct{} // visited whole
-	roots  map[plumbing.Hash]struct{} // descended to the prefix
-	blobs  map[plumbing.Hash]struct{}
-	tags   map[plumbing.Hash]struct{}
+	trees     map[plumbing.Hash]struct{} // visited whole
+	roots     map[plumbing.Hash]struct{} // descended to the prefix
+	blobs     map[plumbing.Hash]struct{}
+	tags      map[plumbing.Hash]struct{}
 	// headers are lines of commits and tags that were given.
 	headers gitrepo.Headers
 	links   map[string]struct{} // paths of submodules told
@@ -267,6 +269,8 @@ func (h *history) run(e scope.Ends) (err error) {
 			return err
 		}
 	}
+	wait := h.visitAhead()
+	defer func() { wait(err != nil) }()
 	h.headKnown = make(chan struct{})
 	go func() {
 		defer close(h.headKnown)
@@ -275,7 +279,7 @@ func (h *history) run(e scope.Ends) (err error) {
 	defer func() { <-h.headKnown }()
 	h.graph = h.newGraph()
 	if h.narrowed {
-		err = h.enter(unnamed(e.Include), e)
+		err = h.enter(gitrepo.Unnamed(e.Include), e)
 	} else {
 		err = h.all(len(e.Include) == 0)
 	}
@@ -314,13 +318,6 @@ func (h *history) all(empty bool) error {
 		return h.yield(h.s.skip(h.s.origin(), SkipEmpty, errors.New("the repository has no commit yet")))
 	}
 	return nil
-}
-
-func unnamed(ids []plumbing.Hash) (tips []gitrepo.Tip) {
-	for _, id := range ids {
-		tips = append(tips, gitrepo.Tip{ID: id})
-	}
-	return tips
 }
 
 // count changes what Counts will tell.
@@ -601,9 +598,9 @@ func (h *history) tree(id plumbing.Hash, o Origin, dir string) error {
 func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
 	switch e.Mode & gitrepo.ModeType {
 	case gitrepo.ModeTree:
-		return h.tree(e.Hash, o, join(dir, e.Name))
+		return h.tree(e.Hash, o, gitrepo.Join(dir, e.Name))
 	case gitrepo.ModeGitlink:
-		o.Path = join(dir, e.Name)
+		o.Path = gitrepo.Join(dir, e.Name)
 		if _, told := h.links[o.Path]; told {
 			return nil
 		}
@@ -613,20 +610,11 @@ func (h *history) entry(e gitrepo.TreeEntry, o Origin, dir string) error {
 	if _, seen := h.blobs[e.Hash]; seen {
 		return nil
 	}
-	o.Path = join(dir, e.Name)
+	o.Path = gitrepo.Join(dir, e.Name)
 	if !h.s.opts.Scope.InPaths(o.Path) {
 		return nil
 	}
 	return h.blob(e.Hash, o)
-}
-
-// join is path.Join without cleaning: a tree may hold names like "..", and the
-// path told is the one that git would tell.
-func join(dir string, name []byte) string {
-	if dir == "" {
-		return string(name)
-	}
-	return dir + "/" + string(name)
 }
 
 func (h *history) blob(id plumbing.Hash, o Origin) error {
@@ -665,9 +653,9 @@ func (s *gitSource) openBlob(store *gitrepo.Store, id plumbing.Hash) func(contex
 		}
 		rc, err := store.OpenBlob(id)
 		if err != nil {
-			return nil, objectError(err)
+			return nil, objskip.Error(err)
 		}
-		return opened(blobReader{rc}, s.opts.Archives)
+		return opened(objskip.Reader{ReadCloser: rc}, s.opts.Archives)
 	}
 }
 
@@ -726,7 +714,7 @@ func (h *history) origin() Origin {
 // may be missing by design: of a partial clone's, its origin has it; of what no ref
 // reaches, git may have deleted parts.
 func (h *history) skipOf(err error) *Skip {
-	s := objectSkip(err)
+	s := objskip.Of(err)
 	switch {
 	case s.Reason != SkipMissing:
 	case h.lost:
@@ -737,33 +725,4 @@ func (h *history) skipOf(err error) *Skip {
 		s.Err = fmt.Errorf("%w; git fsck tells what else is, and a clone may have it", err)
 	}
 	return s
-}
-
-// objectSkip classifies what reading an object said.
-func objectSkip(err error) *Skip {
-	switch {
-	case errors.Is(err, gitrepo.ErrMissing):
-		return &Skip{Reason: SkipMissing, Err: err}
-	case errors.Is(err, gitrepo.ErrTooLarge):
-		return &Skip{Reason: SkipTooLarge, Err: err}
-	case errors.Is(err, fs.ErrPermission):
-		return &Skip{Reason: SkipUnreadable, Err: err}
-	}
-	return &Skip{Reason: SkipCorrupt, Err: err}
-}
-
-func objectError(err error) error {
-	s := objectSkip(err)
-	return &SkipError{Reason: s.Reason, Err: s.Err}
-}
-
-// blobReader tells a read that ends in corruption as a SkipError.
-type blobReader struct{ io.ReadCloser }
-
-func (b blobReader) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = objectError(err)
-	}
-	return n, err
 }

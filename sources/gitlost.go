@@ -8,6 +8,7 @@ import (
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
 	"github.com/quench-dev/quench/sources/internal/lost"
+	"github.com/quench-dev/quench/sources/internal/objskip"
 	"github.com/quench-dev/quench/sources/internal/scope"
 )
 
@@ -24,7 +25,7 @@ func (h *history) unreachable() (int, error) {
 	l, stop, err := lost.List(h.ctx, h.repo, narrow, h.came, func(id plumbing.Hash, err error) error {
 		o := h.s.origin()
 		o.Blob, o.Labels = id.String(), []string{"unreachable"}
-		return h.yield(Item{Origin: o, Size: -1, Skip: objectSkip(err)})
+		return h.yield(Item{Origin: o, Size: -1, Skip: objskip.Of(err)})
 	})
 	if stop == nil {
 		stop = h.ctx.Err()

@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 
 	"github.com/quench-dev/quench/sources/internal/gitrepo"
+	"github.com/quench-dev/quench/sources/internal/objskip"
 	"github.com/quench-dev/quench/sources/internal/scope"
 )
 
@@ -62,7 +63,7 @@ func (h *history) index() error {
 			err = h.repo.EachPath(c.Tree, "", 0, func(p string, id plumbing.Hash) { head[p] = id })
 		}
 		if err != nil { // more is scanned then, not less
-			if err := h.yield(h.s.skip(h.s.origin(), objectSkip(err).Reason, fmt.Errorf("reading HEAD to compare with: %w", err))); err != nil {
+			if err := h.yield(h.s.skip(h.s.origin(), objskip.Of(err).Reason, fmt.Errorf("reading HEAD to compare with: %w", err))); err != nil {
 				return err
 			}
 		}

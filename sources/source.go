@@ -62,6 +62,9 @@ const (
 	SkipFormat     = item.SkipFormat
 )
 
+// SkipError is what Open, or a read, gives for an item that is not to be read.
+type SkipError = item.SkipError
+
 // Origin says where an Item was.
 type Origin = item.Origin
 

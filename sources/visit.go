@@ -70,25 +70,102 @@ func (s *gitSource) Visit(ctx context.Context, items []Item, workers int, f func
 		return left, ctx.Err()
 	}
 	var mu sync.Mutex
-	rest, err := repo.Objects.Walk(ctx, ids, workers, func(v *pack.Visit) any {
-		i := at[v.Index]
-		text, binary := plainText(v.Data, s.opts.Archives)
-		switch {
-		case v.Kind != pack.Blob || !text && !binary: // an archive is opened, as one that is not in a pack
+	rest, err := repo.Objects.Walk(ctx, ids, workers, nil, func(v *pack.Visit) any {
+		c, ok := s.content(v)
+		if c.Index = at[v.Index]; !ok {
 			mu.Lock()
-			left = append(left, i)
+			left = append(left, c.Index)
 			mu.Unlock()
 			return nil
-		case binary:
-			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipBinary, Err: ErrBinary}})
-		case lfs.IsPointer(v.Data):
-			return f(&Content{Index: i, Stored: v.Stored, Skip: &Skip{Reason: SkipLFS, Err: lfs.ErrPointer}})
 		}
-		return f(&Content{Index: i, Data: v.Data, Base: v.Base, BaseLen: v.BaseLen, Copies: v.Copies, Stored: v.Stored})
+		return f(c)
 	})
 	for _, k := range rest {
 		left = append(left, at[k])
 	}
 	slices.Sort(left)
 	return left, err
+}
+
+// content gives what is visited; false for what is to be opened: an archive, as one
+// that is not in a pack.
+func (s *gitSource) content(v *pack.Visit) (c *Content, ok bool) {
+	c = &Content{Stored: v.Stored}
+	text, binary := plainText(v.Data, s.opts.Archives)
+	switch {
+	case v.Kind != pack.Blob || !text && !binary:
+		return c, false
+	case binary:
+		c.Skip = &Skip{Reason: SkipBinary, Err: ErrBinary}
+	case lfs.IsPointer(v.Data):
+		c.Skip = &Skip{Reason: SkipLFS, Err: lfs.ErrPointer}
+	default:
+		c.Data, c.Base, c.BaseLen, c.Copies = v.Data, v.Base, v.BaseLen, v.Copies
+	}
+	return c, true
+}
+
+// Foreteller is implemented by Visitors that know most of what Items will give before
+// it is listed.
+type Foreteller interface {
+	Visitor
+	// Foretell has the next call of Items visit, beside listing them, what it is
+	// about to give. That call returns when all has been visited; it may also give
+	// what was not visited, and not give what was.
+	Foretell(*Ahead)
+}
+
+// Ahead says what is visited ahead, as by Visitor.Visit.
+type Ahead struct {
+	Workers int
+	// Most is how many objects are visited at most; where there are more, none is.
+	Most int
+	// Wanted says of an object whether it is to be visited.
+	Wanted func(ObjectID) bool
+	// Visit is called with what is visited; Content.Index is 0.
+	Visit func(ObjectID, *Content) any
+}
+
+// Foretell implements Foreteller.
+func (s *gitSource) Foretell(a *Ahead) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = a
+}
+
+// visitAhead begins to visit all blobs in packs, where all of them are wanted: trees
+// tell for each that it is, and where it lies, but hardly ever that it is not. The
+// walk over them is one goroutine's work, which the others need not wait for. wait
+// gives when that is done, or soon when the walk failed.
+func (h *history) visitAhead() (wait func(failed bool)) {
+	h.s.mu.Lock()
+	a := h.s.ahead
+	h.s.mu.Unlock()
+	if a == nil || h.forest == nil || !h.s.opts.Unreachable || len(h.repo.Alternates) > 0 {
+		return func(bool) {}
+	}
+	ids := h.repo.Objects.Blobs(func(id plumbing.Hash) bool { return a.Wanted(ObjectID(id)) })
+	if len(ids) > a.Most {
+		return func(bool) {}
+	}
+	ctx, cancel := context.WithCancel(h.ctx)
+	listing := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		// What is left, and why, is for who opens it.
+		_, _ = h.repo.Objects.Walk(ctx, ids, a.Workers, listing, func(v *pack.Visit) any {
+			if c, ok := h.s.content(v); ok {
+				return a.Visit(ObjectID(ids[v.Index]), c)
+			}
+			return nil
+		})
+	})
+	return func(failed bool) {
+		if failed {
+			cancel()
+		}
+		close(listing)
+		done.Wait()
+		cancel()
+	}
 }

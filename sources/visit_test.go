@@ -3,6 +3,7 @@ package sources_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -149,5 +150,59 @@ func (r *testRepo) sh(script string) {
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		r.t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
+
+// What is visited ahead are blobs as they are, each once, and those that are listed
+// and packed are among them; a walk that is narrowed visits none.
+func TestForetell(t *testing.T) {
+	r := manyVersions(t, 80)
+	for _, narrow := range []bool{false, true} {
+		o := sources.GitOptions{History: true, Unreachable: true}
+		if narrow {
+			o.Scope.MaxCount = 3
+		}
+		src := sources.Git(r.dir, o).(sources.Foreteller)
+		var mu sync.Mutex
+		visited, skipped := map[sources.ObjectID]int{}, sources.ObjectID{}
+		src.Foretell(&sources.Ahead{Workers: 2, Most: 1 << 20,
+			Wanted: func(id sources.ObjectID) bool {
+				if skipped == (sources.ObjectID{}) {
+					skipped = id
+				}
+				return id != skipped
+			},
+			Visit: func(id sources.ObjectID, c *sources.Content) any {
+				mu.Lock()
+				defer mu.Unlock()
+				visited[id]++
+				if c.Skip == nil {
+					if sum := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(c.Data)), c.Data...)); sum != [20]byte(id) {
+						t.Errorf("%x is visited as other bytes", id)
+					}
+				}
+				return nil
+			}})
+		listed := 0
+		if err := src.Items(t.Context(), func(it sources.Item) error {
+			if it.Origin.Blob != "" {
+				listed++
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := listed - 1
+		if narrow {
+			want = 0
+		}
+		if len(visited) != want || visited[skipped] != 0 {
+			t.Errorf("narrowed %v: %d visited of %d listed", narrow, len(visited), listed)
+		}
+		for id, n := range visited {
+			if n != 1 {
+				t.Errorf("%x is visited %d times", id, n)
+			}
+		}
 	}
 }

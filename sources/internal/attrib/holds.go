@@ -5,8 +5,11 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -38,51 +41,8 @@ func (h *History) refs(ctx context.Context, leaks []Leak, places []Place, tips [
 		roots[i] = t.tree(id, "", 0)
 	}
 	ends := h.tipEnds(tips, at, t)
-	node := make([]uint64, len(t.ends))
-	commit := make([]uint64, len(h.commits))
-	for base := 0; base < len(w.leaks); base += 64 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		blob := w.block(base, commit)
-		value := func(ref int32) uint64 {
-			switch {
-			case ref == nothing:
-				return 0
-			case ref < 0:
-				return blob[^ref]
-			}
-			return node[ref]
-		}
-		from := int32(0)
-		for n, to := range t.ends {
-			b := uint64(0)
-			for _, r := range t.refs[from:to] {
-				b |= value(r)
-			}
-			node[n], from = b, to
-		}
-		for i := range commit {
-			b := commit[i] | value(roots[i])
-			for _, p := range h.parentsOf(int32(i)) {
-				b |= commit[p]
-			}
-			commit[i] = b
-		}
-		for i, tip := range tips {
-			var b uint64
-			if ends[i].isCommit {
-				b = commit[ends[i].ref]
-			} else {
-				b = value(ends[i].ref)
-			}
-			for ; b != 0; b &= b - 1 {
-				p := &places[w.leaks[base+bits.TrailingZeros64(b)][0]]
-				if p.RefCount++; len(p.Refs) < MaxRefs {
-					p.Refs = append(p.Refs, tip.Name)
-				}
-			}
-		}
+	if err := h.carry(ctx, w, t, roots, ends, places, tips); err != nil {
+		return err
 	}
 	for _, same := range w.leaks {
 		for _, i := range same[1:] {
@@ -90,6 +50,70 @@ func (h *History) refs(ctx context.Context, leaks []Leak, places []Place, tips [
 		}
 	}
 	return nil
+}
+
+// carry carries leaks from blobs to refs: blocks of 64 on as many goroutines as there
+// are processors, each with words of its own.
+func (h *History) carry(ctx context.Context, w *wanted, t *trees, roots []int32, ends []tipEnd, places []Place, tips []gitrepo.Tip) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(w.leaks)+63)/64) {
+		wg.Go(func() {
+			node, commit := make([]uint64, len(t.ends)), make([]uint64, len(h.commits))
+			for ctx.Err() == nil {
+				base := int(next.Add(64)) - 64
+				if base >= len(w.leaks) {
+					return
+				}
+				h.block(w, t, base, node, commit, roots, ends, places, tips)
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// block carries the 64 leaks from base on, by words for each node and commit.
+func (h *History) block(w *wanted, t *trees, base int, node, commit []uint64, roots []int32, ends []tipEnd, places []Place, tips []gitrepo.Tip) {
+	blob := w.block(base, commit)
+	value := func(ref int32) uint64 {
+		switch {
+		case ref == nothing:
+			return 0
+		case ref < 0:
+			return blob[^ref]
+		}
+		return node[ref]
+	}
+	from := int32(0)
+	for n, to := range t.ends {
+		b := uint64(0)
+		for _, r := range t.refs[from:to] {
+			b |= value(r)
+		}
+		node[n], from = b, to
+	}
+	for i := range commit {
+		b := commit[i] | value(roots[i])
+		for _, p := range h.parentsOf(int32(i)) {
+			b |= commit[p]
+		}
+		commit[i] = b
+	}
+	for i, tip := range tips {
+		var b uint64
+		if ends[i].isCommit {
+			b = commit[ends[i].ref]
+		} else {
+			b = value(ends[i].ref)
+		}
+		for ; b != 0; b &= b - 1 {
+			p := &places[w.leaks[base+bits.TrailingZeros64(b)][0]]
+			if p.RefCount++; len(p.Refs) < MaxRefs {
+				p.Refs = append(p.Refs, tip.Name)
+			}
+		}
+	}
 }
 
 // tipEnd is what a ref leads to: a commit, by its place in the history, or what
@@ -315,7 +339,7 @@ func (t *trees) entries(refs []int32, data []byte, dir string, depth int) []int3
 		case gitrepo.ModeTree:
 			sub := ""
 			if t.dirs != nil {
-				sub = join(dir, e.Name)
+				sub = gitrepo.Join(dir, e.Name)
 			}
 			refs = add(refs, t.tree(e.Hash, sub, depth+1))
 		case gitrepo.ModeGitlink:
@@ -333,14 +357,6 @@ func add(refs []int32, r int32) []int32 {
 		return refs
 	}
 	return append(refs, r)
-}
-
-// join is a path as the walk tells it.
-func join(dir string, name []byte) string {
-	if dir == "" {
-		return string(name)
-	}
-	return dir + "/" + string(name)
 }
 
 // dirsOf are the folders that lead to the leaks.

@@ -151,11 +151,11 @@ func (m *mover) diff(before, after plumbing.Hash, dir string, depth int, list *[
 				if n.Mode&gitrepo.ModeType != gitrepo.ModeTree {
 					n.Hash = plumbing.ZeroHash
 				}
-				m.diff(e.Hash, n.Hash, join(dir, e.Name), depth+1, list)
+				m.diff(e.Hash, n.Hash, gitrepo.Join(dir, e.Name), depth+1, list)
 			case gitrepo.ModeGitlink:
 			default:
 				if m.blobs[e.Hash] {
-					*list = append(*list, change{join(dir, e.Name), e.Hash, n.Hash})
+					*list = append(*list, change{gitrepo.Join(dir, e.Name), e.Hash, n.Hash})
 				}
 			}
 		}

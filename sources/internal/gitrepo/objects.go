@@ -68,13 +68,13 @@ func (s *Store) OpenBlob(h plumbing.Hash) (io.ReadCloser, error) {
 	return s.objects.OpenBlob(pack.ID(h))
 }
 
-// Walk is pack.Store.Walk.
-func (s *Store) Walk(ctx context.Context, want []plumbing.Hash, workers int, visit func(*pack.Visit) any) (left []int, err error) {
+// Walk is pack.Store.WalkBeside.
+func (s *Store) Walk(ctx context.Context, want []plumbing.Hash, workers int, busy <-chan struct{}, visit func(*pack.Visit) any) (left []int, err error) {
 	ids := make([]pack.ID, len(want))
 	for i, h := range want {
 		ids[i] = pack.ID(h)
 	}
-	return s.objects.Walk(ctx, ids, workers, visit)
+	return s.objects.WalkBeside(ctx, ids, workers, busy, visit)
 }
 
 // guard turns a panic of go-git on hostile bytes into corruption. Its value may
@@ -90,6 +90,16 @@ func (s *Store) Forest(ctx context.Context, workers int) (*forest.Forest, error)
 	f, ids := forest.New(), s.objects.IDs(pack.Commit, pack.Tree)
 	_, err := s.objects.Walk(ctx, ids, workers, func(v *pack.Visit) any { return f.Visit(ids[v.Index], v) })
 	return f, err
+}
+
+// Blobs are those in packs that are wanted, in the order they are stored in.
+func (s *Store) Blobs(wanted func(plumbing.Hash) bool) (out []plumbing.Hash) {
+	for _, id := range s.objects.IDs(pack.Blob) {
+		if wanted(plumbing.Hash(id)) {
+			out = append(out, plumbing.Hash(id))
+		}
+	}
+	return out
 }
 
 // Own calls f with every object of the repository's own folder, not of its

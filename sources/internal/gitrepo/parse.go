@@ -65,6 +65,15 @@ func TreeEntries(data []byte) iter.Seq2[TreeEntry, error] {
 	}
 }
 
+// Join is path.Join without cleaning: a tree may hold names like "..", and the path
+// told is the one that git would tell.
+func Join(dir string, name []byte) string {
+	if dir == "" {
+		return string(name)
+	}
+	return dir + "/" + string(name)
+}
+
 // IsLink reports whether a tree's entry is a submodule.
 func IsLink(entry []byte) bool {
 	for e, err := range TreeEntries(entry) {

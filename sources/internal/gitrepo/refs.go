@@ -190,6 +190,14 @@ type Tip struct {
 	ID   plumbing.Hash
 }
 
+// Unnamed are tips of ids alone.
+func Unnamed(ids []plumbing.Hash) (tips []Tip) {
+	for _, id := range ids {
+		tips = append(tips, Tip{ID: id})
+	}
+	return tips
+}
+
 // Tips are where a repository's history is entered, by what for.
 type Tips struct {
 	// Refs are all refs but those of the other groups, and detached HEADs, of

@@ -89,7 +89,7 @@ func (s *Store) WithPrefix(digits string) (ids []ID) {
 		return nil
 	}
 	var first ID
-	if _, err := hex.Decode(first[:], []byte(digits + strings.Repeat("0", 2*len(first)-len(digits)))); err != nil {
+	if _, err := hex.Decode(first[:], []byte(digits+strings.Repeat("0", 2*len(first)-len(digits)))); err != nil {
 		return nil
 	}
 	for _, p := range s.all() {

@@ -42,9 +42,15 @@ type Visit struct {
 // where the index and its own checksum are sound, and by the object's hash
 // otherwise.
 func (s *Store) Walk(ctx context.Context, want []ID, workers int, visit func(*Visit) any) (left []int, err error) {
+	return s.WalkBeside(ctx, want, workers, nil, visit)
+}
+
+// WalkBeside is Walk whose last worker has other work until busy is closed, at once
+// where that is nil.
+func (s *Store) WalkBeside(ctx context.Context, want []ID, workers int, busy <-chan struct{}, visit func(*Visit) any) (left []int, err error) {
 	defer runtime.KeepAlive(s)
 	s.cache.clear() // what was read one by one before is of no use here
-	w := &walk{s: s, ctx: ctx, want: want, visit: visit, done: make([]atomic.Bool, len(want))}
+	w := &walk{s: s, ctx: ctx, busy: busy, want: want, visit: visit, done: make([]atomic.Bool, len(want))}
 	for _, p := range s.all() {
 		var roots []int32
 		var l *layout
@@ -65,6 +71,7 @@ func (s *Store) Walk(ctx context.Context, want []ID, workers int, visit func(*Vi
 type walk struct {
 	s     *Store
 	ctx   context.Context
+	busy  <-chan struct{}
 	want  []ID
 	visit func(*Visit) any
 	done  []atomic.Bool
@@ -170,11 +177,45 @@ func (w *walk) run(l *layout, roots []int32, workers int) {
 	}
 	w.hungt.Store(0)
 	w.cond.L = &w.mu
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() { (&worker{walk: w}).work() })
+	if w.busy == nil {
+		w.busy = closed
 	}
-	wg.Wait()
+	w.idle = 1 // the last one
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	for range workers - 1 {
+		others.Go(func() { (&worker{walk: w}).work() })
+	}
+	go func() {
+		defer close(done)
+		others.Wait()
+	}()
+	first := done // to be waited for
+	if workers == 1 {
+		first = nil
+	}
+	select {
+	case <-w.busy:
+	case <-first:
+	case <-w.ctx.Done():
+	}
+	if w.join() {
+		(&worker{walk: w}).work()
+	}
+	<-done
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// join takes the last worker in, unless the others have done all.
+func (w *walk) join() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n > 1 && w.idle >= w.n {
+		return false
+	}
+	w.idle--
+	return true
 }
 
 // stretch is how much of a mapped pack is let go at a time, in bytes: short enough

@@ -1,4 +1,4 @@
-package sources
+package item
 
 import "fmt"
 

@@ -1,0 +1,147 @@
+// Package visits has the items of a sources.Visitor visited: together, in the order
+// they are stored in, and where the source knows them early, ahead of being listed.
+//
+// Of an item that is visited ahead, what was found is kept until the item is listed
+// and it is known where it lies, or the item is kept until it is visited: who comes
+// second delivers. The package knows nothing of what is found. Start reading at Set.
+package visits
+
+import (
+	"context"
+	"sync"
+
+	"github.com/quench-dev/quench/sources"
+)
+
+// maxTogether bounds the items that are collected to be visited together. Packs are
+// read once per batch, and an item waits in some 400 bytes: 100 MB at most, and
+// histories of fewer blobs, which nearly all are, are one batch.
+const maxTogether = 1 << 18
+
+// Seen is what came of the visit of one item.
+type Seen[M any] struct {
+	Len   int64
+	Skip  *sources.Skip // why it was not read
+	Found []M
+}
+
+// Set has items visited: J is one, with its place among all, M what is found. A nil
+// Set visits none.
+type Set[J, M any] struct {
+	Source  sources.Visitor
+	Workers int
+	// Item gives what is visited of J.
+	Item func(J) sources.Item
+	// Scan visits, and gives what is handed to the visits of differences. Deliver is
+	// told what came of an item, and Open of those that are not visited. Both are
+	// called by several goroutines at a time.
+	Scan    func(*sources.Content) (Seen[M], any)
+	Deliver func(J, Seen[M])
+	Open    func(J)
+
+	waiting []J // to be visited together
+
+	ahead bool
+	mu    sync.Mutex
+	// Of objects that were not delivered: those that are listed, or visited.
+	listed  map[sources.ObjectID]J
+	visited map[sources.ObjectID]Seen[M]
+}
+
+// Foretell has the source visit ahead what it can. Of wanted objects alone, and with
+// one worker none: the walk that lists is one.
+func (s *Set[J, M]) Foretell(wanted func(sources.ObjectID) bool) {
+	if s == nil || s.Workers < 2 {
+		return
+	}
+	f, ok := s.Source.(sources.Foreteller)
+	if !ok {
+		return
+	}
+	s.ahead, s.listed, s.visited = true, map[sources.ObjectID]J{}, map[sources.ObjectID]Seen[M]{}
+	f.Foretell(&sources.Ahead{Workers: s.Workers, Most: maxTogether, Wanted: wanted, Visit: func(id sources.ObjectID, c *sources.Content) any {
+		seen, state := s.Scan(c)
+		s.mu.Lock()
+		j, ok := s.listed[id]
+		if ok {
+			delete(s.listed, id)
+		} else {
+			s.visited[id] = seen
+		}
+		s.mu.Unlock()
+		if ok {
+			s.Deliver(j, seen)
+		}
+		return state
+	}})
+}
+
+// Add takes an item, or says that it is none to be visited. It is for one goroutine.
+func (s *Set[J, M]) Add(ctx context.Context, j J) bool {
+	if s == nil {
+		return false
+	}
+	it := s.Item(j)
+	if it.Origin.Blob == "" {
+		return false
+	}
+	if s.ahead && it.Object != (sources.ObjectID{}) && !it.Origin.Before {
+		s.mu.Lock()
+		seen, ok := s.visited[it.Object]
+		_, twice := s.listed[it.Object]
+		if ok {
+			delete(s.visited, it.Object)
+		} else if !twice {
+			s.listed[it.Object] = j
+		}
+		s.mu.Unlock()
+		if ok {
+			s.Deliver(j, seen)
+		}
+		if ok || !twice {
+			return true
+		}
+	}
+	if s.waiting = append(s.waiting, j); len(s.waiting) == maxTogether {
+		s.visit(ctx)
+	}
+	return true
+}
+
+// Listed says that the source has listed all: nothing is visited ahead any more.
+func (s *Set[J, M]) Listed() {
+	if s == nil || !s.ahead {
+		return
+	}
+	s.ahead = false
+	for _, j := range s.listed {
+		s.waiting = append(s.waiting, j)
+	}
+	s.listed, s.visited = nil, nil
+}
+
+// Flush visits what was taken and not visited. An end of ctx is for the caller to see.
+func (s *Set[J, M]) Flush(ctx context.Context) {
+	if s != nil && len(s.waiting) > 0 {
+		s.visit(ctx)
+	}
+}
+
+func (s *Set[J, M]) visit(ctx context.Context) {
+	items := make([]sources.Item, len(s.waiting))
+	for i, j := range s.waiting {
+		items[i] = s.Item(j)
+	}
+	left, err := s.Source.Visit(ctx, items, s.Workers, func(c *sources.Content) any {
+		seen, state := s.Scan(c)
+		s.Deliver(s.waiting[c.Index], seen)
+		return state
+	})
+	if err == nil {
+		for _, i := range left {
+			s.Open(s.waiting[i])
+		}
+	}
+	clear(s.waiting)
+	s.waiting = s.waiting[:0]
+}
