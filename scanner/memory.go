@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/recall"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
@@ -109,13 +110,9 @@ func (r *run) recall(j job) bool {
 	}
 	if a := res.Archive; a != nil {
 		r.count(j, res.Size, entries)
-		inner := Coverage{Archives: a.Archives, Entries: a.Entries, Items: a.Items, Skipped: map[sources.Reason]int64{}}
-		for reason, n := range a.Skipped {
-			inner.Skipped[sources.Reason(reason)] = n
-		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.cov.Add(inner)
+		r.cov.Add(coverage.Of(a))
 		return true
 	}
 	r.count(j, res.Size, text)
@@ -133,6 +130,25 @@ func (r *run) reread(read func(job)) {
 		j.seq = -1 - n
 		read(j)
 	})
+}
+
+// narrow leaves of an object that is read again the parts that hold matches: the rest
+// is as the rest of a base in which nothing was found. What is found must still be
+// all that was remembered.
+func (r *run) narrow(j job, c *sources.Content) bool {
+	if j.seq >= 0 || c.Skip != nil {
+		return false
+	}
+	c.Base, c.BaseLen = &carried{}, len(c.Data)
+	c.Copies = r.mem.Rest(-1-j.seq, len(c.Data), func(m cache.Match) int64 {
+		for _, multi := range r.engine.multi {
+			if multi.Rule.ID == m.Rule { // its anchor may stand lines before
+				return int64(multi.Rule.Width)
+			}
+		}
+		return 0
+	})
+	return true
 }
 
 // replay takes the recalled matches to their events, when all is read. It reports
@@ -204,11 +220,7 @@ func (r *run) noteArchive(it job, inner *run) {
 	if r.mem == nil || it.Object == (sources.ObjectID{}) || it.Origin.Before || inner.found || !c.Complete() {
 		return
 	}
-	a := &cache.Archive{Archives: c.Archives, Entries: c.Entries, Items: c.Items, Skipped: map[string]int64{}}
-	for reason, n := range c.Skipped {
-		a.Skipped[string(reason)] = n
-	}
-	r.mem.Log.Add(cache.ID(it.Object), cache.Result{Size: c.Bytes, Archive: a})
+	r.mem.Log.Add(cache.ID(it.Object), cache.Result{Size: c.Bytes, Archive: c.Archive()})
 }
 
 // remember leaves what is known now in the options' Memory.

@@ -15,7 +15,6 @@ import (
 	"github.com/panjf2000/ants/v2"
 
 	"github.com/quench-dev/quench/scanner/cache"
-	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/sources"
 )
@@ -58,10 +57,6 @@ type job struct {
 	sources.Item
 }
 
-// maxPromised bounds those among them that a partial clone has left with its origin,
-// which are often nearly all of a history: enough to see what they are.
-const maxPromised = 3
-
 // Run reads every item of src through a pool of workers and emits its hits and
 // findings. Findings in a repository are emitted when the source is done, once
 // per rule, secret and path, with their first commit; all others as they are
@@ -97,29 +92,10 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	pool, err := ants.NewPool(workers, ants.WithDisablePurge(true))
-	if err != nil {
-		return r.cov, fmt.Errorf("starting %d workers: %w", workers, err)
-	}
-	var wg sync.WaitGroup
 	queue := make(chan job, workers*queued)
-	_, history := src.(sources.Visitor)
-	for range workers {
-		wg.Add(1)
-		if err := pool.Submit(func() {
-			defer wg.Done()
-			if history && !e.plain { // while refs are read, there is time
-				e.lits.compile(e)
-			}
-			s, g := e.NewStream(nil), r.gated()
-			r.mem.ask(s)
-			for j := range queue {
-				r.item(ctx, j, s, g)
-			}
-		}); err != nil {
-			wg.Done()
-			return r.cov, fmt.Errorf("starting a worker: %w", err)
-		}
+	wait, err := r.start(ctx, src, workers, queue)
+	if err != nil {
+		return r.cov, err
 	}
 	open := func(j job) { queue <- j }
 	visits := r.visits(src, workers, open)
@@ -144,9 +120,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	})
 	r.o.Progress.Listing(false)
 	visits.Flush(ctx)
-	close(queue)
-	wg.Wait()
-	pool.Release()
+	wait()
 	if !r.replay() && ctx.Err() == nil {
 		return r.cov, errMemory
 	}
@@ -163,6 +137,39 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		}
 	}
 	return r.cov, err
+}
+
+// start starts workers that read what comes by queue, and gives what closes it and
+// waits for them.
+func (r *run) start(ctx context.Context, src sources.Source, workers int, queue chan job) (wait func(), err error) {
+	pool, err := ants.NewPool(workers, ants.WithDisablePurge(true))
+	if err != nil {
+		return nil, fmt.Errorf("starting %d workers: %w", workers, err)
+	}
+	_, history := src.(sources.Visitor)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Add(1)
+		if err := pool.Submit(func() {
+			defer wg.Done()
+			if history && !r.engine.plain { // while refs are read, there is time
+				r.engine.lits.compile(r.engine)
+			}
+			s, g := r.engine.NewStream(nil), r.gated()
+			r.mem.ask(s)
+			for j := range queue {
+				r.item(ctx, j, s, g)
+			}
+		}); err != nil {
+			wg.Done()
+			return nil, fmt.Errorf("starting a worker: %w", err)
+		}
+	}
+	return func() {
+		close(queue)
+		wg.Wait()
+		pool.Release()
+	}, nil
 }
 
 // run is the state of one Run.
@@ -187,17 +194,7 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cov.Skipped[s.Reason]++
-	if s.Reason.Wanted() && len(r.cov.Unread) < coverage.MaxUnread && (s.Reason != sources.SkipPromised || r.cov.Skipped[s.Reason] <= maxPromised) {
-		u := Unread{What: o.What(), Reason: s.Reason}
-		if s.Err != nil {
-			u.Err = s.Err.Error()
-		}
-		r.cov.Unread = append(r.cov.Unread, u)
-	}
-	if (s.Reason == sources.SkipSubmodule || s.Reason == sources.SkipLFS) && len(r.cov.Elsewhere) < coverage.MaxUnread {
-		r.cov.Elsewhere = append(r.cov.Elsewhere, Unread{What: o.What(), Reason: s.Reason})
-	}
+	r.cov.Skip(o, s)
 }
 
 // item reads one item to its end, by a stream that it may use again.

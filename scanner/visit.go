@@ -24,7 +24,7 @@ func (r *run) visits(src sources.Source, workers int, open func(job)) *visits.Se
 	}}
 	gates := sync.Pool{New: func() any { return r.gated() }}
 	return &visits.Set[job, Match]{
-		Source: v, Workers: workers, Open: open,
+		Source: v, Workers: workers, Open: open, Narrow: r.narrow,
 		Item: func(j job) sources.Item { return j.Item },
 		Scan: func(c *sources.Content) (s seen, state any) {
 			r.o.Progress.Bytes.Add(int64(len(c.Data)))

@@ -42,6 +42,25 @@ type Coverage struct {
 // MaxUnread bounds the list of unread things shown; all are counted.
 const MaxUnread = 20
 
+// maxPromised bounds those among them that a partial clone has left with its origin,
+// which are often nearly all of a history: enough to see what they are.
+const maxPromised = 3
+
+// Skip counts something that was not read, and tells of it where it was wanted.
+func (c *Coverage) Skip(o sources.Origin, s *sources.Skip) {
+	c.Skipped[s.Reason]++
+	if s.Reason.Wanted() && len(c.Unread) < MaxUnread && (s.Reason != sources.SkipPromised || c.Skipped[s.Reason] <= maxPromised) {
+		u := Unread{What: o.What(), Reason: s.Reason}
+		if s.Err != nil {
+			u.Err = s.Err.Error()
+		}
+		c.Unread = append(c.Unread, u)
+	}
+	if (s.Reason == sources.SkipSubmodule || s.Reason == sources.SkipLFS) && len(c.Elsewhere) < MaxUnread {
+		c.Elsewhere = append(c.Elsewhere, Unread{What: o.What(), Reason: s.Reason})
+	}
+}
+
 // Unread is one wanted thing that could not be read.
 type Unread struct {
 	What   string

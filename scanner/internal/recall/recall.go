@@ -15,6 +15,7 @@ import (
 
 	"github.com/quench-dev/quench/scanner/cache"
 	"github.com/quench-dev/quench/scanner/secret"
+	"github.com/quench-dev/quench/sources"
 )
 
 // Set is the matches that one scan recalls, of items J and, when these are read
@@ -39,6 +40,7 @@ type hit[J any] struct {
 
 type item[J, M any] struct {
 	item  J
+	want  []cache.Match
 	found []M
 }
 
@@ -71,6 +73,11 @@ func (s *Set[J, M]) Again(read func(n int, it J)) {
 			seqs = append(seqs, h.seq)
 		}
 	}
+	for _, h := range s.hits {
+		if it := s.bySeq[h.seq]; it != nil {
+			it.want = append(it.want, h.Match)
+		}
+	}
 	slices.Sort(seqs)
 	for _, seq := range seqs {
 		s.again = append(s.again, s.bySeq[seq])
@@ -78,6 +85,23 @@ func (s *Set[J, M]) Again(read func(n int, it J)) {
 	for n, a := range s.again {
 		read(n, a.item)
 	}
+}
+
+// Rest gives the stretches of the n-th item, of size bytes, that hold no match, as
+// copies of themselves. lead is how much before a match is part of it.
+func (s *Set[J, M]) Rest(n, size int, lead func(cache.Match) int64) (rest []sources.Copy) {
+	want := slices.SortedFunc(slices.Values(s.again[n].want), func(a, b cache.Match) int { return cmp.Compare(a.Start-lead(a), b.Start-lead(b)) })
+	at := 0
+	for _, m := range want {
+		if from := min(int(max(0, m.Start-lead(m))), size); from > at {
+			rest = append(rest, sources.Copy{Dst: at, Src: at, Len: from - at})
+		}
+		at = max(at, min(int(m.End), size))
+	}
+	if at < size {
+		rest = append(rest, sources.Copy{Dst: at, Src: at, Len: size - at})
+	}
+	return rest
 }
 
 // Found takes a match of the n-th item. Calls with the same n come one at a time.

@@ -38,6 +38,9 @@ type Set[J, M any] struct {
 	Scan    func(*sources.Content) (Seen[M], any)
 	Deliver func(J, Seen[M])
 	Open    func(J)
+	// Narrow, where it is not nil, may have less of an item scanned than is new in
+	// it; it is not handed to visits of differences then.
+	Narrow func(J, *sources.Content) bool
 
 	waiting []J // to be visited together
 
@@ -133,8 +136,13 @@ func (s *Set[J, M]) visit(ctx context.Context) {
 		items[i] = s.Item(j)
 	}
 	left, err := s.Source.Visit(ctx, items, s.Workers, func(c *sources.Content) any {
+		j := s.waiting[c.Index]
+		narrowed := s.Narrow != nil && s.Narrow(j, c)
 		seen, state := s.Scan(c)
-		s.Deliver(s.waiting[c.Index], seen)
+		s.Deliver(j, seen)
+		if narrowed {
+			return nil
+		}
 		return state
 	})
 	if err == nil {

@@ -23,8 +23,9 @@ const maxState = 64 << 20
 // State hashes all that a walk over the history depends on but the content of
 // objects, which their ids name: refs, logs, configuration, the index, which packs
 // there are, and which loose objects. Equal states have equal walks. It fails where
-// something of that cannot be read.
-func (r *Repository) State() (sum [sha256.Size]byte, err error) {
+// something of that cannot be read. key is another hash of the same, which nobody can
+// tell from sum.
+func (r *Repository) State() (sum, key [sha256.Size]byte, err error) {
 	h := sha256.New()
 	dirs := []string{r.GitDir}
 	if r.CommonDir != r.GitDir {
@@ -48,21 +49,21 @@ func (r *Repository) State() (sum [sha256.Size]byte, err error) {
 			return hashFile(h, name, d)
 		})
 		if err != nil {
-			return sum, fmt.Errorf("reading the state of %q: %w", dir, cause(err))
+			return sum, key, fmt.Errorf("reading the state of %q: %w", dir, cause(err))
 		}
 	}
 	fmt.Fprintf(h, "%q %q %q\n", r.Worktree, r.Prefix, r.Head)
 	if err := r.hashIndex(h); err != nil {
-		return sum, err
+		return sum, key, err
 	}
 	for _, dir := range append([]string{filepath.Join(r.CommonDir, "objects")}, r.Alternates...) {
 		fmt.Fprintf(h, "objects %q\n", dir)
 		if err := hashObjects(h, dir); err != nil {
-			return sum, fmt.Errorf("listing the objects in %q: %w", dir, cause(err))
+			return sum, key, fmt.Errorf("listing the objects in %q: %w", dir, cause(err))
 		}
 	}
-	h.Sum(sum[:0])
-	return sum, nil
+	inner := h.Sum(nil)
+	return sha256.Sum256(append([]byte("state"), inner...)), sha256.Sum256(append([]byte("key"), inner...)), nil
 }
 
 func hashFile(h hash.Hash, name string, d fs.DirEntry) error {

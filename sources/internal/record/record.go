@@ -63,9 +63,6 @@ type Writer struct {
 
 // Add writes an entry.
 func (w *Writer) Add(e Entry) {
-	if w.texts == nil {
-		w.texts = map[string]uint64{}
-	}
 	var id []byte
 	flags := uint64(0)
 	if e.InHead != nil {
@@ -152,6 +149,9 @@ func (w *Writer) text(s string) {
 	if n, known := w.texts[s]; known {
 		w.number(n + 1)
 		return
+	}
+	if w.texts == nil {
+		w.texts = map[string]uint64{}
 	}
 	w.texts[s] = uint64(len(w.texts))
 	w.number(0)

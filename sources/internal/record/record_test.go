@@ -1,12 +1,14 @@
 package record_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/quench-dev/quench/sources/internal/item"
@@ -111,29 +113,54 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// A walk is read as it was written, and nothing else is taken for one.
+// A walk is read as it was written, with its key and in its state alone; sealed, it
+// holds no text.
 func TestWalk(t *testing.T) {
-	type walk = record.Walk[int, string]
-	var w record.Writer
-	w.Add(record.Entry{Size: 3})
-	want := walk{State: [32]byte{1}, Counts: 7, Entries: w.Bytes()}
-	for i := range 9 {
-		want.Answered(record.Question(i), []string{"a", "b"})
-	}
-	if len(want.Answers) == 0 || len(want.Answers) > 4 || len(want.Answers[record.Question(8)]) != 2 {
-		t.Errorf("answers: %v", want.Answers)
-	}
-	data, err := want.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := record.Parse[int, string](data)
-	if d := cmp.Diff(want, got); err != nil || d != "" {
-		t.Errorf("%v %s", err, d)
-	}
-	for _, bad := range [][]byte{nil, []byte("{}"), []byte("{}\n\xff"), []byte("[]\n"), data[:len(data)-1]} {
-		if _, err := record.Parse[int, string](bad); err == nil {
-			t.Errorf("%q is taken for a walk", bad)
+	type walk = record.Walk[int]
+	rapid.Check(t, func(t *rapid.T) {
+		var w record.Writer
+		o := item.Origin{Author: "Ann the author", Path: "folder/file"}
+		w.Add(record.Entry{Origin: o, Size: 3})
+		want := walk{State: [32]byte{1}, Counts: 7, Entries: w.Bytes()}
+		key := [32]byte{2}
+		for i := range rapid.IntRange(0, 9).Draw(t, "answers") {
+			var a []item.Attribution
+			for range rapid.IntRange(0, 3).Draw(t, "leaks") {
+				one := item.Attribution{Of: rapid.IntRange(0, 9).Draw(t, "of"), RefCount: rapid.IntRange(0, 999).Draw(t, "count")}
+				one.Refs = rapid.SliceOfN(rapid.SampledFrom([]string{"refs/heads/main", "refs/tags/v1", ""}), 0, 4).Draw(t, "refs")
+				a = append(a, one)
+			}
+			want.Answered(record.Question(i), a)
+			if len(want.Answers) == 0 || len(want.Answers) > 4 {
+				t.Fatalf("%d answers are kept", len(want.Answers))
+			}
 		}
-	}
+		data, err := want.Seal(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{o.Author, o.Path, "refs/"} {
+			if bytes.Contains(data, []byte(text)) {
+				t.Errorf("%q lies there in clear", text)
+			}
+		}
+		got, err := record.Open[int](data, want.State, key)
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || d != "" {
+			t.Errorf("%v %s", err, d)
+		}
+		at := rapid.IntRange(0, len(data)-1).Draw(t, "at")
+		flipped := bytes.Clone(data)
+		flipped[at] ^= 4
+		for _, bad := range [][]byte{nil, data[:at], flipped} {
+			if _, err := record.Open[int](bad, want.State, key); err == nil {
+				t.Errorf("%d bytes of %d are taken for a walk", len(bad), len(data))
+			}
+		}
+		if _, err := record.Open[int](data, want.State, [32]byte{3}); err == nil {
+			t.Error("any key opens it")
+		}
+		if _, err := record.Open[int](data, [32]byte{4}, key); err == nil {
+			t.Error("it is of any state")
+		}
+	})
 }

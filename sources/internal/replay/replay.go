@@ -1,8 +1,8 @@
 // Package replay keeps the walk over a repository's history, and gives it again.
 //
 // A walk depends on the repository's state alone (gitrepo.State): while that is the
-// same, so are its items. They tell where each thing lies, and hold no byte of it. A
-// walk is kept that had nothing to tell but what stays so: what is missing, cut off or
+// same, so are its items. They tell where each thing lies, and hold no byte of it; they
+// are kept sealed (record.Open). A walk is kept that had nothing to tell but what stays so: what is missing, cut off or
 // excluded. The package knows nothing of how a history is walked. Start reading at
 // Open.
 package replay
@@ -28,7 +28,7 @@ type Memory interface {
 	Save(name string, content []byte)
 }
 
-type walk = record.Walk[item.Counts, item.Attribution]
+type walk = record.Walk[item.Counts]
 
 // Replay is a repository's walk. The nil Replay keeps nothing and has nothing.
 type Replay struct {
@@ -36,6 +36,7 @@ type Replay struct {
 	name   string
 	repo   *gitrepo.Repository
 	walk   walk
+	key    [32]byte // that it is sealed with
 	writer record.Writer
 	fails  bool // the walk is not to be kept
 	dirty  bool // it is to be saved
@@ -47,11 +48,11 @@ func Open(memory Memory, name string, repo *gitrepo.Repository) *Replay {
 	if memory == nil || len(repo.Bad) > 0 {
 		return nil
 	}
-	state, err := repo.State()
+	state, key, err := repo.State()
 	if err != nil {
 		return nil // the walk tells what is wrong
 	}
-	return &Replay{memory: memory, name: name, repo: repo, walk: walk{State: state}}
+	return &Replay{memory: memory, name: name, repo: repo, key: key, walk: walk{State: state}}
 }
 
 // Opener opens what an item is of.
@@ -68,8 +69,8 @@ func (p *Replay) Items(ctx context.Context, root string, blob func(plumbing.Hash
 	if !ok {
 		return false, nil
 	}
-	w, err := record.Parse[item.Counts, item.Attribution](data)
-	if err != nil || w.State != p.walk.State {
+	w, err := record.Open[item.Counts](data, p.walk.State, p.key)
+	if err != nil {
 		return false, nil
 	}
 	p.walk = w
@@ -145,7 +146,7 @@ func (p *Replay) Keep(counts item.Counts) {
 	if p == nil || p.fails {
 		return
 	}
-	if state, err := p.repo.State(); err == nil && state == p.walk.State {
+	if state, _, err := p.repo.State(); err == nil && state == p.walk.State {
 		p.walk.Counts, p.walk.Entries, p.dirty = counts, p.writer.Bytes(), true
 	}
 }
@@ -156,7 +157,7 @@ func (p *Replay) Save() {
 		return
 	}
 	p.dirty = false
-	if data, err := p.walk.Bytes(); err == nil {
+	if data, err := p.walk.Seal(p.key); err == nil {
 		p.memory.Save(p.name, data)
 	}
 }
