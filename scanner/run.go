@@ -16,6 +16,7 @@ import (
 
 	"github.com/quench-dev/quench/scanner/cache"
 	"github.com/quench-dev/quench/scanner/internal/held"
+	"github.com/quench-dev/quench/scanner/internal/pair"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -75,7 +76,7 @@ func (e *Engine) Run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 var errMemory = errors.New("the memory of earlier scans is wrong")
 
 func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Coverage, error) {
-	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}, mem: newMemory(e, o.Memory), waiting: map[int][]Finding{}}
+	r := &run{engine: e, o: o, cov: Coverage{Skipped: map[sources.Reason]int64{}}, mem: newMemory(e, o.Memory), waiting: map[int]*Pairs{}}
 	if r.o.Now == nil {
 		r.o.Now = time.Now
 	}
@@ -184,8 +185,8 @@ type run struct {
 	mu   sync.Mutex
 	cov  Coverage
 	held held.Set[Finding]
-	// waiting are findings in files, by item, until all their other halves are seen.
-	waiting map[int][]Finding
+	// waiting are findings, by item, until all their other halves are seen.
+	waiting map[int]*Pairs
 }
 
 func (r *run) skip(o sources.Origin, s *sources.Skip) {
@@ -204,7 +205,7 @@ func (r *run) item(ctx context.Context, it job, s *Stream, g *itemGate) {
 			r.skip(it.Origin, panicked(p))
 		}
 	}()
-	defer r.settle(it.seq)
+	defer g.r.release(it.seq, AllLines)
 	end := r.noting(it, g)
 	n, part, err := r.read(ctx, it, s, g)
 	if part == itself && err == nil {
@@ -274,12 +275,19 @@ func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, 
 		line, _, _ := s.lineOf(start)
 		g.Mark(line + g.first())
 	}
+	if it.Origin.Source == "stdin" {
+		rc = pair.Live{ReadCloser: rc, Idle: func() { g.r.release(it.seq, AllLines) }}
+	}
 	var total int64
 	for {
 		n, err := s.readFrom(rc)
 		total += int64(n)
 		if g.Waiting() {
 			g.Settle(s.settledLines() + g.first())
+		}
+		if g.r.waits(it.seq) {
+			_, lines := s.SettledAt()
+			g.r.release(it.seq, lines+g.first())
 		}
 		if err == nil {
 			err = ctx.Err()
@@ -330,11 +338,11 @@ func (r *run) find(seq int, h Hit, marked bool) {
 		f.ID = findingID(f)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		switch {
-		case o.Source == "file" && r.engine.halves[h.Rule.ID]:
-			r.waiting[seq] = append(r.waiting[seq], f)
-		case r.o.Finding != nil:
-			r.o.Finding(f)
+		if r.engine.halves[h.Rule.ID] && r.waiting[seq] == nil {
+			r.waiting[seq] = r.engine.NewPairs()
+		}
+		if q := r.waiting[seq]; q == nil || !q.Add(f) {
+			r.tell(f)
 		}
 		return
 	}
@@ -365,10 +373,8 @@ func (r *run) flush(ctx context.Context, src sources.Source) {
 		f.OtherIDs = slices.DeleteFunc(h.IDs, func(id string) bool { return id == f.ID })
 		fs = append(fs, f)
 	}
-	for _, f := range r.engine.pairUp(fs) {
-		if r.o.Finding != nil {
-			r.o.Finding(f)
-		}
+	for _, f := range pair.Join(fs, r.engine.half, joinHalves) {
+		r.tell(f)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quench-dev/quench/rules"
 )
 
 // watching is a real quench watch.
@@ -63,6 +65,7 @@ func (w *watching) next(t *testing.T) (f struct {
 	Path string `json:"path"`
 	Line int    `json:"start_line"`
 	Done string `json:"contained"`
+	Pair string `json:"pair_rule_id"`
 }) {
 	t.Helper()
 	if !w.out.Scan() {
@@ -86,6 +89,16 @@ func (w *watching) stop(t *testing.T) string {
 		t.Errorf("watch ended with %v", err)
 	}
 	return last
+}
+
+// keyPair is an id and its secret, two lines apart.
+func keyPair(t *testing.T) string {
+	t.Helper()
+	s, err := rules.Expand("id=AKIA{16:base32}\n\naws_secret_access_key={40:b64}\n", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func appendTo(t *testing.T, file, text string) {
@@ -132,6 +145,10 @@ func TestWatch(t *testing.T) {
 			appendTo(t, log, "two\nkey="+pat(t, 1)[:20])
 			appendTo(t, log, pat(t, 1)[20:]+"\n")
 			want(3)
+			appendTo(t, log, keyPair(t))
+			if f := w.next(t); f.Rule != "aws-secret-access-key" || f.Pair != "aws-access-key-id" || f.Line != 6 {
+				t.Fatalf("got %+v, want a pair", f)
+			}
 			if err := os.Rename(log, log+".1"); err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +160,7 @@ func TestWatch(t *testing.T) {
 			appendTo(t, log, "x\n")
 			appendTo(t, log, "k="+pat(t, 3)+"\n")
 			want(2)
-			if last := w.stop(t); !strings.Contains(last, `"findings":4`) {
+			if last := w.stop(t); !strings.Contains(last, `"findings":5`) {
 				t.Errorf("summary %s", last)
 			}
 			appendTo(t, log, "key="+pat(t, 4)+"\n")

@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quench-dev/quench/registry"
@@ -112,6 +113,10 @@ type logFile struct {
 	stream *scanner.Stream
 	found  []scanner.Match
 	saved  time.Time
+	// pairs holds halves of credentials for the lines that may hold the others; from is
+	// where to begin again so that none of them is lost.
+	pairs *scanner.Pairs
+	from  sources.TailPosition
 }
 
 func (w *watcher) trouble(path string, err error) {
@@ -129,6 +134,7 @@ func (w *watcher) event(ctx context.Context, e sources.TailEvent) error {
 	switch e.Kind {
 	case sources.TailBegin:
 		l = &logFile{path: e.Path, id: e.Position.Identity, offset: e.Position.Offset, line: e.Position.Line, saved: w.o.Now()}
+		l.pairs, l.from = w.o.Engine.NewPairs(), e.Position
 		l.stream = w.o.Engine.NewStream(func(m scanner.Match) { l.found = append(l.found, m) })
 		w.logs[e.Path] = l
 		w.cov.Items++
@@ -154,25 +160,18 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 	if len(l.found) == 0 && !save && w.o.Now().Sub(l.saved) < saveEvery {
 		return nil
 	}
-	found := l.found
-	l.found = nil
-	var hits []scanner.Hit
-	for _, m := range found {
-		if m.Token != nil || m.Confidence.AtLeast(w.o.MinConfidence) {
-			hits = append(hits, w.hit(l, m))
-		}
-	}
-	fresh, err := w.store(ctx, hits)
+	at, line := l.stream.SettledAt()
+	list := w.decided(l, int(l.line)+line, save)
+	fresh, err := w.store(ctx, list)
 	if err != nil {
 		return err
 	}
 	var told []scanner.Finding
-	for i, h := range hits {
-		f := scanner.Finding{Hit: h, ID: scanner.FindingID(h.Rule.ID, h.Origin.Path, h.Key, h.Context, h.Secret)}
-		if h.Token != nil && w.o.Revoker != nil {
-			c, err := w.o.Revoker.Contain(ctx, h)
+	for i, f := range list {
+		if f.Token != nil && w.o.Revoker != nil {
+			c, err := w.o.Revoker.Contain(ctx, f.Hit)
 			if err != nil {
-				return fmt.Errorf("containing token %s: %w", h.Token.ID, err)
+				return fmt.Errorf("containing token %s: %w", f.Token.ID, err)
 			}
 			f.IncidentID, f.Contained = c.IncidentID, c.Told()
 			if c.Action == revoker.Revoked || c.Action == revoker.Queued {
@@ -183,9 +182,11 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 			told = append(told, f)
 		}
 	}
-	at, line := l.stream.SettledAt()
-	pos := sources.TailPosition{Path: l.path, Identity: l.id, Offset: l.offset + at, Line: l.line + int64(line)}
-	if err := w.positions.save(ctx, pos); err != nil {
+	if l.pairs.First() == nil {
+		l.from = sources.TailPosition{Path: l.path, Offset: l.offset + at, Line: l.line + int64(line)}
+	}
+	l.from.Identity = l.id
+	if err := w.positions.save(ctx, l.from); err != nil {
 		return err
 	}
 	l.saved = w.o.Now()
@@ -206,6 +207,26 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 		}
 	}
 	return nil
+}
+
+// decided gives what is found and waits for nothing: halves of credentials wait until
+// the first lines hold all that they could belong to, or the log is quiet. Tokens of
+// the registry never do.
+func (w *watcher) decided(l *logFile, lines int, quiet bool) (out []scanner.Finding) {
+	for _, m := range l.found {
+		h := w.hit(l, m)
+		f := scanner.Finding{Hit: h, ID: scanner.FindingID(h.Rule.ID, h.Origin.Path, h.Key, h.Context, h.Secret)}
+		if f.Token != nil || !l.pairs.Add(f) {
+			out = append(out, f)
+		}
+	}
+	l.found = nil
+	if quiet {
+		lines = scanner.AllLines
+	}
+	return slices.DeleteFunc(append(out, l.pairs.Take(lines)...), func(f scanner.Finding) bool {
+		return f.Token == nil && !f.Confidence.AtLeast(w.o.MinConfidence)
+	})
 }
 
 // ignored counts a finding that is left out, and shows it where that is asked for.
@@ -234,20 +255,20 @@ func (w *watcher) hit(l *logFile, m scanner.Match) scanner.Hit {
 	return scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: "tail", Root: fmt.Sprintf("%d:%d", l.id.Dev, l.id.Ino), Path: l.path, Time: now}}
 }
 
-// store records hits before anything is done about them, and says which were not
+// store records findings before anything is done about them, and says which were not
 // known. They are recorded again with their incident, which changes nothing.
-func (w *watcher) store(ctx context.Context, hits []scanner.Hit) (fresh []bool, err error) {
-	fresh = make([]bool, len(hits))
-	if w.o.Registry == nil || len(hits) == 0 {
+func (w *watcher) store(ctx context.Context, list []scanner.Finding) (fresh []bool, err error) {
+	fresh = make([]bool, len(list))
+	if w.o.Registry == nil || len(list) == 0 {
 		for i := range fresh {
 			fresh[i] = true
 		}
 		return fresh, nil
 	}
 	err = w.o.Registry.Store().InTx(ctx, func(tx *sql.Tx) error {
-		for i, h := range hits {
+		for i, f := range list {
 			var err error
-			if _, fresh[i], err = finding.Store(ctx, tx, revoker.Record(h)); err != nil {
+			if _, fresh[i], err = finding.Store(ctx, tx, revoker.Record(f.Hit)); err != nil {
 				return err
 			}
 		}
