@@ -83,6 +83,18 @@ type gitSource struct {
 	past   *attrib.History // of the last walk
 	replay *replay.Replay
 	ahead  *Ahead // for the next walk of all
+	early  *gitrepo.Early
+}
+
+// Preparer is implemented by sources that can begin to open what they read before it
+// is asked for.
+type Preparer interface{ Prepare() }
+
+// Prepare implements Preparer. It comes before Items, at most once.
+func (s *gitSource) Prepare() {
+	if s.target != "" && (s.opts.History || s.opts.Scope.Narrows() || s.opts.Scope.OfIndex()) {
+		s.early = gitrepo.OpenEarly(s.target, s.opts.TrustAlternates, s.opts.Memory)
+	}
 }
 
 func (s *gitSource) Counts() Counts {
@@ -165,7 +177,7 @@ func (s *gitSource) history(ctx context.Context, l gitrepo.Layout, yield func(It
 	if err := gitrepo.RefusedFormat(l.CommonDir); err != nil {
 		return yield(s.skip(s.origin(), SkipFormat, err))
 	}
-	repo, err := gitrepo.Open(l, s.opts.Memory)
+	repo, err := s.early.Open(l, s.opts.Memory)
 	if err != nil {
 		return fmt.Errorf("opening the repository %q: %w", s.name(), err)
 	}

@@ -129,9 +129,6 @@ type opened struct {
 
 // open opens the targets.
 func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err error) {
-	if o.conf, err = f.detect.load(cmd, targets, f.trustAlternates); err != nil {
-		return o, err
-	}
 	archives, err := f.archives.Options(cmd.Flags())
 	if err != nil {
 		return o, err
@@ -150,7 +147,8 @@ func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err er
 		}
 		walks = o.cache
 	}
-	for i, target := range targets {
+	var each []int // how many sources a target is
+	for _, target := range targets {
 		o.names = append(o.names, sources.TargetName(target))
 		s, err := sources.Open(target, sources.OpenOptions{
 			Note: o.notes.show, Walks: walks, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
@@ -159,8 +157,18 @@ func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err er
 		if err != nil {
 			return o, err
 		}
-		o.srcs = append(o.srcs, s...)
-		o.filters = append(o.filters, slices.Repeat(o.conf.Filters[i:i+1], len(s))...)
+		for _, src := range s {
+			if p, ok := src.(sources.Preparer); ok && len(targets) == 1 {
+				p.Prepare() // while the rules are read
+			}
+		}
+		o.srcs, each = append(o.srcs, s...), append(each, len(s))
+	}
+	if o.conf, err = f.detect.load(cmd, targets, f.trustAlternates); err != nil {
+		return o, err
+	}
+	for i, n := range each {
+		o.filters = append(o.filters, slices.Repeat(o.conf.Filters[i:i+1], n)...)
 	}
 	if o.cache != nil {
 		return o, o.cache.Outside(o.srcs)
