@@ -1,17 +1,25 @@
 package registry
 
 import (
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/scanner/secret"
 )
+
+// IssuedHeader names the columns of WriteIssued as "csv".
+const IssuedHeader = "id,owner,purpose,env,expires_at,token\n"
 
 // WriteIssued writes a token just issued with its value, the one time that is
 // shown: as "text" the value alone on a line, as "uri" one
 // of RFC 8959 (secret-token:), as "env" a line for an
-// environment file, as "json" an object of the token with the member "token".
+// environment file, as "json" an object of the token with the member "token". For
+// many, as "jsonl" that object on one line, as "csv" a row of IssuedHeader.
 func WriteIssued(w io.Writer, format string, t Token, value secret.Secret) error {
 	var err error
 	switch format {
@@ -21,18 +29,35 @@ func WriteIssued(w io.Writer, format string, t Token, value secret.Secret) error
 		_, err = fmt.Fprintf(w, "%s%s\n", uriScheme, value.Reveal())
 	case "env":
 		_, err = fmt.Fprintf(w, "QUENCH_TOKEN=%s\n", value.Reveal())
-	case "json":
+	case "csv":
+		c := csv.NewWriter(w)
+		expires := ""
+		if !t.ExpiresAt.IsZero() {
+			expires = t.ExpiresAt.Format(time.RFC3339)
+		}
+		err = c.Write([]string{t.ID, t.Owner, t.Purpose, t.Env, expires, string(value.Reveal())})
+		c.Flush()
+		err = errors.Join(err, c.Error())
+	case "json", "jsonl":
 		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
+		if format == "json" {
+			e.SetIndent("", "  ")
+		}
 		err = e.Encode(struct {
 			Value string `json:"token"`
 			Token
 		}{string(value.Reveal()), t})
 	default:
-		return fmt.Errorf("%w: format %q; it is text, uri, env or json", ErrInvalid, format)
+		return fmt.Errorf("%w: format %q; it is text, uri, env, json, jsonl or csv", ErrInvalid, format)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the token %s, which cannot be shown again (revoke it): %w", t.ID, err)
 	}
 	return nil
+}
+
+// WriteHand writes what makes pairs where values live. It is a secret.
+func WriteHand(w io.Writer, h pepper.Hand) error {
+	_, err := fmt.Fprintf(w, "%s\n", h.Encode().Reveal())
+	return err
 }

@@ -75,6 +75,7 @@ var revealers = map[string]string{
 	"registry/pepper/source.go":         "the pepper of the environment is decoded",
 	"registry/findable/findable.go":     "an imported value is tried in the contexts it would leak in",
 	"registry/findable/finder.go":       "the same, many at a time",
+	"registry/bulk/fingerprint.go":      "the same: what a value can be is checked before",
 	"registry/pepper/pair.go":           "a value that stays where it lives is hashed there",
 	"registry/verify.go":                "the checksum of our own form is checked before the database is asked",
 	"registry/issue.go":                 "an imported value is checked for what could not be found again",

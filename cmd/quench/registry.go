@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
+	"github.com/quench-dev/quench/cmd/internal/registrycmd"
 	"github.com/quench-dev/quench/registry"
 )
 
@@ -41,4 +43,12 @@ func openToIssue(cmd *cobra.Command, create bool, policy string) (*registry.Regi
 // without, a missing one is an error that wraps registry.ErrNoRegistry.
 func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {
 	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, EachUse: true})
+}
+
+func newRegistryCmd() *cobra.Command {
+	cmd := registrycmd.New(registrycmd.Env{Path: registryPath, Options: func(cmd *cobra.Command) registry.Options {
+		return registry.Options{Path: registryPath(cmd), EachUse: true}
+	}, Close: closeRegistry, Unsound: exit{Code: exitFindings}})
+	cmd.AddCommand(bulkcmd.NewFingerprintKey(bulkEnv()))
+	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/auditcmd"
+	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
 	"github.com/quench-dev/quench/cmd/internal/providercmd"
 )
@@ -83,7 +84,8 @@ something wanted could not be read.`,
 	}
 	registryFlag(root)
 	// Flags are wrapped for a terminal of 80 columns, which cobra leaves to it.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages |", "Flags.FlagUsagesWrapped 80 |"))
+	root.SetUsageTemplate(strings.NewReplacer("Flags.FlagUsages |", "Flags.FlagUsagesWrapped 80 |",
+		"for more information about a command.", "for more of a command.").Replace(root.UsageTemplate()))
 	root.AddCommand(
 		newVersionCmd(),
 		newActionCmd(),
@@ -101,6 +103,8 @@ something wanted could not be read.`,
 		newTokenCmd(),
 		auditcmd.New(auditcmd.Env{Open: openRegistry, Close: closeRegistry}),
 		newServeCmd(),
+		bulkcmd.NewFingerprint(bulkEnv()),
+		newRegistryCmd(),
 		newRulesCmd(),
 		newViewCmd(),
 	)

@@ -17,6 +17,7 @@ import (
 func init() {
 	scriptCmds["tokenid"] = scriptTokenID
 	scriptCmds["incidentid"] = scriptIncidentID
+	scriptCmds["tokenkey"] = scriptTokenKey
 	scriptCmds["maketoken"] = scriptMakeToken
 	scriptCmds["readvalue"] = scriptReadValue
 	scriptCmds["silent"] = scriptSilent
@@ -38,6 +39,17 @@ func scriptTokenID(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no token in %s", args[0])
 	}
 	ts.Setenv(args[1], all[0].ID)
+}
+
+// tokenkey FILE N NAME sets NAME to the key id of entry N of a list of peppers.
+func scriptTokenKey(ts *testscript.TestScript, _ bool, args []string) {
+	var all []struct {
+		ID string `json:"key_id"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &all))
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Setenv(args[2], all[n].ID)
 }
 
 // maketoken FILE TEMPLATE writes an expanded template, see rules.Expand; \n in

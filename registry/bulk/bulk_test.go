@@ -61,7 +61,7 @@ func TestReader(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"csv": {"value,owner,scopes\r\naaa,ann,read:a write:b\n\n\"b\"\"b\",bob,\n", Options{}, "1"},// see below
+		"csv": {"value,owner,scopes\r\naaa,ann,read:a write:b\n\n\"b\"\"b\",bob,\n", Options{}, "1"}, // see below
 
 		"empty":         {"", Options{}, ""},
 		"header alone":  {"value,owner\n", Options{}, ""},

@@ -140,3 +140,12 @@ func (p *Pair) UnderOlder(k *Key) (mac [32]byte, err error) {
 
 // Shape is the form of the value.
 func (p *Pair) Shape() scanner.Shape { return scanner.Shape{Len: p.ShapeLen, Extra: p.ShapeExtra} }
+
+// ReadHand reads the hand in a file, which only its owner may read.
+func ReadHand(path string) (Hand, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return Hand{}, fmt.Errorf("reading the fingerprint key %q: %w", path, err)
+	}
+	return DecodeHand(text)
+}
