@@ -55,7 +55,8 @@ var (
 
 // Options of Open.
 type Options struct {
-	// Path of the database file. DefaultPath tells the usual one.
+	// Path of the database file, or the URL postgres://… of one of PostgreSQL.
+	// DefaultPath tells the usual one.
 	Path string
 	// Create makes a registry, and its pepper, when there is none.
 	Create bool
@@ -150,13 +151,16 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if o.Pepper.IsZero() {
 		o.Pepper = PepperFrom(os.Getenv)
 	}
-	if err := o.Pepper.Apart(o.Path); err != nil {
-		return nil, err
+	if !store.IsPostgres(o.Path) {
+		if err := o.Pepper.Apart(o.Path); err != nil {
+			return nil, err
+		}
 	}
 	if err := o.Issue.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	s, err := store.Open(ctx, o.Path, store.Options{Create: o.Create})
+	o.Path = store.Name(o.Path) // for messages from here on: without a password
 	if errors.Is(err, fs.ErrNotExist) && !o.Create {
 		return nil, fmt.Errorf("%w at %q: issue a token first", ErrNoRegistry, o.Path)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -38,7 +39,7 @@ type place struct{ db, pepper string }
 
 func newPlace(t testing.TB) place {
 	dir := t.TempDir()
-	return place{filepath.Join(dir, "state", "registry.db"), filepath.Join(dir, "config", "pepper")}
+	return place{storetest.Address(t, filepath.Join(dir, "state", "registry.db")), filepath.Join(dir, "config", "pepper")}
 }
 
 func (p place) options() registry.Options {
@@ -403,8 +404,10 @@ func TestPepper(t *testing.T) {
 	o := p.options()
 	o.Pepper = registry.PepperSource{Value: secret.NewString("hunter2")}
 	refused("bad value", o, "QUENCH_PEPPER")
-	o.Pepper = registry.PepperSource{File: filepath.Join(filepath.Dir(p.db), "pepper")}
-	refused("beside the database", o, "elsewhere")
+	if !storetest.OnPostgres() {
+		o.Pepper = registry.PepperSource{File: filepath.Join(filepath.Dir(p.db), "pepper")}
+		refused("beside the database", o, "elsewhere")
+	}
 
 	write(string(kept), 0o600)
 	os.Remove(p.pepper)
@@ -490,6 +493,7 @@ func TestTwoProcesses(t *testing.T) {
 
 // No file of the registry holds a token's bytes, not even the WAL.
 func TestNoPlaintextOnDisk(t *testing.T) {
+	storetest.OnlySQLite(t)
 	ctx := context.Background()
 	p := newPlace(t)
 	r := open(t, p.options())
@@ -644,7 +648,7 @@ func TestIssueUntilKilled(t *testing.T) {
 	if dir == "" {
 		t.Skip("only as the child of TestKill")
 	}
-	r := open(t, place{filepath.Join(dir, "state", "registry.db"), filepath.Join(dir, "config", "pepper")}.options())
+	r := open(t, place{os.Getenv("QUENCH_TEST_KILL_DB"), filepath.Join(dir, "config", "pepper")}.options())
 	for n := 0; ; n++ {
 		tok, _ := issue(t, r, registry.IssueRequest{})
 		fmt.Println("issued", tok.ID)
@@ -665,7 +669,7 @@ func TestKill(t *testing.T) {
 	said := map[string]string{}
 	for round := range 8 {
 		child := exec.Command(os.Args[0], "-test.run=^TestIssueUntilKilled$")
-		child.Env = append(os.Environ(), "QUENCH_TEST_KILL="+filepath.Dir(filepath.Dir(p.db)))
+		child.Env = append(os.Environ(), "QUENCH_TEST_KILL="+filepath.Dir(filepath.Dir(p.pepper)), "QUENCH_TEST_KILL_DB="+p.db)
 		out, err := child.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/scanner"
@@ -112,8 +113,8 @@ func (r *Registry) list(ctx context.Context, q querier, f Filter) ([]Token, erro
 		}
 	}
 	rows, err := q.QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
-		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR ?2 IN (SELECT value FROM json_each(tokens.tags))) AND (?3 IS NULL OR created_at < ?3) AND (?4 = '' OR family = ?4)
-		ORDER BY created_at, id`, f.Owner, f.Tag, toMicro(f.Before), f.Family)
+		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR tags LIKE ?2) AND (CAST(?3 AS BIGINT) IS NULL OR created_at < ?3) AND (?4 = '' OR family = ?4)
+		ORDER BY created_at, id`, f.Owner, rows.Holding(f.Tag), toMicro(f.Before), f.Family)
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 	}
@@ -125,7 +126,7 @@ func (r *Registry) list(ctx context.Context, q querier, f Filter) ([]Token, erro
 		if err != nil {
 			return nil, fmt.Errorf("listing tokens: %w", store.Explain(err))
 		}
-		if (f.State == "" || f.State == t.State) && (f.Scope == "" || t.hasScope(f.Scope)) {
+		if (f.State == "" || f.State == t.State) && (f.Tag == "" || slices.Contains(t.Tags, f.Tag)) && (f.Scope == "" || t.hasScope(f.Scope)) {
 			all = append(all, t)
 		}
 	}

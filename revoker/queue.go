@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/quench-dev/quench/registry/audit"
@@ -63,7 +62,7 @@ func (r *Revoker) newQueue(workers *river.Workers) (*river.Client[*sql.Tx], erro
 		cfg.FetchPollInterval = 200 * time.Millisecond
 		cfg.PollOnly = true
 	}
-	c, err := river.NewClient(riversqlite.New(r.reg.Store().Writer()), cfg)
+	c, err := r.reg.Store().NewQueue(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening the queue: %w", err)
 	}
@@ -114,7 +113,7 @@ func (r *Revoker) claim(ctx context.Context, id string) error {
 func (r *Revoker) lease(ctx context.Context, tx *sql.Tx, incident string) error {
 	now := r.reg.Now()
 	res, err := tx.ExecContext(ctx, `INSERT INTO leases (incident_id, owner, until) VALUES (?1, ?2, ?3)
-		ON CONFLICT (incident_id) DO UPDATE SET owner = ?2, until = ?3 WHERE owner = ?2 OR until <= ?4`,
+		ON CONFLICT (incident_id) DO UPDATE SET owner = ?2, until = ?3 WHERE leases.owner = ?2 OR leases.until <= ?4`,
 		incident, r.owner, micros(now.Add(leaseTime)), micros(now))
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -33,6 +34,7 @@ import (
 // fixture is a registry with one token.
 type fixture struct {
 	dir   string
+	db    string // path or address
 	reg   *registry.Registry
 	tok   registry.Token
 	value secret.Secret
@@ -41,6 +43,7 @@ type fixture struct {
 func newFixture(t *testing.T, provider string) *fixture {
 	t.Helper()
 	f := &fixture{dir: t.TempDir()}
+	f.db = storetest.Address(t, filepath.Join(f.dir, "db", "r.db"))
 	f.reg = f.open(t)
 	f.value = secret.NewString(expand(t, "Zq{30:alnum}"))
 	tok, err := f.reg.Import(context.Background(), registry.ImportRequest{Owner: "ann", Purpose: "test", Provider: provider, Value: f.value})
@@ -53,7 +56,7 @@ func newFixture(t *testing.T, provider string) *fixture {
 
 func (f *fixture) open(t *testing.T) *registry.Registry {
 	t.Helper()
-	reg, err := registry.Open(context.Background(), registry.Options{Path: filepath.Join(f.dir, "db", "r.db"), Create: true, Actor: "test",
+	reg, err := registry.Open(context.Background(), registry.Options{Path: f.db, Create: true, Actor: "test",
 		Pepper: registry.PepperSource{File: filepath.Join(f.dir, "keys", "pepper"), Checkpoints: filepath.Join(f.dir, "keys", "cp")}})
 	if err != nil {
 		t.Fatal(err)
@@ -503,10 +506,7 @@ func TestAtomic(t *testing.T) {
 		f := newFixture(t, "vendor")
 		srv := newReceiver(t, func(int64, http.ResponseWriter) {})
 		r := f.revoker(t, revoker.Auto, policy(t, f.dir, srv.URL))
-		_, err := f.reg.Store().Writer().Exec("CREATE TRIGGER fail BEFORE INSERT ON " + table + " BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-		if err != nil {
-			t.Fatal(err)
-		}
+		storetest.FailInserts(t, f.reg.Store().Writer(), table)
 		leaves := f.count(t, "audit_leaves")
 		if c, err := r.Contain(ctx, f.hit("a")); err == nil || c.Action == revoker.Revoked {
 			t.Errorf("%s: %+v, %v", table, c, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -21,7 +22,7 @@ import (
 func incident(t *testing.T) (*Revoker, Incident) {
 	t.Helper()
 	ctx, dir := context.Background(), t.TempDir()
-	reg, err := registry.Open(ctx, registry.Options{Path: filepath.Join(dir, "r.db"), Create: true, Actor: "test",
+	reg, err := registry.Open(ctx, registry.Options{Path: storetest.Address(t, filepath.Join(dir, "r.db")), Create: true, Actor: "test",
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "keys", "pepper"), Checkpoints: filepath.Join(dir, "keys", "cp")}})
 	if err != nil {
 		t.Fatal(err)

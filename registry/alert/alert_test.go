@@ -10,13 +10,14 @@ import (
 
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "registry.db"), store.Options{Create: true})
+	s, err := store.Open(t.Context(), storetest.Address(t, filepath.Join(t.TempDir(), "registry.db")), store.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

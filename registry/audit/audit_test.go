@@ -16,6 +16,7 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 )
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
@@ -29,7 +30,7 @@ type fixture struct {
 func newLog(t testing.TB, events int) fixture {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(context.Background(), filepath.Join(dir, "db", "registry.db"), store.Options{Create: true})
+	s, err := store.Open(context.Background(), storetest.Address(t, filepath.Join(dir, "db", "registry.db")), store.Options{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +114,20 @@ func TestRollbackLeavesNothing(t *testing.T) {
 	}
 }
 
+// changedEvent is a statement that changes event 7; the functions of text are the one
+// thing that is not the same on both stores.
+func changedEvent(postgres bool) string {
+	if postgres {
+		return `UPDATE audit_leaves SET data = convert_to(replace(convert_from(data, 'UTF8'), '"n":"7"', '"n":"8"'), 'UTF8') WHERE idx = 7`
+	}
+	return `UPDATE audit_leaves SET data = CAST(replace(CAST(data AS TEXT), '"n":"7"', '"n":"8"') AS BLOB) WHERE idx = 7`
+}
+
 // Whatever is changed is found, and where.
 func TestVerifyFinds(t *testing.T) {
 	for _, c := range []struct{ name, where, do string }{
-		{"changed event", "event 7 ", `UPDATE audit_leaves SET data = CAST(replace(CAST(data AS TEXT), '"n":"7"', '"n":"8"') AS BLOB) WHERE idx = 7`},
-		{"garbled event", "event 7 ", `UPDATE audit_leaves SET data = x'00' WHERE idx = 7`},
+		{"changed event", "event 7 ", changedEvent(storetest.OnPostgres())},
+		{"garbled event", "event 7 ", `UPDATE audit_leaves SET data = (SELECT hash FROM audit_hashes WHERE idx = 0) WHERE idx = 7`},
 		{"refiled event", "event 7 ", `UPDATE audit_leaves SET token_id = 'other' WHERE idx = 7`},
 		{"removed event", "event 7 ", `DELETE FROM audit_leaves WHERE idx = 7`},
 		{"removed and closed up", "event 7 ", `DELETE FROM audit_leaves WHERE idx = 7; UPDATE audit_leaves SET idx = -idx WHERE idx > 7; UPDATE audit_leaves SET idx = -idx - 1 WHERE idx < 0`},
@@ -127,7 +137,7 @@ func TestVerifyFinds(t *testing.T) {
 		{"changed hash", "event 7 ", `UPDATE audit_hashes SET hash = (SELECT hash FROM audit_hashes WHERE idx = 0) WHERE idx = 11`},
 		{"removed hash", "event 7 ", `DELETE FROM audit_hashes WHERE idx = 11`},
 		{"removed last hash", "", `DELETE FROM audit_hashes WHERE idx = (SELECT max(idx) FROM audit_hashes)`},
-		{"changed inner hash", "events 0 to 7 ", `UPDATE audit_hashes SET hash = x'0000000000000000000000000000000000000000000000000000000000000000' WHERE idx = 14`},
+		{"changed inner hash", "events 0 to 7 ", `UPDATE audit_hashes SET hash = (SELECT hash FROM audit_hashes WHERE idx = 0) WHERE idx = 14`},
 	} {
 		f := newLog(t, 20)
 		if _, err := f.log.Verify(context.Background()); err != nil {

@@ -67,7 +67,7 @@ func TestProve(t *testing.T) {
 	if _, err := audit.CheckProof(strings.Replace(other.log.Key(), "quench-registry/x", "quench-registry/y", 1), last); !errors.Is(err, audit.ErrProof) {
 		t.Errorf("another log's key: %v", err)
 	}
-	if _, err := f.Writer().Exec(`UPDATE audit_leaves SET data = CAST(replace(CAST(data AS TEXT), '"n":"7"', '"n":"8"') AS BLOB) WHERE idx = 7`); err != nil {
+	if _, err := f.Writer().Exec(changedEvent(f.Postgres())); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.log.Prove(ctx, 7); !errors.Is(err, audit.ErrTampered) {

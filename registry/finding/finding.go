@@ -37,14 +37,14 @@ type Record struct {
 // when the place was stored before; the row then only learns which token it is.
 func Store(ctx context.Context, tx *sql.Tx, f Record) (id string, fresh bool, err error) {
 	token := sql.NullString{String: f.TokenID, Valid: f.TokenID != ""}
-	err = tx.QueryRowContext(ctx, "SELECT id FROM findings WHERE source = ? AND identity = ? AND offset = ? AND rule = ?",
+	err = tx.QueryRowContext(ctx, `SELECT id FROM findings WHERE source = ? AND identity = ? AND "offset" = ? AND rule = ?`,
 		f.Source, f.Identity, f.Offset, f.Rule).Scan(&id)
 	switch {
 	case err == nil:
-		_, err = tx.ExecContext(ctx, "UPDATE findings SET token_id = ? WHERE id = ? AND token_id IS NULL AND ? IS NOT NULL", token, id, token)
+		_, err = tx.ExecContext(ctx, "UPDATE findings SET token_id = ? WHERE id = ? AND token_id IS NULL AND CAST(? AS TEXT) IS NOT NULL", token, id, token)
 	case errors.Is(err, sql.ErrNoRows):
 		id, fresh = rand.Text()[:idLen], true
-		_, err = tx.ExecContext(ctx, `INSERT INTO findings (id, source, identity, offset, rule, path, line, commit_id, redacted, confidence, token_id, finding_id, found_at)
+		_, err = tx.ExecContext(ctx, `INSERT INTO findings (id, source, identity, "offset", rule, path, line, commit_id, redacted, confidence, token_id, finding_id, found_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			id, f.Source, f.Identity, f.Offset, f.Rule, f.Path, f.Line, f.Commit, f.Redacted, f.Confidence, token, f.FindingID, f.FoundAt.UnixMicro())
 	}

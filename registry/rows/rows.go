@@ -131,3 +131,13 @@ func JSON(list []string) string {
 	}
 	return string(b)
 }
+
+// Holding is a LIKE pattern of the JSON lists that may hold an item; "" for none. It
+// takes some others, too, since LIKE of one store does not know capitals.
+func Holding(item string) string {
+	if item == "" {
+		return ""
+	}
+	in := strings.Trim(JSON([]string{item}), "[]")
+	return "%" + strings.NewReplacer("%", "_", `\`, "_").Replace(in) + "%"
+}

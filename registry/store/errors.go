@@ -6,6 +6,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/quench-dev/quench/registry/store/internal/pgsql"
 )
 
 // primary is SQLite's primary result code behind err, or 0.
@@ -22,14 +24,39 @@ func busy(err error) bool { return primary(err) == sqlite3.SQLITE_BUSY }
 // IsConflict reports whether err says that a row of the same unique key exists.
 func IsConflict(err error) bool {
 	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) ||
+		pgsql.KindOf(err) == pgsql.Conflict
 }
 
-// Explain puts what SQLite reports in words, with what to try; errors of other
-// origin pass unchanged. For those who read through Reader.
-func Explain(err error) error { return explain(err) }
+// Explain puts what the database reports in words, with what to try; errors of
+// other origin, and those that were explained, pass unchanged. For those who read
+// through Reader.
+func Explain(err error) error {
+	if primary(err) == 0 && pgsql.Cut(err) {
+		return unreachable(err)
+	}
+	return explain(err)
+}
+
+func unreachable(err error) error {
+	if errors.Is(err, ErrUnreachable) {
+		return err
+	}
+	return fmt.Errorf("%w (%w); is the server running, and does the address name it?", ErrUnreachable, err)
+}
+
+// sentinels are what explain wraps errors in.
+var sentinels = []error{ErrCorrupt, ErrForeign, ErrNewer, ErrEmpty, ErrLocked, ErrReadOnly, ErrFull, ErrUnreachable}
 
 func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s) {
+			return err
+		}
+	}
 	switch primary(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w (%w); restore it from a backup, or move it away to begin a new one", ErrCorrupt, err)
@@ -41,6 +68,28 @@ func explain(err error) error {
 		return fmt.Errorf("%w: cannot be opened (%w); the file and its folder must be readable and writable", ErrReadOnly, err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case 0:
+		return explainPostgres(err)
+	}
+	return err
+}
+
+func explainPostgres(err error) error {
+	switch pgsql.KindOf(err) {
+	case pgsql.Busy:
+		return fmt.Errorf("%w (%w); try again when it is done", ErrLocked, err)
+	case pgsql.Lost:
+		return unreachable(err)
+	case pgsql.Denied:
+		return fmt.Errorf("%w (%w); the role, its password (PGPASSFILE) and the database must be right, and pg_hba.conf let it in", ErrUnreachable, err)
+	case pgsql.TooFew:
+		return fmt.Errorf("%w (%w); raise max_connections, or run fewer processes", ErrUnreachable, err)
+	case pgsql.ReadOnly:
+		return fmt.Errorf("%w (%w); name the primary, and a role that may write to the schema", ErrReadOnly, err)
+	case pgsql.Full:
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case pgsql.Corrupt:
+		return fmt.Errorf("%w (%w); restore it from a backup", ErrCorrupt, err)
 	}
 	return err
 }

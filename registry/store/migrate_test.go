@@ -19,11 +19,11 @@ func at(t *testing.T, version int64, rows ...string) string {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	files, err := fs.Sub(migrationFiles, "migrations")
+	files, err := fs.Sub(migrationFiles, "migrations/sqlite")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithGoMigrations(goMigrations()...), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithGoMigrations((&Store{}).goMigrations()...), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,10 +24,10 @@ func SavePosition(ctx context.Context, tx *sql.Tx, p Position) error {
 	if head == nil {
 		head = []byte{}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO watch_positions (path, dev, ino, head_hash, offset, line, updated_at)
+	_, err := tx.ExecContext(ctx, `INSERT INTO watch_positions (path, dev, ino, head_hash, "offset", line, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (path) DO UPDATE SET dev = excluded.dev, ino = excluded.ino, head_hash = excluded.head_hash,
-			offset = excluded.offset, line = excluded.line, updated_at = excluded.updated_at`,
+			"offset" = excluded."offset", line = excluded.line, updated_at = excluded.updated_at`,
 		p.Path, int64(p.Dev), int64(p.Ino), head, p.Offset, p.Line, p.Updated.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("saving the position in %q: %w", p.Path, explain(err))
@@ -37,7 +37,7 @@ func SavePosition(ctx context.Context, tx *sql.Tx, p Position) error {
 
 // Positions lists all stored positions by path.
 func (s *Store) Positions(ctx context.Context) ([]Position, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT path, dev, ino, head_hash, offset, line, updated_at FROM watch_positions ORDER BY path")
+	rows, err := s.reader.QueryContext(ctx, `SELECT path, dev, ino, head_hash, "offset", line, updated_at FROM watch_positions ORDER BY path`)
 	if err != nil {
 		return nil, fmt.Errorf("reading watch positions: %w", explain(err))
 	}

@@ -16,7 +16,10 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 func open(t testing.TB, path string) *store.Store {
 	t.Helper()
@@ -29,6 +32,7 @@ func open(t testing.TB, path string) *store.Store {
 }
 
 func TestOpenCreates(t *testing.T) {
+	storetest.OnlySQLite(t)
 	path := filepath.Join(t.TempDir(), "a?b#c%41", "d e", "registry.db")
 	if _, err := store.Open(context.Background(), path, store.Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("missing file: %v, want fs.ErrNotExist", err)
@@ -68,6 +72,7 @@ func TestOpenCreates(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	storetest.OnlySQLite(t)
 	ctx := context.Background()
 	good := filepath.Join(t.TempDir(), "good.db")
 	open(t, good).Close()
@@ -107,6 +112,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOpenForeignAndNewer(t *testing.T) {
+	storetest.OnlySQLite(t)
 	ctx := context.Background()
 	other := filepath.Join(t.TempDir(), "other.db")
 	db, err := sql.Open("sqlite", other)
@@ -134,7 +140,7 @@ func TestOpenForeignAndNewer(t *testing.T) {
 
 // Many processes may meet at a new database; here they are pools of their own.
 func TestOpenTogether(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "registry.db")
+	path := storetest.Address(t, filepath.Join(t.TempDir(), "registry.db"))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -146,8 +152,8 @@ func TestOpenTogether(t *testing.T) {
 			defer s.Close()
 			for range 5 {
 				if err := s.InTx(context.Background(), func(tx *sql.Tx) error {
-					_, err := tx.Exec(`INSERT INTO watch_positions VALUES ('p', 0, 0, x'', 1, 0, 0)
-						ON CONFLICT (path) DO UPDATE SET offset = offset + 1`)
+					_, err := tx.Exec(`INSERT INTO watch_positions VALUES ('p', 0, 0, ?, 1, 0, 0)
+						ON CONFLICT (path) DO UPDATE SET "offset" = watch_positions."offset" + 1`, []byte{})
 					return err
 				}); err != nil {
 					t.Error(err)
@@ -164,7 +170,7 @@ func TestOpenTogether(t *testing.T) {
 
 func TestInTx(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, filepath.Join(t.TempDir(), "registry.db"))
+	s := open(t, storetest.Address(t, filepath.Join(t.TempDir(), "registry.db")))
 	count := func() (n int) {
 		if err := s.Reader().QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
 			t.Fatal(err)
@@ -172,7 +178,7 @@ func TestInTx(t *testing.T) {
 		return n
 	}
 	put := func(tx *sql.Tx, key string) error {
-		_, err := tx.Exec("INSERT INTO meta (key, value) VALUES (?, x'00')", key)
+		_, err := tx.Exec("INSERT INTO meta (key, value) VALUES (?, ?)", key, []byte{0})
 		return err
 	}
 	boom := errors.New("boom")
@@ -206,7 +212,7 @@ func TestInTx(t *testing.T) {
 // A writer waits for another process's transaction instead of failing.
 func TestInTxWaits(t *testing.T) {
 	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "registry.db")
+	path := storetest.Address(t, filepath.Join(t.TempDir(), "registry.db"))
 	a, b := open(t, path), open(t, path)
 	held, release := make(chan struct{}), make(chan struct{})
 	var order []string
@@ -234,7 +240,7 @@ func TestInTxWaits(t *testing.T) {
 
 func TestPositions(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, filepath.Join(t.TempDir(), "registry.db"))
+	s := open(t, storetest.Address(t, filepath.Join(t.TempDir(), "registry.db")))
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	p := store.Position{Path: "/var/log/it's; DROP TABLE tokens", Dev: 1 << 63, Ino: 1<<64 - 1, HeadHash: []byte{1, 0, 2}, Offset: 1 << 40, Line: 7, Updated: at}
 	save := func(p store.Position) {
@@ -259,6 +265,7 @@ func TestPositions(t *testing.T) {
 
 // A full disk fails the transaction, in words, and loses nothing before it.
 func TestFull(t *testing.T) {
+	storetest.OnlySQLite(t)
 	ctx := context.Background()
 	s := open(t, filepath.Join(t.TempDir(), "registry.db"))
 	put := func(key string, n int) error {
@@ -291,7 +298,7 @@ func TestFull(t *testing.T) {
 
 // Waiting for another process's lock ends with the context.
 func TestInTxCancelled(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "registry.db")
+	path := storetest.Address(t, filepath.Join(t.TempDir(), "registry.db"))
 	a, b := open(t, path), open(t, path)
 	err := a.InTx(context.Background(), func(*sql.Tx) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
@@ -309,6 +316,7 @@ func TestInTxCancelled(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
+	storetest.OnlySQLite(t)
 	if os.Getuid() <= 0 {
 		t.Skip("permissions do not bind this user")
 	}
