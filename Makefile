@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-doc
+.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,11 @@ demo: build ## leak two tokens in a throw-away repository and log, watch them di
 	@$(BIN) demo
 
 test: ## run the tests
+	@[ -n "$$QUENCH_POSTGRES_TESTS" ] || echo "test: those of PostgreSQL are skipped; make test-stores runs them where it is installed"
 	go test ./...
+
+test-stores: ## run the tests of what stores anything on SQLite and on a PostgreSQL of their own
+	go run ./testdata/postgres go test ./registry/... ./revoker/... ./cmd/quench
 
 check: fmt-check vet staticcheck tidy-check test portable race fuzz cross ## all that CI runs
 

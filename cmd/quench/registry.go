@@ -12,7 +12,7 @@ import (
 
 // registryFlag adds the flag that every command with a registry has.
 func registryFlag(root *cobra.Command) {
-	root.PersistentFlags().String("registry", "", "registry database (default $QUENCH_REGISTRY or $XDG_STATE_HOME/quench/registry.db)")
+	root.PersistentFlags().String("registry", "", "registry: a file, or postgres://USER@HOST/DATABASE (default $QUENCH_REGISTRY or $XDG_STATE_HOME/quench/registry.db)")
 }
 
 // registryPath is the registry that the command line and the environment name.
