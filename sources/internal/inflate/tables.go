@@ -134,40 +134,52 @@ func (d *Decoder) readTables() error {
 	return nil
 }
 
-// readLengths reads the lengths of n codes, themselves encoded with d.pre.
+// readLengths reads the lengths of n codes, themselves encoded with d.pre, whose
+// codes are at most preBits long: no second level. A code and what follows it take 14
+// bits, so that what a refill gives is enough for four of them.
 func (d *Decoder) readLengths(n int) bool {
+	bits, left := d.bits, d.n
 	for i := 0; i < n; {
-		e, _, ok := d.code(d.pre[:], preBits)
-		if !ok || e&isBad != 0 {
+		if left < preBits+7 {
+			d.bits, d.n = bits, left
+			d.refill()
+			bits, left = d.bits, d.n
+		}
+		e := d.pre[bits&(1<<preBits-1)]
+		size := uint(e & 63)
+		sym, more, least := e>>16, uint(0), 1
+		value := uint8(sym)
+		switch {
+		case e&isBad != 0 || left < size:
 			return false
-		}
-		sym := e >> 16
-		if sym < 16 {
-			d.lens[i] = uint8(sym)
+		case sym < 16:
+			d.lens[i] = value
 			i++
+			bits >>= size
+			left -= size
 			continue
-		}
-		var value uint8
-		more, least := uint(7), 11 // 18: zeros
-		switch sym {
-		case 16:
+		case sym == 16:
 			if i == 0 {
 				return false
 			}
 			value, more, least = d.lens[i-1], 2, 3
-		case 17:
-			more, least = 3, 3
+		case sym == 17:
+			value, more, least = 0, 3, 3
+		default: // 18: zeros
+			value, more, least = 0, 7, 11
 		}
-		v, ok := d.take(more)
-		run := least + int(v)
-		if !ok || i+run > n {
+		run := least + int(bits>>size&(1<<more-1))
+		if left < size+more || i+run > n {
 			return false
 		}
+		bits >>= size + more
+		left -= size + more
 		for range run {
 			d.lens[i] = value
 			i++
 		}
 	}
+	d.bits, d.n = bits, left
 	return true
 }
 
