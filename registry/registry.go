@@ -65,6 +65,10 @@ type Options struct {
 	// WithoutPepper is the id of an older pepper that is lost: tokens under it are
 	// not recognised. It can then only be retired.
 	WithoutPepper string
+	// Older opens a database even where it is older than the last checkpoint of its
+	// audit log, so that what was revoked is live again: to look at it, or to go on
+	// with it by backup.AcceptLoss.
+	Older bool
 	// Issue is what tokens may be issued; the zero one allows a year of any.
 	Issue IssuePolicy
 	// Countries tells in which country an address is; nil knows none, and what is
@@ -197,7 +201,13 @@ func (r *Registry) unlock(ctx context.Context, o Options) error {
 		return fmt.Errorf("opening registry %q: %w", o.Path, err)
 	}
 	r.log, err = audit.NewLog(r.store.Reader(), r.id, r.ring.Load().Log, o.Pepper.Anchor(r.id))
-	return err
+	if err == nil && !o.Older {
+		err = r.log.Anchored(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("opening registry %q: %w", o.Path, err)
+	}
+	return nil
 }
 
 func (r *Registry) loadPeppers(ctx context.Context, q querier) error {

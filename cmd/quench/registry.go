@@ -52,3 +52,9 @@ func newRegistryCmd() *cobra.Command {
 	cmd.AddCommand(bulkcmd.NewFingerprintKey(bulkEnv()))
 	return cmd
 }
+
+// openToLook opens that registry even where it is older than its last checkpoint:
+// the audit log tells what is missing.
+func openToLook(cmd *cobra.Command, _ bool) (*registry.Registry, error) {
+	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Older: true, EachUse: true})
+}

@@ -32,7 +32,7 @@ func New(e Env) *cobra.Command {
 		Args:  input.NoValue("registry", 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.pepper())
+	cmd.AddCommand(e.check(), e.backup(), e.restore(), e.acceptLoss(), e.pepper())
 	return cmd
 }
 
