@@ -103,11 +103,9 @@ func (l *Log) Recompute(ctx context.Context) (tlog.Tree, error) {
 		return tlog.Tree{}, fmt.Errorf("recomputing the audit log: %w", err)
 	}
 	defer tx.Rollback()
-	all, err := recompute(ctx, tx)
+	t, _, err := l.recompute(ctx, tx)
 	if err != nil {
 		return tlog.Tree{}, fmt.Errorf("recomputing the audit log: %w", err)
 	}
-	t := tlog.Tree{N: all.n}
-	t.Hash, err = tlog.TreeHash(all.n, all)
-	return t, err
+	return t.Tree, nil
 }

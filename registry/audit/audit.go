@@ -4,9 +4,12 @@
 // Each event is a leaf of a Merkle tree as RFC 6962 has it
 // (golang.org/x/mod/sumdb/tlog), so that a changed, removed, inserted or
 // reordered row is found by Verify, and a rewritten log by any checkpoint saved
-// elsewhere. The package knows events, hashes and signed checkpoints; it does
-// not know what a token is, and never sees one. Start reading at Append, then
-// Verify.
+// elsewhere. What may name persons is in the leaf as a salted hash only, and its
+// text beside it, so that it can be erased and all proofs still hold (Erase). Old
+// events can leave the database as a signed segment that proves itself, while their
+// hashes stay (Segment, Drop). The package knows events, hashes and signed
+// checkpoints; it does not know what a token is, and never sees one. Start reading
+// at Append, then Verify.
 package audit
 
 import (
@@ -23,12 +26,19 @@ import (
 
 // Event is one thing that was done. It must not hold a secret.
 type Event struct {
-	Kind       string            `json:"kind"`                  // noun.verb, such as "token.issue"
-	Actor      string            `json:"actor,omitempty"`       // who did it
-	TokenID    string            `json:"token_id,omitempty"`    // the token concerned, if any
-	IncidentID string            `json:"incident_id,omitempty"` // the incident concerned, if any
-	Details    map[string]string `json:"details,omitempty"`     // more, by name
+	Kind       string `json:"kind"`                  // noun.verb, such as "token.issue"
+	TokenID    string `json:"token_id,omitempty"`    // the token concerned, if any
+	IncidentID string `json:"incident_id,omitempty"` // the incident concerned, if any
+	// Actor did it, Details are more, by name. They may name persons, and can be erased.
+	Actor   string            `json:"actor,omitempty"`
+	Details map[string]string `json:"details,omitempty"`
+	// Public are details that name nobody and stay.
+	Public map[string]string `json:"public,omitempty"`
 }
+
+// format is that of leaves. In format 1, before any release, actor and details stood
+// in the leaf itself and could not be erased.
+const format = 2
 
 // leaf is an event as it is hashed and stored: JSON with the fields in this
 // order and map keys sorted. V is the format's version.
@@ -36,10 +46,12 @@ type leaf struct {
 	V          int               `json:"v"`
 	At         time.Time         `json:"at"`
 	Kind       string            `json:"kind"`
-	Actor      string            `json:"actor,omitempty"`
 	TokenID    string            `json:"token_id,omitempty"`
 	IncidentID string            `json:"incident_id,omitempty"`
-	Details    map[string]string `json:"details,omitempty"`
+	Public     map[string]string `json:"public,omitempty"`
+	// Hashes of salt and text of an Opening; nil where the event has none.
+	Actor   []byte `json:"actor,omitempty"`
+	Details []byte `json:"details,omitempty"`
 }
 
 // Entry is one event of the log.
@@ -47,38 +59,39 @@ type Entry struct {
 	Index int64     `json:"index"` // from 0
 	At    time.Time `json:"at"`
 	Event
+	// Erased are the fields, actor and details, that were erased.
+	Erased []string `json:"erased,omitempty"`
 }
 
 // Append adds e to the log in tx and returns its index, from 0. The event is
 // there if and only if tx commits.
 func Append(ctx context.Context, tx *sql.Tx, now time.Time, e Event) (index int64, err error) {
+	return appendAll(ctx, tx, now, []Event{e})
+}
+
+// encode makes the leaf of e and what opens it.
+func encode(now time.Time, e Event) (data, open []byte, err error) {
 	if e.Kind == "" {
-		return 0, errors.New("appending to the audit log: the event has no kind")
+		return nil, nil, errors.New("the event has no kind")
 	}
 	// Text may come from a file name or a flag: hash what JSON can hold, so
 	// that the stored bytes read back as they were written.
-	data, err := json.Marshal(leaf{1, now.UTC().Truncate(time.Microsecond), e.Kind, valid(e.Actor), valid(e.TokenID), valid(e.IncidentID), e.Details})
-	if err != nil {
-		return 0, fmt.Errorf("appending %s to the audit log: %w", e.Kind, err)
+	l := leaf{V: format, At: now, Kind: e.Kind, TokenID: valid(e.TokenID), IncidentID: valid(e.IncidentID), Public: e.Public}
+	var o Opening
+	if e.Actor != "" {
+		l.Actor, o.Actor = salted("actor", valid(e.Actor))
 	}
-	n, err := size(ctx, tx)
-	if err != nil {
-		return 0, fmt.Errorf("appending %s to the audit log: %w", e.Kind, err)
-	}
-	hashes, err := tlog.StoredHashes(n, data, hashReader(ctx, tx))
-	if err != nil {
-		return 0, fmt.Errorf("appending %s to the audit log: %w", e.Kind, err)
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO audit_leaves (idx, token_id, data) VALUES (?, ?, ?)", n, valid(e.TokenID), data); err != nil {
-		return 0, fmt.Errorf("appending %s to the audit log: %w", e.Kind, err)
-	}
-	first := tlog.StoredHashIndex(0, n)
-	for i, h := range hashes {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO audit_hashes (idx, hash) VALUES (?, ?)", first+int64(i), h[:]); err != nil {
-			return 0, fmt.Errorf("appending %s to the audit log: %w", e.Kind, err)
+	if len(e.Details) > 0 {
+		text, err := json.Marshal(e.Details)
+		if err != nil {
+			return nil, nil, err
 		}
+		l.Details, o.Details = salted("details", string(text))
 	}
-	return n, nil
+	if data, err = json.Marshal(l); err == nil {
+		open, err = json.Marshal(o)
+	}
+	return data, open, err
 }
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

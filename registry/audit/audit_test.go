@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/quench-dev/quench/registry/audit"
@@ -109,30 +111,34 @@ func TestRollbackLeavesNothing(t *testing.T) {
 	if !errors.Is(err, boom) {
 		t.Fatal(err)
 	}
-	if after, err := f.log.Verify(ctx); err != nil || after != before {
+	if after, err := f.log.Verify(ctx); err != nil || after.Tree != before {
 		t.Errorf("%v, %v; want %v", after, err, before)
 	}
 }
 
-// changedEvent is a statement that changes event 7; the functions of text are the one
-// thing that is not the same on both stores.
-func changedEvent(postgres bool) string {
-	if postgres {
-		return `UPDATE audit_leaves SET data = convert_to(replace(convert_from(data, 'UTF8'), '"n":"7"', '"n":"8"'), 'UTF8') WHERE idx = 7`
+// edit is a statement that changes the text of an event; the functions of text are the
+// one thing that is not the same on both stores.
+func edit(column string, idx int, from, to string) string {
+	if storetest.OnPostgres() {
+		return fmt.Sprintf("UPDATE audit_leaves SET %s = convert_to(replace(convert_from(%s, 'UTF8'), '%s', '%s'), 'UTF8') WHERE idx = %d", column, column, from, to, idx)
 	}
-	return `UPDATE audit_leaves SET data = CAST(replace(CAST(data AS TEXT), '"n":"7"', '"n":"8"') AS BLOB) WHERE idx = 7`
+	return fmt.Sprintf("UPDATE audit_leaves SET %s = CAST(replace(CAST(%s AS TEXT), '%s', '%s') AS BLOB) WHERE idx = %d", column, column, from, to, idx)
 }
 
 // Whatever is changed is found, and where.
 func TestVerifyFinds(t *testing.T) {
 	for _, c := range []struct{ name, where, do string }{
-		{"changed event", "event 7 ", changedEvent(storetest.OnPostgres())},
+		{"changed event", "event 7 ", edit("data", 7, "test.event", "test.avent")},
+		{"changed details", "event 7: its text is not what was written", edit("open", 7, `\"n\":\"7\"`, `\"n\":\"8\"`)},
+		{"details of another event", "event 7: its text is not what was written", `UPDATE audit_leaves SET open = (SELECT open FROM audit_leaves WHERE idx = 8) WHERE idx = 7`},
+		{"removed details", "the actor of event 7 is missing, and no event tells that it was erased", `UPDATE audit_leaves SET open = NULL WHERE idx = 7`},
+		{"invented segment", "the checkpoint of the dropped events is not one that was signed here", `DELETE FROM audit_leaves WHERE idx < 5; INSERT INTO audit_segments (to_idx, from_idx, checkpoint, dropped_at) SELECT 5, 0, hash, 0 FROM audit_hashes WHERE idx = 0`},
 		{"garbled event", "event 7 ", `UPDATE audit_leaves SET data = (SELECT hash FROM audit_hashes WHERE idx = 0) WHERE idx = 7`},
 		{"refiled event", "event 7 ", `UPDATE audit_leaves SET token_id = 'other' WHERE idx = 7`},
 		{"removed event", "event 7 ", `DELETE FROM audit_leaves WHERE idx = 7`},
 		{"removed and closed up", "event 7 ", `DELETE FROM audit_leaves WHERE idx = 7; UPDATE audit_leaves SET idx = -idx WHERE idx > 7; UPDATE audit_leaves SET idx = -idx - 1 WHERE idx < 0`},
 		{"swapped events", "event 7 ", `UPDATE audit_leaves SET idx = 99 WHERE idx = 7; UPDATE audit_leaves SET idx = 7 WHERE idx = 10; UPDATE audit_leaves SET idx = 10 WHERE idx = 99`},
-		{"inserted event", "", `INSERT INTO audit_leaves SELECT 20, token_id, data FROM audit_leaves WHERE idx = 1`},
+		{"inserted event", "", `INSERT INTO audit_leaves SELECT 20, token_id, data, open FROM audit_leaves WHERE idx = 1`},
 		{"cut tail", "", `DELETE FROM audit_leaves WHERE idx >= 15`},
 		{"changed hash", "event 7 ", `UPDATE audit_hashes SET hash = (SELECT hash FROM audit_hashes WHERE idx = 0) WHERE idx = 11`},
 		{"removed hash", "event 7 ", `DELETE FROM audit_hashes WHERE idx = 11`},
@@ -154,23 +160,35 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// sameOpening reports whether two texts are the same JSON to its reader, which knows
+// names in any case.
+func sameOpening(a, b []byte) bool {
+	var x, y audit.Opening
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && cmp.Equal(x, y)
+}
+
 // Every flipped bit of an event is found.
 func TestVerifyFindsAnyBit(t *testing.T) {
 	ctx := context.Background()
 	f := newLog(t, 3)
-	var data []byte
-	if err := f.Reader().QueryRow("SELECT data FROM audit_leaves WHERE idx = 1").Scan(&data); err != nil {
-		t.Fatal(err)
-	}
-	for i := range len(data) * 8 {
-		b := bytes.Clone(data)
-		b[i/8] ^= 1 << (i % 8)
-		if _, err := f.Writer().Exec("UPDATE audit_leaves SET data = ? WHERE idx = 1", b); err != nil {
+	for _, column := range []string{"data", "open"} {
+		var data []byte
+		if err := f.Reader().QueryRow("SELECT " + column + " FROM audit_leaves WHERE idx = 1").Scan(&data); err != nil {
 			t.Fatal(err)
 		}
-		// The version digit may become another version's, which is an error too.
-		if _, err := f.log.Verify(ctx); err == nil {
-			t.Fatalf("bit %d of byte %d (%q) can be flipped", i%8, i/8, data[i/8])
+		for i := range len(data) * 8 {
+			b := bytes.Clone(data)
+			b[i/8] ^= 1 << (i % 8)
+			if _, err := f.Writer().Exec("UPDATE audit_leaves SET "+column+" = ? WHERE idx = 1", b); err != nil {
+				t.Fatal(err)
+			}
+			// The version digit may become another version's, which is an error too.
+			if _, err := f.log.Verify(ctx); err == nil && !sameOpening(b, data) {
+				t.Fatalf("%s: bit %d of byte %d (%q) can be flipped", column, i%8, i/8, data[i/8])
+			}
+		}
+		if _, err := f.Writer().Exec("UPDATE audit_leaves SET "+column+" = ? WHERE idx = 1", data); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -297,4 +315,12 @@ func BenchmarkAppend(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+func (f fixture) entries(t testing.TB) (all []audit.Entry) {
+	t.Helper()
+	if err := f.log.Each(context.Background(), 0, "", func(e audit.Entry) error { all = append(all, e); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

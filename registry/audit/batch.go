@@ -3,8 +3,6 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,41 +17,44 @@ const rowsPerInsert = 100
 // AppendAll is Append for many events at once, in their order. They are the same
 // leaves and hashes; it reads the tree's edge once, not for each event.
 func AppendAll(ctx context.Context, tx *sql.Tx, now time.Time, events []Event) error {
+	_, err := appendAll(ctx, tx, now, events)
+	return err
+}
+
+// appendAll returns the index of the first.
+func appendAll(ctx context.Context, tx *sql.Tx, now time.Time, events []Event) (int64, error) {
 	if len(events) == 0 {
-		return nil
+		return 0, nil
 	}
 	n, err := size(ctx, tx)
 	if err != nil {
-		return fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
+		return 0, fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
 	}
 	e := edge{first: tlog.StoredHashIndex(0, n), db: hashReader(ctx, tx), seen: map[int64]tlog.Hash{}}
 	var leaves, hashes []any
 	now = now.UTC().Truncate(time.Microsecond)
 	for i, ev := range events {
-		if ev.Kind == "" {
-			return errors.New("appending to the audit log: an event has no kind")
-		}
-		data, err := json.Marshal(leaf{1, now, ev.Kind, valid(ev.Actor), valid(ev.TokenID), valid(ev.IncidentID), ev.Details})
+		data, open, err := encode(now, ev)
 		if err != nil {
-			return fmt.Errorf("appending %s to the audit log: %w", ev.Kind, err)
+			return 0, fmt.Errorf("appending %s to the audit log: %w", ev.Kind, err)
 		}
 		more, err := tlog.StoredHashes(n+int64(i), data, &e)
 		if err != nil {
-			return fmt.Errorf("appending %s to the audit log: %w", ev.Kind, err)
+			return 0, fmt.Errorf("appending %s to the audit log: %w", ev.Kind, err)
 		}
-		leaves = append(leaves, n+int64(i), valid(ev.TokenID), data)
+		leaves = append(leaves, n+int64(i), valid(ev.TokenID), data, open)
 		for _, h := range more {
 			hashes = append(hashes, e.first+int64(len(e.made)), h[:])
 			e.made = append(e.made, h)
 		}
 	}
-	if err := insertAll(ctx, tx, "audit_leaves (idx, token_id, data)", 3, leaves); err != nil {
-		return fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
+	if err := insertAll(ctx, tx, "audit_leaves (idx, token_id, data, open)", 4, leaves); err != nil {
+		return 0, fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
 	}
 	if err := insertAll(ctx, tx, "audit_hashes (idx, hash)", 2, hashes); err != nil {
-		return fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
+		return 0, fmt.Errorf("appending %d events to the audit log: %w", len(events), err)
 	}
-	return nil
+	return n, nil
 }
 
 // insertAll inserts rows of width values each.

@@ -74,24 +74,38 @@ func head(ctx context.Context, q queryer) (tlog.Tree, error) {
 }
 
 // Each calls f for the events from index on, oldest first, of one token or,
-// with an empty tokenID, of all; it ends at the first error of f.
+// with an empty tokenID, of all; it ends at the first error of f. Events that were
+// dropped are not there.
 func (l *Log) Each(ctx context.Context, from int64, tokenID string, f func(Entry) error) error {
-	rows, err := l.db.QueryContext(ctx, "SELECT idx, data FROM audit_leaves WHERE idx >= ?1 AND (?2 = '' OR token_id = ?2) ORDER BY idx", from, tokenID)
+	return each(ctx, l.db, from, tokenID, func(e Entry, _, _ []byte) error { return f(e) })
+}
+
+// each gives f what is hashed and what opens it, too.
+func each(ctx context.Context, q queryer, from int64, tokenID string, f func(e Entry, data, open []byte) error) error {
+	query, args := "SELECT idx, token_id, data, open FROM audit_leaves WHERE idx >= ? ORDER BY idx", []any{from}
+	if tokenID != "" {
+		query, args = "SELECT idx, token_id, data, open FROM audit_leaves WHERE idx >= ? AND token_id = ? ORDER BY idx", []any{from, tokenID}
+	}
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("reading the audit log: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var idx int64
-		var data []byte
-		if err := rows.Scan(&idx, &data); err != nil {
+		var token string
+		var data, open []byte
+		if err := rows.Scan(&idx, &token, &data, &open); err != nil {
 			return fmt.Errorf("reading the audit log: %w", err)
 		}
-		e, err := parse(idx, data)
+		e, err := parse(idx, data, open)
 		if err != nil {
 			return err
 		}
-		if err := f(e); err != nil {
+		if e.TokenID != token {
+			return fmt.Errorf("%w: event %d is filed under another token", ErrTampered, idx)
+		}
+		if err := f(e, data, open); err != nil {
 			return err
 		}
 	}
@@ -101,16 +115,30 @@ func (l *Log) Each(ctx context.Context, from int64, tokenID string, f func(Entry
 	return nil
 }
 
-func parse(idx int64, data []byte) (Entry, error) {
+func parse(idx int64, data, open []byte) (Entry, error) {
 	var v leaf
 	d := json.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&v); err != nil {
 		return Entry{}, fmt.Errorf("%w: event %d cannot be read: %w", ErrTampered, idx, err)
 	}
-	if v.V != 1 {
-		return Entry{}, fmt.Errorf("event %d of the audit log has format %d, this program knows 1", idx, v.V)
+	if v.V != format {
+		return Entry{}, fmt.Errorf("event %d of the audit log has format %d, this program knows %d", idx, v.V, format)
 	}
-	return Entry{idx, v.At, Event{v.Kind, v.Actor, v.TokenID, v.IncidentID, v.Details}}, nil
+	e := Entry{Index: idx, At: v.At, Event: Event{Kind: v.Kind, TokenID: v.TokenID, IncidentID: v.IncidentID, Public: v.Public}}
+	if err := v.opened(&e, open); err != nil {
+		return Entry{}, fmt.Errorf("%w: event %d: %w", ErrTampered, idx, err)
+	}
+	return e, nil
+}
+
+// Sound is what Verify found.
+type Sound struct {
+	tlog.Tree
+	// Dropped is how many of the events, the oldest, are in segments; their hashes
+	// are here, and hold.
+	Dropped int64
+	// Erased is how many fields of events were erased, each told of by an event.
+	Erased int64
 }
 
 // Verify recomputes the whole log from its events and compares every stored
@@ -119,19 +147,15 @@ func parse(idx int64, data []byte) (Entry, error) {
 // ErrTampered names the first event that is not as it was written. What it
 // cannot find: a log that was rewritten as a whole, with hashes, by someone who
 // also has the pepper and the checkpoint file; keep checkpoints elsewhere too.
-func (l *Log) Verify(ctx context.Context, checkpoints ...[]byte) (tlog.Tree, error) {
+func (l *Log) Verify(ctx context.Context, checkpoints ...[]byte) (Sound, error) {
 	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
+		return Sound{}, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	defer tx.Rollback()
-	all, err := recompute(ctx, tx)
+	t, all, err := l.recompute(ctx, tx)
 	if err != nil {
-		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
-	}
-	t := tlog.Tree{N: all.n}
-	if t.Hash, err = tlog.TreeHash(all.n, all); err != nil {
-		return tlog.Tree{}, fmt.Errorf("verifying the audit log: %w", err)
+		return Sound{}, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	saved, err := l.saved()
 	if err != nil {
@@ -170,59 +194,131 @@ func consistent(saved tlog.Tree, n int64, r tlog.HashReader) error {
 }
 
 // hashes are all stored hashes in memory, recomputed: 32 bytes for each of the
-// two hashes an event has on average.
+// two hashes an event has on average. Of those before start only the edge is known.
 type hashes struct {
-	n   int64
-	all []tlog.Hash
+	n     int64
+	all   []tlog.Hash
+	start int64 // index of all[0]
+	edge  map[int64]tlog.Hash
+}
+
+// maxSize bounds the size of a tree that a file claims: more events than there can be,
+// and few enough to count their hashes.
+const maxSize = 1 << 48
+
+// begin makes it begin with the tree of n events, of which it knows edgeOf.
+func (h *hashes) begin(n int64, edge []tlog.Hash) error {
+	want := edgeOf(n)
+	if n <= 0 || n > maxSize || len(edge) != len(want) {
+		return fmt.Errorf("%w: the tree before event %d is not made of %d hashes", ErrProof, n, len(edge))
+	}
+	h.n, h.start, h.edge = n, tlog.StoredHashCount(n), map[int64]tlog.Hash{}
+	for i, idx := range want {
+		h.edge[idx] = edge[i]
+	}
+	return nil
 }
 
 // ReadHashes implements tlog.HashReader.
 func (h *hashes) ReadHashes(idx []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(idx))
 	for i, x := range idx {
-		if x >= int64(len(h.all)) {
+		if hash, ok := h.edge[x]; ok {
+			out[i] = hash
+			continue
+		}
+		if x < h.start || x-h.start >= int64(len(h.all)) {
 			return nil, fmt.Errorf("%w: hash %d is missing", ErrTampered, x)
 		}
-		out[i] = h.all[x]
+		out[i] = h.all[x-h.start]
 	}
 	return out, nil
 }
 
-// recompute hashes every event anew and compares with what is stored.
-func recompute(ctx context.Context, tx *sql.Tx) (*hashes, error) {
-	h := &hashes{}
-	rows, err := tx.QueryContext(ctx, "SELECT idx, token_id, data FROM audit_leaves ORDER BY idx")
+// recompute hashes every event anew and compares with what is stored. Of those that
+// were dropped it takes the stored hash, which must be in the tree that was signed
+// when they were.
+func (l *Log) recompute(ctx context.Context, tx *sql.Tx) (t Sound, h *hashes, err error) {
+	h = &hashes{}
+	gone, err := l.dropped(ctx, tx)
 	if err != nil {
-		return nil, err
+		return t, nil, err
+	}
+	if err := h.take(ctx, tx, gone.to); err != nil {
+		return t, nil, err
+	}
+	var erased erasures
+	told := gone.to == 0
+	err = each(ctx, tx, 0, "", func(e Entry, data, _ []byte) error {
+		if e.Index != h.n {
+			return fmt.Errorf("%w: event %d is missing", ErrTampered, h.n)
+		}
+		told = told || gone.toldBy(e)
+		if err := erased.add(e); err != nil {
+			return err
+		}
+		return h.add(tlog.RecordHash(data))
+	})
+	if err != nil {
+		return t, nil, err
+	}
+	if err := compareStored(ctx, tx, h); err != nil {
+		return t, nil, err
+	}
+	t.N, t.Dropped = h.n, gone.to
+	if gone.to > 0 {
+		if !told {
+			return t, nil, fmt.Errorf("%w: events 0 to %d are missing, and no event tells that they were dropped", ErrTampered, gone.to-1)
+		}
+		if err := consistent(gone.signed, h.n, h); err != nil {
+			return t, nil, fmt.Errorf("the dropped events 0 to %d: %w", gone.to-1, err)
+		}
+	}
+	if t.Erased, err = erased.check(); err != nil {
+		return t, nil, err
+	}
+	t.Hash, err = tlog.TreeHash(h.n, h)
+	return t, h, err
+}
+
+// add appends the hash of the next event, and those it completes.
+func (h *hashes) add(leaf tlog.Hash) error {
+	more, err := tlog.StoredHashesForRecordHash(h.n, leaf, h)
+	h.all = append(h.all, more...)
+	h.n++
+	return err
+}
+
+// take adds the first n events by their stored hashes.
+func (h *hashes) take(ctx context.Context, q queryer, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	rows, err := q.QueryContext(ctx, "SELECT idx, hash FROM audit_hashes WHERE idx <= ? ORDER BY idx", tlog.StoredHashIndex(0, n-1))
+	if err != nil {
+		return err
 	}
 	defer rows.Close()
-	for ; rows.Next(); h.n++ {
+	for rows.Next() {
 		var idx int64
-		var token string
-		var data []byte
-		if err := rows.Scan(&idx, &token, &data); err != nil {
-			return nil, err
+		var b []byte
+		if err := rows.Scan(&idx, &b); err != nil {
+			return err
 		}
-		if idx != h.n {
-			return nil, fmt.Errorf("%w: event %d is missing", ErrTampered, h.n)
+		if idx != tlog.StoredHashIndex(0, h.n) {
+			continue
 		}
-		e, err := parse(idx, data)
-		if err != nil {
-			return nil, err
+		if len(b) != tlog.HashSize {
+			return fmt.Errorf("%w: the hash of event %d has %d bytes", ErrTampered, h.n, len(b))
 		}
-		if e.TokenID != token {
-			return nil, fmt.Errorf("%w: event %d is filed under another token", ErrTampered, idx)
+		if err := h.add(tlog.Hash(b)); err != nil {
+			return err
 		}
-		more, err := tlog.StoredHashes(idx, data, h)
-		if err != nil {
-			return nil, err
-		}
-		h.all = append(h.all, more...)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	if rows.Err() == nil && h.n != n {
+		return fmt.Errorf("%w: the hash of event %d is missing", ErrTampered, h.n)
 	}
-	return h, compareStored(ctx, tx, h)
+	return rows.Err()
 }
 
 // compareStored compares the stored hashes with the recomputed ones, and says

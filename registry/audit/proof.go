@@ -22,6 +22,8 @@ type Proof struct {
 	Index int64 `json:"index"` // from 0
 	// Leaf is the event as it was hashed, byte for byte.
 	Leaf string `json:"leaf"`
+	// Open is the text of the leaf's hashes, as far as it was not erased.
+	Open json.RawMessage `json:"open,omitempty"`
 	// Hashes are the audit path of RFC 6962 from the event to the tree.
 	Hashes tlog.RecordProof `json:"hashes"`
 	// Checkpoint is a signed note of the tree.
@@ -34,6 +36,24 @@ func (l *Log) Key() string { return l.vkey }
 
 // Prove makes the proof that event index is in the log as it is now.
 func (l *Log) Prove(ctx context.Context, index int64) (Proof, error) {
+	var data, open []byte
+	err := l.db.QueryRowContext(ctx, "SELECT data, open FROM audit_leaves WHERE idx = ?", index).Scan(&data, &open)
+	if errors.Is(err, sql.ErrNoRows) {
+		first, err := l.First(ctx)
+		if err == nil && index >= 0 && index < first {
+			err = fmt.Errorf("proving event %d: it was dropped; give the segment that holds it (--segment)", index)
+		} else if err == nil {
+			err = fmt.Errorf("proving event %d: the audit log has no such event; they are numbered from 0", index)
+		}
+		return Proof{}, err
+	}
+	if err != nil {
+		return Proof{}, fmt.Errorf("proving event %d: %w", index, err)
+	}
+	return l.prove(ctx, index, data, open)
+}
+
+func (l *Log) prove(ctx context.Context, index int64, data, open []byte) (Proof, error) {
 	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return Proof{}, fmt.Errorf("reading the audit log: %w", err)
@@ -43,15 +63,7 @@ func (l *Log) Prove(ctx context.Context, index int64) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	if index < 0 || index >= t.N {
-		return Proof{}, fmt.Errorf("proving event %d: the audit log has %d events, numbered from 0", index, t.N)
-	}
-	p := Proof{Index: index}
-	var data []byte
-	if err := tx.QueryRowContext(ctx, "SELECT data FROM audit_leaves WHERE idx = ?", index).Scan(&data); err != nil {
-		return Proof{}, fmt.Errorf("proving event %d: %w", index, err)
-	}
-	p.Leaf = string(data)
+	p := Proof{Index: index, Leaf: string(data), Open: open}
 	if p.Hashes, err = tlog.ProveRecord(t.N, index, hashReader(ctx, tx)); err != nil {
 		return Proof{}, fmt.Errorf("proving event %d: %w", index, err)
 	}
@@ -80,7 +92,11 @@ func CheckProof(key string, p Proof) (Entry, error) {
 	if err := tlog.CheckRecord(p.Hashes, t.N, t.Hash, p.Index, tlog.RecordHash([]byte(p.Leaf))); err != nil {
 		return Entry{}, fmt.Errorf("%w: event %d: %w", ErrProof, p.Index, err)
 	}
-	return parse(p.Index, []byte(p.Leaf))
+	e, err := parse(p.Index, []byte(p.Leaf), p.Open)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	return e, nil
 }
 
 // openWith reads a checkpoint with a public key.
@@ -100,80 +116,64 @@ func openWith(key string, msg []byte) (tlog.Tree, error) {
 	return t, nil
 }
 
-// exported is a line of an export: an event, or last the checkpoint.
+// exported is a line of an export: an event; or first, where events before were
+// dropped, the hashes of the tree before Index; or last the checkpoint.
 type exported struct {
-	Index      int64  `json:"index"`
-	Leaf       string `json:"leaf,omitempty"`
-	Checkpoint string `json:"checkpoint,omitempty"`
+	Index      int64           `json:"index"`
+	Before     []tlog.Hash     `json:"before,omitempty"`
+	Leaf       string          `json:"leaf,omitempty"`
+	Open       json.RawMessage `json:"open,omitempty"`
+	Checkpoint string          `json:"checkpoint,omitempty"`
 }
 
-// Export writes the whole log, an event a line as it was hashed, and a checkpoint
-// last, so that CheckExport can prove it without the database.
+// Export writes the whole log, as far as it was not dropped, so that CheckExport can
+// prove it without the database.
 func (l *Log) Export(ctx context.Context, w io.Writer) error {
-	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	n, err := size(ctx, l.db)
 	if err != nil {
 		return fmt.Errorf("reading the audit log: %w", err)
 	}
-	defer tx.Rollback()
-	t, err := head(ctx, tx)
-	if err != nil {
-		return err
-	}
-	rows, err := tx.QueryContext(ctx, "SELECT idx, data FROM audit_leaves ORDER BY idx")
-	if err != nil {
-		return fmt.Errorf("reading the audit log: %w", err)
-	}
-	defer rows.Close()
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	for rows.Next() {
-		var x exported
-		var data []byte
-		if err := rows.Scan(&x.Index, &data); err != nil {
-			return fmt.Errorf("reading the audit log: %w", err)
-		}
-		x.Leaf = string(data)
-		if err := e.Encode(x); err != nil {
-			return fmt.Errorf("writing the audit log: %w", err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading the audit log: %w", err)
-	}
-	msg, err := l.Sign(t)
-	if err != nil {
-		return err
-	}
-	if err := e.Encode(exported{Index: t.N, Checkpoint: string(msg)}); err != nil {
-		return fmt.Errorf("writing the audit log: %w", err)
-	}
-	return nil
+	return l.Segment(ctx, w, n)
 }
 
-// CheckExport proves with the log's public key alone that r is a whole export: no
-// event changed, missing, added or moved. Errors wrap ErrProof.
+// CheckExport proves with the log's public key alone that r is a whole export or
+// segment: no event changed, missing, added or moved. Errors wrap ErrProof.
 func CheckExport(key string, r io.Reader) (tlog.Tree, error) {
+	return checkExport(key, r, func(Entry, []byte) error { return nil })
+}
+
+// checkExport gives f each event before the whole is proven; an error of it ends the check.
+func checkExport(key string, r io.Reader, f func(e Entry, data []byte) error) (tlog.Tree, error) {
 	h := &hashes{}
 	d := json.NewDecoder(r)
-	for {
+	for line := 1; ; line++ {
 		var x exported
 		if err := d.Decode(&x); errors.Is(err, io.EOF) {
 			return tlog.Tree{}, fmt.Errorf("%w: the export ends without its checkpoint: it is cut off", ErrProof)
 		} else if err != nil {
-			return tlog.Tree{}, fmt.Errorf("%w: line %d of the export: %w", ErrProof, h.n+1, err)
+			return tlog.Tree{}, fmt.Errorf("%w: line %d of the export: %w", ErrProof, line, err)
 		}
-		if x.Checkpoint != "" {
+		switch {
+		case x.Checkpoint != "":
 			return checkEnd(key, []byte(x.Checkpoint), h, d)
-		}
-		if x.Index != h.n {
+		case x.Before != nil && line == 1:
+			if err := h.begin(x.Index, x.Before); err != nil {
+				return tlog.Tree{}, err
+			}
+			continue
+		case x.Index != h.n:
 			return tlog.Tree{}, fmt.Errorf("%w: event %d stands where event %d should", ErrProof, x.Index, h.n)
 		}
-		more, err := tlog.StoredHashes(h.n, []byte(x.Leaf), h)
+		e, err := parse(x.Index, []byte(x.Leaf), x.Open)
 		if err != nil {
+			return tlog.Tree{}, fmt.Errorf("%w: %w", ErrProof, err)
+		}
+		if err := f(e, []byte(x.Leaf)); err != nil {
 			return tlog.Tree{}, err
 		}
-		h.all = append(h.all, more...)
-		h.n++
+		if err := h.add(tlog.RecordHash([]byte(x.Leaf))); err != nil {
+			return tlog.Tree{}, err
+		}
 	}
 }
 
@@ -185,7 +185,7 @@ func checkEnd(key string, msg []byte, h *hashes, d *json.Decoder) (tlog.Tree, er
 	if d.More() {
 		return tlog.Tree{}, fmt.Errorf("%w: there are lines after the checkpoint", ErrProof)
 	}
-	if err := consistent(t, h.n, h); err != nil || t.N != h.n {
+	if t.N != h.n || consistent(t, h.n, h) != nil {
 		return tlog.Tree{}, fmt.Errorf("%w: the %d events are not the %d that were signed", ErrProof, h.n, t.N)
 	}
 	return t, nil

@@ -67,7 +67,7 @@ func TestProve(t *testing.T) {
 	if _, err := audit.CheckProof(strings.Replace(other.log.Key(), "quench-registry/x", "quench-registry/y", 1), last); !errors.Is(err, audit.ErrProof) {
 		t.Errorf("another log's key: %v", err)
 	}
-	if _, err := f.Writer().Exec(changedEvent(f.Postgres())); err != nil {
+	if _, err := f.Writer().Exec(edit("data", 7, "test.event", "test.avent")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.log.Prove(ctx, 7); !errors.Is(err, audit.ErrTampered) {
@@ -98,6 +98,7 @@ func TestExport(t *testing.T) {
 		bad := map[string]string{"nothing": "", "not JSON": "{", "cut": strings.Join(lines[:n], ""), "more": b.String() + "{}"}
 		if n > 2 {
 			bad["changed"] = strings.Replace(b.String(), `n\":\"7`, `n\":\"8`, 1)
+			bad["changed leaf"] = strings.Replace(b.String(), `test.event`, `test.avent`, 1)
 			bad["removed"] = strings.Join(append(append([]string{}, lines[:7]...), lines[8:]...), "")
 			bad["swapped"] = strings.Join(append(append(append([]string{}, lines[:7]...), lines[8], lines[7]), lines[9:]...), "")
 			renumbered := strings.ReplaceAll(strings.Join(append(append([]string{}, lines[:n-1]...), lines[n]), ""), `"index":20`, `"index":19`)

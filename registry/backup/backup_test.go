@@ -249,7 +249,7 @@ func TestRestoreRefuses(t *testing.T) {
 		err = os.WriteFile(tampered, good, 0o600)
 	}
 	if err == nil {
-		_, err = db.Exec("UPDATE audit_leaves SET data = CAST(replace(CAST(data AS TEXT), 'tester', 'nobody') AS BLOB)")
+		_, err = db.Exec("UPDATE audit_leaves SET open = CAST(replace(CAST(open AS TEXT), 'tester', 'nobody') AS BLOB)")
 	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)

@@ -145,3 +145,23 @@ func (s *Store) check(ctx context.Context) error {
 		return err
 	})
 }
+
+// Scrub takes out of the files what was deleted or overwritten in the database. It
+// fails while another process reads what was there before. PostgreSQL does this by
+// itself (autovacuum), and not at once.
+func (s *Store) Scrub(ctx context.Context) error {
+	if s.pg != nil {
+		return nil
+	}
+	if _, err := s.writer.ExecContext(ctx, "VACUUM"); err != nil {
+		return explain(err)
+	}
+	var busy, frames, done int
+	if err := s.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil {
+		return explain(err)
+	}
+	if busy != 0 {
+		return ErrLocked
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package sweeper_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,16 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 const day = 24 * time.Hour
 
@@ -44,7 +44,7 @@ func newRegistry(t *testing.T) fixture {
 	t.Helper()
 	dir := t.TempDir()
 	f := fixture{clock: &clock{at: start}}
-	f.o = registry.Options{Path: filepath.Join(dir, "state", "registry.db"), Create: true, Actor: "tester", Now: f.clock.now,
+	f.o = registry.Options{Path: storetest.Address(t, filepath.Join(dir, "state", "registry.db")), Create: true, Actor: "tester", Now: f.clock.now,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "config", "pepper")}}
 	f.Registry = f.open(t)
 	return f

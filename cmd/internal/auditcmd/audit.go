@@ -1,5 +1,5 @@
 // Package auditcmd is the commands of quench audit: list, verify, checkpoint, prove,
-// export and key.
+// export, seal, erase and key.
 //
 // It is given how a registry is opened and closed. What a proof is, package audit
 // knows. Start reading at New.
@@ -9,12 +9,12 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/input"
-	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
 )
@@ -38,12 +38,12 @@ elsewhere.`,
 		Args: input.NoValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.list(), e.verify(), e.checkpoint(), e.prove(), e.export(), e.key())
+	cmd.AddCommand(e.list(), e.verify(), e.checkpoint(), e.prove(), e.export(), e.seal(), e.erase(), e.key())
 	return cmd
 }
 
 func (e Env) list() *cobra.Command {
-	var token, format string
+	var token, format, segment string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List audit events, oldest first",
@@ -58,26 +58,37 @@ func (e Env) list() *cobra.Command {
 			}
 			defer e.Close(r, &err)
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			write := func(x audit.Entry) error {
-				_, err := fmt.Fprintf(w, "%6d  %s  %-16s  %s\n", x.Index, show.Stamp(x.At), x.Kind, show.Event(x))
-				return err
-			}
+			write := func(x audit.Entry) error { return event(w, x) }
 			if format == "json" {
 				write = func(x audit.Entry) error { return json.NewEncoder(w).Encode(x) }
 			}
-			if err := r.Audit().Each(cmd.Context(), 0, token, write); err != nil {
+			if segment != "" {
+				err = withFile(segment, func(f io.Reader) error {
+					_, err := audit.ReadSegment(r.Audit().Key(), f, func(x audit.Entry) error {
+						if token != "" && x.TokenID != token {
+							return nil
+						}
+						return write(x)
+					})
+					return err
+				})
+			} else {
+				err = r.Audit().Each(cmd.Context(), 0, token, write)
+			}
+			if err != nil {
 				return err
 			}
 			return w.Flush()
 		},
 	}
 	cmd.Flags().StringVar(&token, "token", "", "only events of the token with this id")
+	cmd.Flags().StringVar(&segment, "segment", "", "those of a file that audit seal wrote")
 	cmd.Flags().StringVar(&format, "format", "text", "of standard output: text or json (one object a line)")
 	return cmd
 }
 
 func (e Env) verify() *cobra.Command {
-	var files []string
+	var files, sealed []string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Recompute the audit log and compare it with its checkpoints",
@@ -100,11 +111,14 @@ func (e Env) verify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "sound: %d events, head %s\n", t.N, t.Hash)
-			return err
+			if err := sound(cmd.OutOrStdout(), t); err != nil {
+				return err
+			}
+			return segments(cmd, r.Audit(), sealed)
 		},
 	}
 	cmd.Flags().StringArrayVar(&files, "checkpoint", nil, "compare with this checkpoint too, saved elsewhere; repeat for more")
+	cmd.Flags().StringArrayVar(&sealed, "segment", nil, "check this file that audit seal wrote, too; repeat for more")
 	return cmd
 }
 

@@ -20,7 +20,7 @@ import (
 const maxProof = 1 << 20
 
 func (e Env) prove() *cobra.Command {
-	var check, key string
+	var check, key, segment string
 	cmd := &cobra.Command{
 		Use:   "prove INDEX | prove --check FILE --key KEY",
 		Short: "Prove that an event is in the log, or check such a proof",
@@ -48,13 +48,22 @@ is in the log as a signed checkpoint has it. Whoever has the log's public key
 				return err
 			}
 			defer e.Close(r, &err)
-			p, err := r.Audit().Prove(cmd.Context(), index)
+			var p audit.Proof
+			if segment != "" {
+				err = withFile(segment, func(f io.Reader) (err error) {
+					p, err = r.Audit().ProveFrom(cmd.Context(), index, f)
+					return err
+				})
+			} else {
+				p, err = r.Audit().Prove(cmd.Context(), index)
+			}
 			if err != nil {
 				return err
 			}
 			return show.JSON(cmd.OutOrStdout(), p)
 		},
 	}
+	cmd.Flags().StringVar(&segment, "segment", "", "the event is in this file that audit seal wrote")
 	cmd.Flags().StringVar(&check, "check", "", "check the proof in this file")
 	cmd.Flags().StringVar(&key, "key", "", "the log's public key, as audit key prints it")
 	return cmd

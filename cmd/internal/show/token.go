@@ -160,5 +160,11 @@ func Event(e audit.Entry) string {
 	for _, name := range slices.Sorted(maps.Keys(e.Details)) {
 		add(name, e.Details[name])
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.Public)) {
+		add(name, e.Public[name])
+	}
+	if len(e.Erased) > 0 {
+		out = append(out, "("+strings.Join(e.Erased, " and ")+" erased)")
+	}
 	return strings.Join(out, " ")
 }
