@@ -135,12 +135,12 @@ func (r *run) reread(read func(job)) {
 // narrow leaves of an object that is read again the parts that hold matches: the rest
 // is as the rest of a base in which nothing was found. What is found must still be
 // all that was remembered.
-func (r *run) narrow(j job, c *sources.Content) bool {
-	if j.seq >= 0 || c.Skip != nil {
+func (r *run) narrow(seq int, c *sources.Content) bool {
+	if seq >= 0 || c.Skip != nil {
 		return false
 	}
 	c.Base, c.BaseLen = &carried{}, len(c.Data)
-	c.Copies = r.mem.Rest(-1-j.seq, len(c.Data), func(m cache.Match) int64 {
+	c.Copies = r.mem.Rest(-1-seq, len(c.Data), func(m cache.Match) int64 {
 		for _, multi := range r.engine.multi {
 			if multi.Rule.ID == m.Rule { // its anchor may stand lines before
 				return int64(multi.Rule.Width)

@@ -107,7 +107,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 			return nil
 		}
 		r.o.Progress.Listed.Add(1)
-		if j := (job{seq, it}); !r.recall(j) && !visits.Add(ctx, j) {
+		if j := (job{seq, it}); !r.recall(j) && !visits.Add(ctx, j.seq, j.Item) {
 			open(j)
 		}
 		seq++
@@ -115,7 +115,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	})
 	visits.Listed()
 	r.reread(func(j job) {
-		if !visits.Add(ctx, j) {
+		if !visits.Add(ctx, j.seq, j.Item) {
 			open(j)
 		}
 	})

@@ -12,7 +12,7 @@ type seen = visits.Seen[Match]
 
 // visits gives who has items of a Visitor visited, nil for sources that are read item
 // by item.
-func (r *run) visits(src sources.Source, workers int, open func(job)) *visits.Set[job, Match] {
+func (r *run) visits(src sources.Source, workers int, open func(job)) *visits.Set[Match] {
 	v, ok := src.(sources.Visitor)
 	if !ok || r.engine.plain || r.o.Full {
 		return nil
@@ -23,9 +23,8 @@ func (r *run) visits(src sources.Source, workers int, open func(job)) *visits.Se
 		return d
 	}}
 	gates := sync.Pool{New: func() any { return r.gated() }}
-	return &visits.Set[job, Match]{
-		Source: v, Workers: workers, Open: open, Narrow: r.narrow,
-		Item: func(j job) sources.Item { return j.Item },
+	return &visits.Set[Match]{
+		Source: v, Workers: workers, Open: func(seq int, it sources.Item) { open(job{seq, it}) }, Narrow: r.narrow,
 		Scan: func(c *sources.Content) (s seen, state any) {
 			r.o.Progress.Bytes.Add(int64(len(c.Data)))
 			r.o.Progress.Packed.Add(c.Stored)
@@ -43,7 +42,8 @@ func (r *run) visits(src sources.Source, workers int, open func(job)) *visits.Se
 			scans.Put(d) // not after a panic
 			return s, state
 		},
-		Deliver: func(j job, s seen) {
+		Deliver: func(seq int, it sources.Item, s seen) {
+			j := job{seq, it}
 			r.o.Progress.Done.Add(1)
 			defer func() {
 				if p := recover(); p != nil {

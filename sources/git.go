@@ -389,7 +389,7 @@ func (h *history) walk(tips, stops []plumbing.Hash, e scope.Ends) error {
 func (h *history) newGraph() *graph.Graph {
 	return &graph.Graph{
 		Read: func(id plumbing.Hash) (gitrepo.Commit, error) {
-			data, err := h.readCommit(id)
+			data, err := h.readCommit(id, (*forest.Forest).Commit)
 			if err != nil {
 				return gitrepo.Commit{}, err
 			}
@@ -508,7 +508,7 @@ func (h *history) commit(id, tree plumbing.Hash) error {
 	}
 	o := h.origin()
 	o.Commit = id.String()
-	data, err := h.readCommit(id)
+	data, err := h.readCommit(id, (*forest.Forest).Take)
 	if err != nil {
 		return h.yield(Item{Origin: o, Size: -1, Skip: h.skipOf(err)})
 	}
@@ -528,9 +528,9 @@ func (h *history) commit(id, tree plumbing.Hash) error {
 
 // readCommit gives a commit's bytes. They are read again where the forest does not
 // have them: authors and messages of a million commits would fill the memory.
-func (h *history) readCommit(id plumbing.Hash) ([]byte, error) {
+func (h *history) readCommit(id plumbing.Hash, from func(*forest.Forest, pack.ID) ([]byte, bool)) ([]byte, error) {
 	if h.forest != nil {
-		if data, ok := h.forest.Commit(pack.ID(id)); ok {
+		if data, ok := from(h.forest, pack.ID(id)); ok {
 			return data, nil
 		}
 	}

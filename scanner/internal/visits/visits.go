@@ -14,7 +14,7 @@ import (
 )
 
 // maxTogether bounds the items that are collected to be visited together. Packs are
-// read once per batch, and an item waits in some 400 bytes: 100 MB at most, and
+// read once per batch, and an item waits in some 100 bytes: 26 MB at most, and
 // histories of fewer blobs, which nearly all are, are one batch.
 const maxTogether = 1 << 18
 
@@ -25,35 +25,34 @@ type Seen[M any] struct {
 	Found []M
 }
 
-// Set has items visited: J is one, with its place among all, M what is found. A nil
-// Set visits none.
-type Set[J, M any] struct {
+// Set has items visited, each with its place among all: M is what is found. A nil Set
+// visits none.
+type Set[M any] struct {
 	Source  sources.Visitor
 	Workers int
-	// Item gives what is visited of J.
-	Item func(J) sources.Item
 	// Scan visits, and gives what is handed to the visits of differences. Deliver is
 	// told what came of an item, and Open of those that are not visited. Both are
 	// called by several goroutines at a time.
 	Scan    func(*sources.Content) (Seen[M], any)
-	Deliver func(J, Seen[M])
-	Open    func(J)
+	Deliver func(seq int, it sources.Item, s Seen[M])
+	Open    func(seq int, it sources.Item)
 	// Narrow, where it is not nil, may have less of an item scanned than is new in
 	// it; it is not handed to visits of differences then.
-	Narrow func(J, *sources.Content) bool
+	Narrow func(seq int, c *sources.Content) bool
 
-	waiting []J // to be visited together
+	waiting []kept        // to be visited together
+	last    *sources.Item // what was kept last shares
 
 	ahead bool
 	mu    sync.Mutex
 	// Of objects that were not delivered: those that are listed, or visited.
-	listed  map[sources.ObjectID]J
+	listed  map[sources.ObjectID]kept
 	visited map[sources.ObjectID]Seen[M]
 }
 
 // Foretell has the source visit ahead what it can. Of wanted objects alone, and with
 // one worker none: the walk that lists is one.
-func (s *Set[J, M]) Foretell(wanted func(sources.ObjectID) bool) {
+func (s *Set[M]) Foretell(wanted func(sources.ObjectID) bool) {
 	if s == nil || s.Workers < 2 {
 		return
 	}
@@ -61,11 +60,11 @@ func (s *Set[J, M]) Foretell(wanted func(sources.ObjectID) bool) {
 	if !ok {
 		return
 	}
-	s.ahead, s.listed, s.visited = true, map[sources.ObjectID]J{}, map[sources.ObjectID]Seen[M]{}
+	s.ahead, s.listed, s.visited = true, map[sources.ObjectID]kept{}, map[sources.ObjectID]Seen[M]{}
 	f.Foretell(&sources.Ahead{Workers: s.Workers, Most: maxTogether, Wanted: wanted, Visit: func(id sources.ObjectID, c *sources.Content) any {
 		seen, state := s.Scan(c)
 		s.mu.Lock()
-		j, ok := s.listed[id]
+		k, ok := s.listed[id]
 		if ok {
 			delete(s.listed, id)
 		} else {
@@ -73,19 +72,15 @@ func (s *Set[J, M]) Foretell(wanted func(sources.ObjectID) bool) {
 		}
 		s.mu.Unlock()
 		if ok {
-			s.Deliver(j, seen)
+			s.Deliver(k.seq, k.item(), seen)
 		}
 		return state
 	}})
 }
 
 // Add takes an item, or says that it is none to be visited. It is for one goroutine.
-func (s *Set[J, M]) Add(ctx context.Context, j J) bool {
-	if s == nil {
-		return false
-	}
-	it := s.Item(j)
-	if it.Origin.Blob == "" {
+func (s *Set[M]) Add(ctx context.Context, seq int, it sources.Item) bool {
+	if s == nil || it.Origin.Blob == "" {
 		return false
 	}
 	if s.ahead && it.Object != (sources.ObjectID{}) && !it.Origin.Before {
@@ -95,51 +90,51 @@ func (s *Set[J, M]) Add(ctx context.Context, j J) bool {
 		if ok {
 			delete(s.visited, it.Object)
 		} else if !twice {
-			s.listed[it.Object] = j
+			s.listed[it.Object] = s.keep(seq, it)
 		}
 		s.mu.Unlock()
 		if ok {
-			s.Deliver(j, seen)
+			s.Deliver(seq, it, seen)
 		}
 		if ok || !twice {
 			return true
 		}
 	}
-	if s.waiting = append(s.waiting, j); len(s.waiting) == maxTogether {
+	if s.waiting = append(s.waiting, s.keep(seq, it)); len(s.waiting) == maxTogether {
 		s.visit(ctx)
 	}
 	return true
 }
 
 // Listed says that the source has listed all: nothing is visited ahead any more.
-func (s *Set[J, M]) Listed() {
+func (s *Set[M]) Listed() {
 	if s == nil || !s.ahead {
 		return
 	}
 	s.ahead = false
-	for _, j := range s.listed {
-		s.waiting = append(s.waiting, j)
+	for _, k := range s.listed {
+		s.waiting = append(s.waiting, k)
 	}
 	s.listed, s.visited = nil, nil
 }
 
 // Flush visits what was taken and not visited. An end of ctx is for the caller to see.
-func (s *Set[J, M]) Flush(ctx context.Context) {
+func (s *Set[M]) Flush(ctx context.Context) {
 	if s != nil && len(s.waiting) > 0 {
 		s.visit(ctx)
 	}
 }
 
-func (s *Set[J, M]) visit(ctx context.Context) {
+func (s *Set[M]) visit(ctx context.Context) {
 	items := make([]sources.Item, len(s.waiting))
-	for i, j := range s.waiting {
-		items[i] = s.Item(j)
+	for i := range s.waiting {
+		items[i] = s.waiting[i].item()
 	}
 	left, err := s.Source.Visit(ctx, items, s.Workers, func(c *sources.Content) any {
-		j := s.waiting[c.Index]
-		narrowed := s.Narrow != nil && s.Narrow(j, c)
+		seq := s.waiting[c.Index].seq
+		narrowed := s.Narrow != nil && s.Narrow(seq, c)
 		seen, state := s.Scan(c)
-		s.Deliver(j, seen)
+		s.Deliver(seq, items[c.Index], seen)
 		if narrowed {
 			return nil
 		}
@@ -147,7 +142,7 @@ func (s *Set[J, M]) visit(ctx context.Context) {
 	})
 	if err == nil {
 		for _, i := range left {
-			s.Open(s.waiting[i])
+			s.Open(s.waiting[i].seq, items[i])
 		}
 	}
 	clear(s.waiting)

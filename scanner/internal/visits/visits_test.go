@@ -2,12 +2,14 @@ package visits_test
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/quench-dev/quench/scanner/internal/visits"
@@ -64,15 +66,31 @@ func (s *source) Visit(_ context.Context, items []sources.Item, _ int, f func(*s
 	return left, nil
 }
 
+// same holds an item that waited to what it was.
+func same(t *rapid.T, got, want sources.Item) {
+	if got.Open == nil {
+		t.Error("nothing opens it")
+	}
+	got.Open, want.Open = nil, nil
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 // Whatever is visited ahead, and when: each item is delivered once with what was
 // found in its own content, or opened once.
 func TestEachOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		labels := [][]string{nil, {"stash"}, {"note"}}
 		s := &source{before: rapid.IntRange(0, 9).Draw(t, "before")}
 		n := rapid.IntRange(0, 9).Draw(t, "items")
 		for i := range n {
 			it := sources.Item{Object: sources.ObjectID{byte(i), 1}, Open: func(context.Context) (io.ReadCloser, error) { return nil, nil }}
-			it.Origin.Blob = strings.Repeat("x", i+1)
+			it.Origin.Commit, it.Origin.Path = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "commit"), strings.Repeat("p", i)
+			it.Origin.Labels = labels[rapid.IntRange(0, 2).Draw(t, "label")]
+			if it.Origin.Blob = hex.EncodeToString(it.Object[:]); rapid.Bool().Draw(t, "named otherwise") {
+				it.Origin.Blob = strings.Repeat("x", i+1)
+			}
 			it.Origin.Before = rapid.IntRange(0, 4).Draw(t, "before") == 0
 			s.items = append(s.items, it)
 		}
@@ -84,27 +102,30 @@ func TestEachOnce(t *testing.T) {
 		unwanted := rapid.IntRange(0, 9).Draw(t, "unwanted")
 		var mu sync.Mutex
 		came := map[int]int{}
-		set := &visits.Set[int, int]{
+		set := &visits.Set[int]{
 			Source: s, Workers: rapid.IntRange(1, 3).Draw(t, "workers"),
-			Item: func(j int) sources.Item { return s.items[j] },
 			Scan: func(c *sources.Content) (visits.Seen[int], any) {
 				return visits.Seen[int]{Len: int64(len(c.Data)), Found: []int{len(c.Data)}}, nil
 			},
-			Deliver: func(j int, seen visits.Seen[int]) {
+			Deliver: func(j int, it sources.Item, seen visits.Seen[int]) {
 				mu.Lock()
 				defer mu.Unlock()
+				same(t, it, s.items[j])
 				if want := int(s.items[j].Object[0]); seen.Found[0] != want || seen.Len != int64(want) {
 					t.Errorf("item %d has what was found in %d", want, seen.Found[0])
 				}
 				came[j]++
 			},
-			Open: func(j int) { came[j]++ },
+			Open: func(j int, it sources.Item) {
+				same(t, it, s.items[j])
+				came[j]++
+			},
 		}
 		set.Foretell(func(id sources.ObjectID) bool { return int(id[0]) != unwanted })
 		ctx := context.Background()
 		j := 0
 		if err := s.Items(ctx, func(sources.Item) error {
-			if !set.Add(ctx, j) {
+			if !set.Add(ctx, j, s.items[j]) {
 				t.Errorf("item %d is not taken", j)
 			}
 			j++
@@ -123,9 +144,9 @@ func TestEachOnce(t *testing.T) {
 }
 
 func TestNone(t *testing.T) {
-	var set *visits.Set[int, int]
+	var set *visits.Set[int]
 	set.Foretell(nil)
-	if set.Add(context.Background(), 1) {
+	if set.Add(context.Background(), 1, sources.Item{}) {
 		t.Error("an item is taken, and nobody visits it")
 	}
 	set.Listed()

@@ -28,9 +28,6 @@ import (
 // beyond are read again when they are needed.
 const maxCommits = 64 << 20
 
-// blockSize is what is allocated for commits at a time, in bytes.
-const blockSize = 1 << 20
-
 // maxTrees bounds what trees take, in bytes: 40,000 commits to a project of 1,000
 // files take 20 MB. Trees beyond are read again when they are needed.
 const maxTrees = 256 << 20
@@ -42,7 +39,6 @@ type Forest struct {
 
 	commitMu sync.Mutex
 	commits  map[pack.ID][]byte
-	block    []byte // what the next ones are put into
 	taken    int
 
 	entryMu sync.Mutex
@@ -79,11 +75,7 @@ func (f *Forest) Visit(id pack.ID, v *pack.Visit) any {
 		if f.taken += n; f.taken > maxCommits {
 			return nil
 		}
-		if n > cap(f.block)-len(f.block) {
-			f.block = make([]byte, 0, max(n, blockSize))
-		}
-		f.block = append(f.block, v.Data...)
-		f.commits[id] = f.block[len(f.block)-n : len(f.block) : len(f.block)]
+		f.commits[id] = bytes.Clone(v.Data)
 	case pack.Tree:
 		if s := f.tree(id, v); s != nil {
 			return s
@@ -231,6 +223,17 @@ func (t *tree) cut() {
 // Commit gives a commit's bytes.
 func (f *Forest) Commit(id pack.ID) ([]byte, bool) {
 	data, ok := f.commits[id]
+	return data, ok
+}
+
+// Take is Commit for the last time: its bytes are let go, as a walk goes on, and not
+// kept to its end, when most else is held.
+func (f *Forest) Take(id pack.ID) ([]byte, bool) {
+	data, ok := f.commits[id]
+	if ok {
+		delete(f.commits, id)
+		f.taken -= len(data)
+	}
 	return data, ok
 }
 

@@ -31,7 +31,7 @@ func (f *Forest) Entry(e uint32) []byte { return f.entries.get(e) }
 // Settle lets go of all that reading trees by chunks and entries does not need:
 // commits, what NewEntries has given, and room to grow. Nothing is visited after it.
 func (f *Forest) Settle() {
-	f.commits, f.block, f.taken = nil, nil, 0
+	f.commits, f.taken = nil, 0
 	f.doneEntry, f.doneChunk = nil, nil
 	f.lists = slices.Clone(f.lists)
 	f.entries.settle()
