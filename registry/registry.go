@@ -26,6 +26,7 @@ import (
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/bound"
+	"github.com/quench-dev/quench/registry/clock"
 	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/pepper"
@@ -79,6 +80,10 @@ type Options struct {
 	EachUse bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// TrustClock believes a clock that is behind the last audit event, which it then
+	// writes one about. That is to undo events from the future, written while the
+	// clock was wrong; tokens that had expired by them live again.
+	TrustClock bool
 	// Actor is who audit events name unless a call says otherwise; empty is
 	// the user the process runs as.
 	Actor string
@@ -116,7 +121,7 @@ func under(getenv func(string) string, xdg, fallback, name string) string {
 // Registry is an open registry. Its methods are safe for concurrent use.
 type Registry struct {
 	store *store.Store
-	now   func() time.Time
+	clock *clock.Clock
 	actor string
 	issue IssuePolicy
 	where Countries
@@ -146,9 +151,6 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if o.Path == "" {
 		return nil, fmt.Errorf("%w: no path given and no home folder known; set QUENCH_REGISTRY", ErrNoRegistry)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Actor == "" {
 		o.Actor = processUser()
 	}
@@ -171,9 +173,12 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{store: s, now: o.Now, actor: o.Actor, issue: o.Issue, where: o.Countries, each: o.EachUse, pepper: o.Pepper, without: o.WithoutPepper}
+	r := &Registry{store: s, clock: clock.New(o.Now, time.Time{}), actor: o.Actor, issue: o.Issue, where: o.Countries, each: o.EachUse, pepper: o.Pepper, without: o.WithoutPepper}
 	r.uses = tally.New(maxWaiting, r.writeUses)
 	err = r.unlock(ctx, o)
+	if err == nil {
+		err = r.setClock(ctx, o)
+	}
 	if err == nil {
 		err = r.prepare(ctx)
 	}
@@ -289,8 +294,29 @@ func (r *Registry) Close() (err error) {
 func (r *Registry) Store() *store.Store { return r.store }
 
 // Now is the registry's clock, in UTC and whole microseconds, as times are
-// stored.
-func (r *Registry) Now() time.Time { return r.now().UTC().Truncate(time.Microsecond) }
+// stored. It does not go back.
+func (r *Registry) Now() time.Time { return r.clock.Now() }
+
+// ClockBehind is how far the machine's clock was behind the last audit event when
+// the registry was opened: times count from that event then.
+func (r *Registry) ClockBehind() time.Duration { return r.clock.Behind() }
+
+// setClock lets time count from the last event, so that what was seen to expire stays
+// so when the machine's clock is set back. A trusted clock is believed, and said so.
+func (r *Registry) setClock(ctx context.Context, o Options) error {
+	last, err := r.log.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("opening registry %q: %w", o.Path, store.Explain(err))
+	}
+	late := clock.New(o.Now, last)
+	if !o.TrustClock || late.Behind() == 0 {
+		r.clock = late
+		return nil
+	}
+	return r.store.InTx(ctx, func(tx *sql.Tx) error {
+		return r.append(ctx, tx, audit.Event{Kind: "clock.set_back", Details: map[string]string{"by": late.Behind().String()}})
+	})
+}
 
 // Actor is who the registry's audit events name by default.
 func (r *Registry) Actor() string { return r.actor }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/pepper"
@@ -160,17 +161,18 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) 
 		return err
 	}
 	delete(details, "reason")
-	e.Kind = "token.first_use"
-	if v.Token.MaxUses > 0 { // few, and each one counts
+	e.Kind = "token.use"
+	switch {
+	case v.Token.MaxUses > 0: // few, and each one counts
 		details["use"] = fmt.Sprintf("%d of %d", v.Token.Uses, v.Token.MaxUses)
-		if !first {
-			e.Kind = "token.use"
-		}
+	case !first: // as writeUses tells those of a second
+		details["uses"], details["second"] = "1", v.Token.LastUsedAt.Format(time.RFC3339)
 	}
-	if first || v.Token.MaxUses > 0 {
-		if err := r.append(ctx, tx, e); err != nil {
-			return err
-		}
+	if first {
+		e.Kind = "token.first_use"
+	}
+	if err := r.append(ctx, tx, e); err != nil {
+		return err
 	}
 	return r.tellOverdue(ctx, tx, v.Token, details)
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,13 +38,27 @@ func openToIssue(cmd *cobra.Command, create bool, policy string) (*registry.Regi
 	if err != nil {
 		return nil, err
 	}
-	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, Issue: p.Issue, EachUse: true})
+	return openWith(cmd, registry.Options{Create: create, Issue: p.Issue, EachUse: true})
 }
 
 // openRegistry opens that registry. With create it is made when missing;
 // without, a missing one is an error that wraps registry.ErrNoRegistry.
 func openRegistry(cmd *cobra.Command, create bool) (*registry.Registry, error) {
-	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Create: create, EachUse: true})
+	return openWith(cmd, registry.Options{Create: create, EachUse: true})
+}
+
+// lateClock is how far a machine's clock may be behind what is written down before
+// it is told: two machines of a network differ by less.
+const lateClock = time.Minute
+
+// openWith opens that registry, and warns of a clock that was set back.
+func openWith(cmd *cobra.Command, o registry.Options) (*registry.Registry, error) {
+	o.Path, o.TrustClock = registryPath(cmd), os.Getenv("QUENCH_TRUST_CLOCK") != ""
+	r, err := registry.Open(cmd.Context(), o)
+	if err == nil && r.ClockBehind() > lateClock {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: this machine's clock is %v behind the registry's last event, and times count from that; set the clock, or, if events were written by a clock that was ahead, run a command once with QUENCH_TRUST_CLOCK=1\n", r.ClockBehind().Round(time.Second))
+	}
+	return r, err
 }
 
 func newRegistryCmd() *cobra.Command {

@@ -11,6 +11,6 @@ import (
 // live long enough for.
 func newServeCmd() *cobra.Command {
 	return servecmd.New(servecmd.Env{Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
-		return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd)})
+		return openWith(cmd, registry.Options{})
 	}})
 }

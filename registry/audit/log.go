@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -71,6 +72,24 @@ func head(ctx context.Context, q queryer) (tlog.Tree, error) {
 		return tlog.Tree{}, fmt.Errorf("reading the audit log: %w", err)
 	}
 	return tlog.Tree{N: n, Hash: h}, nil
+}
+
+// Last is when the last event was written; zero where there is none, or where it
+// cannot be read, which Verify tells.
+func (l *Log) Last(ctx context.Context) (time.Time, error) {
+	var data []byte
+	err := l.db.QueryRowContext(ctx, "SELECT data FROM audit_leaves ORDER BY idx DESC LIMIT 1").Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	var v leaf
+	if json.Unmarshal(data, &v) != nil {
+		return time.Time{}, nil
+	}
+	return v.At, nil
 }
 
 // Each calls f for the events from index on, oldest first, of one token or,

@@ -18,12 +18,13 @@ type Tally[U any] struct {
 	write func(ctx context.Context, all []U) error
 	most  int
 
-	writing sync.Mutex // held while pending is written, before mu
+	writing chan struct{} // holds one value while pending is written
 
 	mu      sync.Mutex
 	pending []U
 	timer   *time.Timer // set while something is pending
 	failed  error       // of the last write
+	began   time.Time   // the write under way; zero is none
 	closed  bool
 }
 
@@ -32,16 +33,21 @@ type Tally[U any] struct {
 // goroutines at once. It writes all of it or none. After an error the values are
 // kept and written a second later, together with those that were added since.
 func New[U any](most int, write func(ctx context.Context, all []U) error) *Tally[U] {
-	return &Tally[U]{write: write, most: most}
+	return &Tally[U]{write: write, most: most, writing: make(chan struct{}, 1)}
 }
 
+// stuck is how long a write may take before no more is taken: what is added would
+// wait longer than who asked was promised.
+const stuck = time.Second
+
 // Add takes u, and reports whether it did. It takes nothing while as many values
-// wait as may, after a write that failed until one that did not, and after Close:
-// the caller then writes u itself.
+// wait as may, while a write takes longer than a second (somebody holds the lock),
+// after one that failed until one that did not, and after Close: the caller then
+// writes u itself.
 func (t *Tally[U]) Add(u U) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.failed != nil || len(t.pending) >= t.most {
+	if t.closed || t.failed != nil || len(t.pending) >= t.most || !t.began.IsZero() && time.Since(t.began) > stuck {
 		return false
 	}
 	t.pending = append(t.pending, u)
@@ -60,10 +66,14 @@ func (t *Tally[U]) arm() {
 	}
 }
 
-// Flush writes what is pending now.
+// Flush writes what is pending now, once the write under way, if any, has ended.
 func (t *Tally[U]) Flush(ctx context.Context) error {
-	t.writing.Lock()
-	defer t.writing.Unlock()
+	select {
+	case t.writing <- struct{}{}:
+		defer func() { <-t.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	t.mu.Lock()
 	all := t.pending
 	t.pending = nil
@@ -71,14 +81,16 @@ func (t *Tally[U]) Flush(ctx context.Context) error {
 		t.timer.Stop()
 		t.timer = nil
 	}
-	t.mu.Unlock()
 	if len(all) == 0 {
+		t.mu.Unlock()
 		return nil
 	}
+	t.began = time.Now()
+	t.mu.Unlock()
 	err := t.write(ctx, all)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failed = err
+	t.failed, t.began = err, time.Time{}
 	if err != nil {
 		t.pending = append(all, t.pending...)
 		t.arm()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -76,6 +78,31 @@ func TestTallyWritesByItself(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// While a write hangs, what is added would wait too long, and is not taken.
+func TestTallyThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		c := tally.New(10, func(context.Context, []int) error { <-hang; return nil })
+		c.Add(1)
+		time.Sleep(1500 * time.Millisecond) // of the bubble's clock: the write has begun
+		if !c.Add(2) {
+			t.Error("nothing is taken during a write")
+		}
+		time.Sleep(2 * time.Second)
+		if c.Add(3) {
+			t.Error("something is taken after two seconds of a write")
+		}
+		close(hang)
+		synctest.Wait()
+		if !c.Add(4) {
+			t.Error("nothing is taken after it")
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Of many at once, all that were taken are written.
