@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/findable"
 	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -235,5 +237,33 @@ func TestBulk(t *testing.T) {
 	t.Logf("%d tokens: prepare %v, store %v", n, prepare, store)
 	if _, err := r.Audit().Verify(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// The members of a family are found by an index that holds only those that need it.
+func TestFamilyIsIndexed(t *testing.T) {
+	storetest.OnlySQLite(t)
+	r := open(t, newPlace(t).options())
+	for _, query := range []string{
+		"SELECT id FROM tokens WHERE (id = 'a' OR family = 'a' AND predecessor <> '') AND id <> 'b'",
+		"SELECT id FROM tokens WHERE family = 'a' AND predecessor <> '' AND predecessor = 'b' ORDER BY seq DESC LIMIT 1",
+	} {
+		rows, err := r.Store().Reader().Query("EXPLAIN QUERY PLAN " + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := ""
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			plan += step + "; "
+		}
+		rows.Close()
+		if !strings.Contains(plan, "tokens_family") || strings.Contains(plan, "SCAN") {
+			t.Errorf("%s: %s", query, plan)
+		}
 	}
 }

@@ -161,7 +161,7 @@ func (r *Registry) retire(ctx context.Context, tx *sql.Tx, t *Token, overlap tim
 // Successor is the last token that was issued to follow t and is not revoked; ErrNoToken
 // when there is none.
 func (r *Registry) Successor(ctx context.Context, tx *sql.Tx, t Token) (Token, error) {
-	next, err := r.tokenBy(ctx, tx, "family = ? AND predecessor = ? AND state <> 'revoked' ORDER BY seq DESC LIMIT 1", t.Family, t.ID)
+	next, err := r.tokenBy(ctx, tx, "family = ? AND predecessor <> '' AND predecessor = ? AND state <> 'revoked' ORDER BY seq DESC LIMIT 1", t.Family, t.ID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Token{}, ErrNoToken
 	}

@@ -38,8 +38,8 @@ type querier interface {
 // family reads those of the token's family that can be used, now or when resumed.
 func (r *Revoker) family(ctx context.Context, q querier, tok registry.Token) (Family, error) {
 	f := Family{ID: tok.Family}
-	rows, err := q.QueryContext(ctx, `SELECT id FROM tokens WHERE family = ? AND id <> ? AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > ?)
-		ORDER BY created_at, id`, tok.Family, tok.ID, micros(r.reg.Now()))
+	rows, err := q.QueryContext(ctx, `SELECT id FROM tokens WHERE (id = ? OR family = ? AND predecessor <> '') AND id <> ? AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > ?)
+		ORDER BY created_at, id`, tok.Family, tok.Family, tok.ID, micros(r.reg.Now()))
 	if err != nil {
 		return f, fmt.Errorf("reading the family of token %s: %w", tok.ID, err)
 	}

@@ -113,6 +113,11 @@ func Repeat(n int, l Line) *Reader {
 
 // run prepares a batch while the one before it is stored.
 func (r *Run) run(ctx context.Context, in *Reader, prepare func(*batch) error, out Out) (c Count, err error) {
+	end, err := r.Registry.Store().Bulk(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer end()
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan *batch, 1)
 	ended := make(chan struct{})

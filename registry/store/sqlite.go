@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ func (s *Store) prepare(opts Options) error {
 
 func (s *Store) open(ctx context.Context) error {
 	var err error
-	if s.writer, err = sql.Open("sqlite", s.dsn("_synchronous=FULL&_txlock=immediate&_pragma=temp_store(2)&_pragma=cache_size(-65536)")); err != nil {
+	if s.writer, err = sql.Open("sqlite", s.dsn("_synchronous=FULL&_txlock=immediate&_pragma=temp_store(2)&_pragma=cache_size(-"+strconv.Itoa(usualCache)+")")); err != nil {
 		return err
 	}
 	// One connection: SQLite has one write lock, and waiting for it in Go costs
@@ -164,4 +165,32 @@ func (s *Store) Scrub(ctx context.Context) error {
 		return ErrLocked
 	}
 	return nil
+}
+
+const (
+	// usualPages of the WAL are folded into the database at a time, SQLite's own
+	// default: readers stay fast.
+	usualPages = 1000
+	// bulkPages is 256 MB of it. Each large transaction writes most pages of the
+	// indexes again, which need to be folded once, not each time.
+	bulkPages = 1 << 16
+	// usualCache and bulkCache are kilobytes of pages in memory: a large transaction
+	// touches pages all over the indexes, which take a hundred bytes a token.
+	usualCache, bulkCache = 64 << 10, 256 << 10
+)
+
+// Bulk makes the database ready for many large transactions, until end is called.
+func (s *Store) Bulk(ctx context.Context) (end func(), err error) {
+	if s.pg != nil {
+		return func() {}, nil
+	}
+	set := func(ctx context.Context, pages, cache int) error {
+		_, err := s.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d; PRAGMA cache_size = -%d", pages, cache))
+		return err
+	}
+	return func() {
+		// What cannot be folded now is by the next to write.
+		set(context.WithoutCancel(ctx), usualPages, usualCache)
+		s.writer.ExecContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(TRUNCATE)")
+	}, explain(set(ctx, bulkPages, bulkCache))
 }
