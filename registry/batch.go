@@ -29,8 +29,23 @@ type Entry struct {
 
 	value secret.Secret
 	pair  *pepper.Pair
+	under *pepper.Key // that mac and fp are under; nil before they are made
 	mac   [32]byte
 	fp    int64
+}
+
+// hash makes the MAC and fingerprint under a key, unless they are.
+func (e *Entry) hash(k *pepper.Key) {
+	switch {
+	case e.under == k:
+	case e.pair != nil:
+		e.mac, e.fp, e.Err = e.pair.Under(k)
+	default:
+		e.mac, e.fp = e.value.MAC(k.MAC), fingerprint(k, e.value)
+	}
+	if e.Err == nil {
+		e.under = k
+	}
 }
 
 // failed reports whether e is not to be stored.
@@ -43,6 +58,9 @@ func (r *Registry) PrepareIssue(qs []IssueRequest) []Entry {
 		e := &all[i]
 		e.Token, e.value, e.Err = r.newToken(q)
 		e.Value = e.value
+		if e.Err == nil {
+			e.hash(r.ring.Load().Primary())
+		}
 	}
 	return all
 }
@@ -58,6 +76,7 @@ func (r *Registry) PrepareImport(qs []ImportRequest, f *findable.Finder) ([]Entr
 		e.value, e.pair = q.Value, q.Pair
 		if e.Token, e.Err = r.importToken(q); e.Err == nil && e.pair == nil {
 			values, of = append(values, q.Value), append(of, e)
+			e.hash(r.ring.Load().Primary())
 		}
 	}
 	hard, err := f.Missed(values)
@@ -124,11 +143,7 @@ func (r *Registry) insertAll(ctx context.Context, tx *sql.Tx, all []Entry) error
 		if b := e.Token.brand; b != "" && !slices.Contains(brands, b) {
 			brands = append(brands, b)
 		}
-		if e.pair != nil {
-			e.mac, e.fp, e.Err = e.pair.Under(key)
-		} else {
-			e.mac, e.fp = e.value.MAC(key.MAC), fingerprint(key, e.value)
-		}
+		e.hash(key)
 	}
 	if err := r.knowBrands(ctx, tx, brands); err != nil {
 		return err
