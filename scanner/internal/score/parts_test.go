@@ -9,7 +9,7 @@ import (
 // TestParts holds the tables of parts and prefixes equal to the strings themselves.
 func TestParts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	all := []*parts{placeholders, shown, templates, lineWords, madeUp, valueWords}
+	all := []*parts{placeholders, shown, templates, lineWords, madeUp, valueWords, folders}
 	begin := []*prefixes{digestNames, digestForms, publicKeys}
 	var words []string
 	for _, p := range all {

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"math/bits"
 	"path"
 	"strings"
 )
@@ -29,7 +30,7 @@ var groups = func() map[string]string {
 }()
 
 // folders are words of paths that say what a file is for.
-var folders = []string{"test", "spec", "mock", "fixture", "example", "sample", "demo", "doc", "vendor", "node_modules", "lang", "locale", "i18n", "translation", "conf", "setting", "secret", "docker", "kube", "deploy", "script", "template", "resource", "asset", "public", "fuzz", "bench", "lib", "src", "app", "server", "client", "api", "model", "migration", "tool", "build", "env", "prod", "credential", "password"}
+var folders = partsOf("test", "spec", "mock", "fixture", "example", "sample", "demo", "doc", "vendor", "node_modules", "lang", "locale", "i18n", "translation", "conf", "setting", "secret", "docker", "kube", "deploy", "script", "template", "resource", "asset", "public", "fuzz", "bench", "lib", "src", "app", "server", "client", "api", "model", "migration", "tool", "build", "env", "prod", "credential", "password")
 
 // catalogue are folders of translations, translated the groups of files that hold
 // them.
@@ -93,8 +94,8 @@ func (t *terms) path(p string, local Result) {
 	}
 	t.add("file of ", group)
 	dir := low[:len(low)-len(base)]
-	for _, w := range folders {
-		t.when(strings.Contains(dir, w), "folder ", w)
+	for held := folders.in([]byte(dir)); held != 0; held &= held - 1 {
+		t.add("folder ", folders.words[bits.TrailingZeros64(held)])
 	}
 	written := "quoted"
 	if local.Has("bare") {

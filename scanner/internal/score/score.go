@@ -14,9 +14,7 @@
 package score
 
 import (
-	"cmp"
 	_ "embed"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -127,15 +125,27 @@ func (r Result) Has(name string) bool {
 
 // Why names what speaks most for a secret, in words that fit after "because".
 func (r Result) Why() string {
-	best := append([]Term(nil), r.Terms...)
-	slices.SortStableFunc(best, func(a, b Term) int { return cmp.Compare(b.Points, a.Points) })
-	var names []string
-	for _, t := range best[:min(3, len(best))] {
-		if t.Points > 0 {
-			names = append(names, t.Name)
+	var best [3]Term // of equal points the earlier one
+	for _, t := range r.Terms {
+		for i := range best {
+			if t.Points > best[i].Points {
+				copy(best[i+1:], best[i:])
+				best[i] = t
+				break
+			}
 		}
 	}
-	return strconv.Itoa(r.Points) + " points: " + strings.Join(names, "; ")
+	why := append(make([]byte, 0, 128), strconv.Itoa(r.Points)...)
+	why = append(why, " points: "...)
+	for i, t := range best {
+		if t.Points > 0 {
+			if i > 0 {
+				why = append(why, "; "...)
+			}
+			why = append(why, t.Name...)
+		}
+	}
+	return string(why)
 }
 
 // terms collects what holds, and holds the memory that needs.
