@@ -17,6 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/usage"
 )
 
 // Policy is what may be revoked and who is told. The zero value tells nobody
@@ -35,6 +36,8 @@ type Policy struct {
 	} `toml:"protect"`
 	// Issue is what tokens may be issued: the registry's to hold.
 	Issue registry.IssuePolicy `toml:"issue"`
+	// Usage is what use of a token is alarming.
+	Usage usage.Policy `toml:"usage"`
 }
 
 // Provider is who is told that a token of theirs leaked.
@@ -100,6 +103,7 @@ func (p *Policy) below(dir string) {
 		}
 	}
 	abs(&p.ProviderDir)
+	abs(&p.Usage.Countries)
 	for i := range p.Providers {
 		v := &p.Providers[i]
 		abs(&v.SecretFile)
@@ -146,7 +150,7 @@ func ParsePolicy(b []byte) (Policy, error) {
 		}
 		return Policy{}, err
 	}
-	if err := p.Issue.Check(); err != nil {
+	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {
 		return Policy{}, err
 	}
 	if u, err := url.Parse(p.Proxy); p.Proxy != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

@@ -145,6 +145,9 @@ type Stats struct {
 	NoToken int64 // records that name no token
 	// Faults says what was wrong with the first of them.
 	Faults []string
+	// End is the offset behind the last whole line, Lines their number with those
+	// before.
+	End, Lines int64
 	// Unfinished reports that the last line had no end and could not be read: it is
 	// still being written.
 	Unfinished bool
@@ -161,6 +164,7 @@ func (s *Stats) fault(line int64, err error) {
 // names a token. line is the number of lines before. What is wrong with lines is in
 // Stats; an error is one of reading, of the options, or of each.
 func (r *Reader) Read(ctx context.Context, in io.Reader, line int64, each func(Record) error) (s Stats, err error) {
+	s.Lines = line
 	b := bufio.NewReaderSize(in, 64<<10)
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)
@@ -171,7 +175,8 @@ func (r *Reader) Read(ctx context.Context, in io.Reader, line int64, each func(R
 		b = bufio.NewReaderSize(z, 64<<10)
 	}
 	next := (&lines{b: b, n: line}).next
-	if first, _ := b.Peek(512); r.parse == nil || r.o.Format == "cloudtrail" {
+	if r.parse == nil || r.o.Format == "cloudtrail" {
+		first := beginning(b)
 		s.Format = r.o.Format
 		if s.Format == "" {
 			s.Format = detect(first)
@@ -202,6 +207,7 @@ func (r *Reader) Read(ctx context.Context, in io.Reader, line int64, each func(R
 			switch {
 			case perr != nil && last:
 				s.Unfinished = true
+				return s, nil
 			case perr != nil:
 				s.fault(l.n, perr)
 			default:
@@ -215,8 +221,20 @@ func (r *Reader) Read(ctx context.Context, in io.Reader, line int64, each func(R
 				}
 			}
 		}
-		if last {
+		if s.End, s.Lines = l.end, l.n; last {
 			return s, nil
+		}
+	}
+}
+
+// beginning is the first line, or the first bytes of it, without waiting for more: a
+// stream may pause there.
+func beginning(b *bufio.Reader) []byte {
+	const enough = 512
+	for n := 1; ; n = max(n+1, b.Buffered()) {
+		head, err := b.Peek(min(n, enough))
+		if err != nil || len(head) == enough || bytes.IndexByte(head, '\n') > 0 {
+			return head
 		}
 	}
 }

@@ -95,7 +95,7 @@ func TestBadLines(t *testing.T) {
 	if len(all) != 2 || s.Bad != 3 || len(s.Faults) != 3 || !s.Unfinished || strings.Contains(fmt.Sprint(s.Faults), "SECRETWORD") {
 		t.Errorf("%d records, %+v", len(all), s)
 	}
-	if all[1].Line != 6 || all[1].End != int64(len(text)-len(`192.0.2.7 - - [02/Ma`)) {
+	if all[1].Line != 6 || s.End != all[1].End || s.Lines != 6 || all[1].End != int64(len(text)-len(`192.0.2.7 - - [02/Ma`)) {
 		t.Errorf("%+v", all[1])
 	}
 	// A line without a token is no bad one.
