@@ -71,6 +71,9 @@ noise: ## count findings in text without secrets: make noise DATA="DIR DIR"
 points: ## learn the points of the generic rule anew: make points DATA=DIR
 	go run ./testdata/accuracy -learn scanner/internal/score/points.txt -clean "$$(go env GOROOT)/src" "$(DATA)"
 
+usage-quality: ## judge the usage watch on ten simulated months of 1,000 tokens
+	QUENCH_USAGE_SEEDS=10 go test -count=1 -timeout 30m -run '^TestQuality$$' -v ./registry/usage
+
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
 	$(MAKE) bench-verify

@@ -356,6 +356,10 @@ func nullMicros(t time.Time) any {
 
 // protects reports whether the policy keeps a token from being revoked
 // automatically.
+// Protects reports whether the policy keeps a token from being revoked or suspended
+// automatically.
+func (p Policy) Protects(t registry.Token) bool { return p.protects(t) }
+
 func (p Policy) protects(t registry.Token) bool {
 	return slices.Contains(p.Protect.Tokens, t.ID) || slices.Contains(p.Protect.Owners, t.Owner)
 }

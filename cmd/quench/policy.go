@@ -74,6 +74,9 @@ func newPolicyCmd() *cobra.Command {
 				fmt.Fprintln(out, "no provider is told of leaks")
 			}
 			fmt.Fprintf(out, "%d tokens and %d owners are protected\n", len(p.Protect.Tokens), len(p.Protect.Owners))
+			if p.Usage.Countries != "" || len(p.Usage.Suspend) > 0 {
+				fmt.Fprintf(out, "usage: %s\n", p.Usage.String())
+			}
 			if len(p.Issue.Rules) > 0 {
 				fmt.Fprintf(out, "%d rules say who may be issued which tokens\n", len(p.Issue.Rules))
 			}

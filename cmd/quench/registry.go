@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/registrycmd"
+	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 	"github.com/quench-dev/quench/registry"
 )
 
@@ -73,4 +75,19 @@ func newRegistryCmd() *cobra.Command {
 // the audit log tells what is missing.
 func openToLook(cmd *cobra.Command, _ bool) (*registry.Registry, error) {
 	return registry.Open(cmd.Context(), registry.Options{Path: registryPath(cmd), Older: true, EachUse: true})
+}
+
+// openWatched opens that registry, which must be there, with its uses watched under
+// the user's policy; each use is written down by itself, or some together.
+func openWatched(cmd *cobra.Command, each bool, notes io.Writer) (*registry.Registry, error) {
+	p, err := loadPolicy("")
+	if err != nil {
+		return nil, err
+	}
+	r, _, err := usagecmd.Open(cmd, openWith, registry.Options{EachUse: each}, p, notes)
+	return r, err
+}
+
+func openToVerify(cmd *cobra.Command, _ bool) (*registry.Registry, error) {
+	return openWatched(cmd, true, nil)
 }

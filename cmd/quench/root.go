@@ -16,6 +16,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
 	"github.com/quench-dev/quench/cmd/internal/providercmd"
+	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 )
 
 // Exit codes of every command. A scan uses all of them, see design: findings
@@ -105,6 +106,7 @@ something wanted could not be read.`,
 		newServeCmd(),
 		bulkcmd.NewFingerprint(bulkEnv()),
 		newRegistryCmd(),
+		usagecmd.New(usagecmd.Env{Open: openWith, Policy: loadPolicy, Close: closeRegistry, Code: func(code int) error { return exit{Code: code} }}),
 		newRulesCmd(),
 		newViewCmd(),
 	)

@@ -11,6 +11,6 @@ import (
 // live long enough for.
 func newServeCmd() *cobra.Command {
 	return servecmd.New(servecmd.Env{Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
-		return openWith(cmd, registry.Options{})
+		return openWatched(cmd, false, cmd.ErrOrStderr())
 	}})
 }

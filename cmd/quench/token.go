@@ -26,7 +26,7 @@ could see it and the shell would keep it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(bulkcmd.New(bulkEnv())...)
-	cmd.AddCommand(newTokenListCmd(), newTokenShowCmd(), verifycmd.New(verifycmd.Env{Open: openRegistry, Close: closeRegistry, Refused: exit{Code: exitFindings}}), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
+	cmd.AddCommand(newTokenListCmd(), newTokenShowCmd(), verifycmd.New(verifycmd.Env{Open: openToVerify, Close: closeRegistry, Refused: exit{Code: exitFindings}}), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	cmd.AddCommand(duecmd.New(duecmd.Env{Open: openRegistry, Close: closeRegistry, Found: exit{Code: exitFindings}})...)
 	return cmd
 }

@@ -15,11 +15,11 @@ import (
 const misused = 0.2
 
 type judged struct {
-	tokens, tokenDays  int
-	wrong              map[Signal]int // alerts without misuse, by signal
-	tried, told        map[string]int // misuse of a kind, and that alerted in time
-	missed, late       []string
-	benignNew, benignE int
+	tokens       int
+	tokenDays    float64        // without misuse
+	wrong        map[Signal]int // alerts without misuse, by signal
+	tried, told  map[string]int // misuse of a kind, and that alerted in time
+	missed, late []string
 }
 
 func (j *judged) falseAlerts() (n int) {
@@ -31,7 +31,7 @@ func (j *judged) falseAlerts() (n int) {
 
 // judge runs tokens of a seed through the watch.
 func judge(seed uint64, tokens int, p *Policy) *judged {
-	j := &judged{tokens: tokens, tokenDays: tokens * simDays, wrong: map[Signal]int{}, tried: map[string]int{}, told: map[string]int{}}
+	j := &judged{tokens: tokens, wrong: map[Signal]int{}, tried: map[string]int{}, told: map[string]int{}}
 	for i := range tokens {
 		misuse := ""
 		if n := int(1 / misused); i%n == 0 {
@@ -46,6 +46,14 @@ func judge(seed uint64, tokens int, p *Policy) *judged {
 func (j *judged) token(t *simToken, name string, p *Policy) {
 	var s State
 	begun, alerted, seen := false, false, 0
+	end := simStart.AddDate(0, 0, simDays)
+	for _, e := range t.events {
+		if e.bad {
+			end = e.At
+			break
+		}
+	}
+	j.tokenDays += end.Sub(simStart).Hours() / 24
 	for _, e := range t.events {
 		begun = begun || e.bad
 		if e.bad && !e.At.Before(t.from) {
@@ -98,7 +106,7 @@ func (j *judged) String() string {
 		fmt.Fprintf(&b, "%-28s %4d of %4d in time\n", m, j.told[m], j.tried[m])
 	}
 	fmt.Fprintf(&b, "%-28s %4d of %4d in time: %.1f%%\n", "all misuse", told, tried, 100*float64(told)/float64(tried))
-	fmt.Fprintf(&b, "false alerts: %d in %d token-days: %.2f per 1,000;", j.falseAlerts(), j.tokenDays, 1000*float64(j.falseAlerts())/float64(j.tokenDays))
+	fmt.Fprintf(&b, "false alerts: %d in %.0f token-days: %.2f per 1,000;", j.falseAlerts(), j.tokenDays, 1000*float64(j.falseAlerts())/j.tokenDays)
 	for _, s := range Signals {
 		if n := j.wrong[s]; n > 0 {
 			fmt.Fprintf(&b, " %s %d", s, n)
@@ -112,7 +120,7 @@ func (j *judged) rate() (detected, wrong float64) {
 	for m, n := range j.tried {
 		tried, told = tried+n, told+j.told[m]
 	}
-	return float64(told) / float64(tried), 1000 * float64(j.falseAlerts()) / float64(j.tokenDays)
+	return float64(told) / float64(tried), 1000 * float64(j.falseAlerts()) / j.tokenDays
 }
 
 // The thresholds were chosen on seeds 1 to 5; from 101 on, none was looked at while

@@ -416,6 +416,9 @@ const (
 	// maxFresh is how many more than ever before are waited for at most: by then a
 	// thief has seen enough.
 	maxFresh = 12
+	// fewEvents have not shown all endpoints of a token that uses a dozen: until then
+	// as many new ones as two thirds of all are needed.
+	fewEvents = 150
 	// minDistinct endpoints within an hour are one for a token that uses three.
 	minDistinct = 10
 )
@@ -431,7 +434,11 @@ func (o *observation) endpoints() {
 	}
 	n, level := s.spread.add(e.Endpoint, fresh, o.now, s.hold)
 	f := o.p.factor(EndpointSpread)
-	byFresh, byCount := f*max(minFresh, s.spread.high.most+max(4, min(s.spread.high.most, maxFresh)))-0.5, f*max(minDistinct, 2*s.spread.peak+4)
+	floor := float64(minFresh)
+	if s.Events < fewEvents {
+		floor = max(floor, min(maxFresh, float64(2*s.endpoints.size()/3)))
+	}
+	byFresh, byCount := f*max(floor, s.spread.high.most+max(4, min(s.spread.high.most, maxFresh)))-0.5, f*max(minDistinct, 2*s.spread.peak+4)
 	if o.learned && (level >= byFresh || n >= byCount) {
 		o.tell(EndpointSpread, quiet, func() Finding {
 			return Finding{Title: fmt.Sprintf("called %.0f endpoints this hour, %.0f of them for the first time", n, math.Round(level)),

@@ -155,6 +155,21 @@ func (p *Policy) Check() error {
 	return nil
 }
 
+// String says what a policy does beyond the defaults.
+func (p *Policy) String() string {
+	suspends, by := "suspends nothing", "no country database"
+	if len(p.Suspend) > 0 {
+		suspends = "suspends on"
+		for _, s := range p.Suspend {
+			suspends += " " + string(s)
+		}
+	}
+	if p.Countries != "" {
+		by = "countries by " + p.Countries
+	}
+	return suspends + "; " + by
+}
+
 // Names lists the signals.
 func Names() string {
 	var all []string
