@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/registry/country"
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/registry/usage/watch"
+	"github.com/quench-dev/quench/scanner/secret"
 )
 
 var ctx = context.Background()
@@ -306,4 +307,50 @@ func BenchmarkFeed(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkVerify is Verify of random tokens of 10,000, watched and not: what the
+// watch costs. Uses are written down each second, with the states they changed.
+func BenchmarkVerify(b *testing.B) {
+	for _, watched := range []bool{false, true} {
+		b.Run(fmt.Sprintf("watched=%v", watched), func(b *testing.B) {
+			dir := b.TempDir()
+			r, err := registry.Open(ctx, registry.Options{Path: filepath.Join(dir, "state", "registry.db"), Create: true, Pepper: registry.PepperSource{File: filepath.Join(dir, "config", "pepper")}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			if watched {
+				r.Observe(newWatch(b, r, watch.Options{}))
+			}
+			var values []secret.Secret
+			for range 10_000 {
+				_, value, err := r.Issue(ctx, registry.IssueRequest{Owner: "ann", Purpose: "bench", Scopes: []string{"read:items"}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				values = append(values, value)
+			}
+			u := registry.Use{Scope: "read:items", Address: netip.MustParseAddr("192.0.2.1"), Method: "GET", Endpoint: "/items/17", Agent: "curl/8"}
+			for _, v := range values { // first uses are transactions of their own
+				if _, err := r.Verify(ctx, v, u); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := r.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+			i := 0
+			for b.Loop() {
+				if _, err := r.Verify(ctx, values[i*7919%len(values)], u); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+			if err := r.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "verifies/s")
+		})
+	}
 }
