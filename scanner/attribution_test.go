@@ -116,7 +116,40 @@ func TestAttributionIsWhatGitTells(t *testing.T) {
 		for n := range 3 {
 			checkSecret(rt, r, tst(n), told[tst(n)])
 		}
+		sameBeside(rt, r)
 	})
+}
+
+// sameBeside holds what is scanned beside the walk, by more than one worker, to what
+// is scanned after it, by one, and to what is scanned blob by blob.
+func sameBeside(rt *rapid.T, r *gitRepo) {
+	if rapid.Bool().Draw(rt, "packed") {
+		r.git("repack", "-q", "-a", "-d")
+	}
+	var want []string
+	for _, o := range []scanner.RunOptions{{Workers: 1, Full: true}, {Workers: 1}, {Workers: 2}, {Workers: 3}} {
+		var got []string
+		workers := o.Workers
+		o.Finding = func(f scanner.Finding) {
+			head := "unknown"
+			if f.Origin.InHead != nil {
+				head = fmt.Sprint(*f.Origin.InHead)
+			}
+			f.Origin.InHead = nil
+			got = append(got, fmt.Sprintf("%s %d:%d %+v in head %s, %d blobs, moved to %q", f.ID, f.Line, f.Column, f.Origin, head, f.Blobs, f.MovedTo))
+		}
+		cov, err := engines[r.t].Run(r.t.Context(), sources.Git(r.dir, sources.GitOptions{History: true, Unreachable: true}), o)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		cov.Elapsed = 0
+		if got = append(got, fmt.Sprintf("%+v", cov)); want == nil {
+			want = got
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			rt.Errorf("%d workers: %s", workers, d)
+		}
+	}
 }
 
 func drawHistory(rt *rapid.T, r *gitRepo) {
