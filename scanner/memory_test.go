@@ -258,3 +258,39 @@ func TestNotRemembered(t *testing.T) {
 		t.Error("a scan is remembered whose registry cannot tell what it was asked")
 	}
 }
+
+// What is read again by the lines that hold matches is told as it was when all was
+// read, and what was remembered stays true.
+func TestReadAgainByLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a repository each time")
+	}
+	e := testEngine(t, scanner.Options{})
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newGitRepo(t)
+		block := "-----BEGIN TEST-----\n" + strings.Repeat("Ab3\n", 12) + "-----END TEST-----\n"
+		line := rapid.SampledFrom([]string{"\n", "a line of text\n", "\r\n", strings.Repeat("wide ", 300) + "\n", block, "v = " + tst(7) + " " + tst(8) + "\n",
+			"Q = \"" + base64.StdEncoding.EncodeToString([]byte("data: "+tst(9))) + "\"\n", strings.Repeat("words\n", 200)})
+		for i := range 70 { // of fewer, none is visited
+			text := strings.Join(rapid.SliceOfN(line, 0, 6).Draw(rt, "before"), "") + "key = " + tst(20+i) + ";" + strings.Join(rapid.SliceOfN(line, 0, 6).Draw(rt, "after"), "")
+			r.write(fmt.Sprint("f", i), text)
+		}
+		r.commit()
+		r.git("repack", "-q", "-a", "-d")
+		m := &scanner.Memory{Cache: &cache.Cache{}}
+		src := func() sources.Source {
+			return sources.Git(r.dir, sources.GitOptions{History: true, Unreachable: true})
+		}
+		first := tell(rt, e, src(), m)
+		again := tell(rt, e, src(), m)
+		if m.Failed {
+			rt.Fatal("what was remembered proved wrong")
+		}
+		if len(first.Findings) < 70 || again.Cov.Cached < 70 {
+			rt.Fatalf("%d findings, %d of what is remembered", len(first.Findings), again.Cov.Cached)
+		}
+		if d := cmp.Diff(first, again, same); d != "" {
+			rt.Fatal(d)
+		}
+	})
+}
