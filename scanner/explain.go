@@ -45,7 +45,7 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		return &out[len(out)-1]
 	}
 	scored := func(v *Verdict, m raw, refusal string) {
-		if m.score == nil || m.score.Refusal != "" {
+		if m.score == nil || len(m.score.Terms) == 0 {
 			return
 		}
 		v.Start, v.End = m.start, m.end

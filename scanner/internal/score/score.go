@@ -96,7 +96,15 @@ func (t *terms) of(buf []byte, v assign.Value) Result {
 	t.syntax(v)
 	t.line(buf, v)
 	t.value(v, val, nameOf(buf, v))
-	return t.result()
+	r := t.result()
+	// These are told beside the terms: the points learn what such values look like.
+	switch n := len(t.words); {
+	case published.in(t.low) != 0:
+		r.Refusal = "the value is an example that a standard publishes"
+	case n > 1 && t.words[n-2] == "key" && t.words[n-1] == "id":
+		r.Refusal = "the name is that of a key's name, which is no secret"
+	}
+	return r
 }
 
 // OfPath gives the terms of the path a value was found in, which may be empty, and
