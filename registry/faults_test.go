@@ -11,6 +11,7 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -61,6 +62,7 @@ func TestClockSetBack(t *testing.T) {
 
 // What cannot be written down is not answered, and the error says what to do.
 func TestVerifyWithoutADatabaseToWrite(t *testing.T) {
+	storetest.OnlySQLite(t) // which can be told to be full
 	ctx := context.Background()
 	for _, tc := range []struct {
 		name, on, off string
@@ -133,6 +135,7 @@ func TestVerifyWithoutADatabaseToWrite(t *testing.T) {
 
 // A lock that somebody holds delays an answer only as long as the caller waits.
 func TestVerifyWhileLocked(t *testing.T) {
+	storetest.OnlySQLite(t) // PostgreSQL has no BEGIN IMMEDIATE; its locks are package store's
 	ctx := context.Background()
 	p := newPlace(t)
 	r, other := open(t, p.options()), open(t, p.options())

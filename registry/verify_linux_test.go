@@ -3,64 +3,53 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/quench-dev/quench/registry/store/storetest"
+	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-// benchValue is the value of token i.
-func benchValue(tb testing.TB, i int) secret.Secret {
-	plain, err := rules.QuenchToken("qnk", "live", fmt.Appendf(nil, "%010d", i), fmt.Appendf(nil, "%032d", i))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return secret.New(plain)
+// issuedValues are tokens' values, flat: a million pointers would be the collector's load.
+type issuedValues struct {
+	flat []byte
+	len  int
 }
 
-// fill gives r n tokens that were used before. Rows are copies of an issued one, as
-// issuing would leave them.
-func fill(tb testing.TB, r *Registry, n int) {
+func (v *issuedValues) add(s secret.Secret) { v.flat, v.len = append(v.flat, s.Reveal()...), s.Len() }
+
+func (v *issuedValues) at(i int) secret.Secret { return secret.New(v.flat[i*v.len : (i+1)*v.len]) }
+
+// fill gives r n tokens that were used before.
+func fill(tb testing.TB, r *Registry, n int) (v issuedValues) {
 	ctx := context.Background()
-	tok, _, err := r.Issue(ctx, IssueRequest{Owner: "team-payments", Purpose: "nightly export of invoices", Scopes: []string{"read:invoices/*", "write:exports"}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	key := r.ring.Load().Primary()
-	row := `(SELECT ?, key_id, ?, ?, origin, hint, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find,
-		? + 2, id, predecessor, brand, networks, countries, max_uses, 1, created_at FROM tokens WHERE id = ?)`
-	const step = 100
-	err = r.store.InTx(ctx, func(tx *sql.Tx) error {
-		tx.ExecContext(ctx, "PRAGMA cache_size = -500000") // SQLite alone; for the filling
-		for i := 0; i < n; i += step {
-			var args []any
-			for j := i; j < min(i+step, n); j++ {
-				v := benchValue(tb, j)
-				mac := v.MAC(key.MAC)
-				args = append(args, fmt.Sprintf("%010d", j), mac[:], fingerprint(key, v), j, tok.ID)
-			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
-				shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand, networks, countries, max_uses, uses, last_used_at) SELECT * FROM `+
-				strings.Join(slices.Repeat([]string{row}, len(args)/5), " UNION ALL SELECT * FROM "), args...)
-			if err != nil {
-				return err
-			}
+	q := IssueRequest{Owner: "team-payments", Purpose: "nightly export of invoices", Scopes: []string{"read:invoices/*", "write:exports"}}
+	for left := n; left > 0; left -= 10_000 {
+		all := r.PrepareIssue(slices.Repeat([]IssueRequest{q}, min(left, 10_000)))
+		if err := r.StoreAll(ctx, all, nil, false); err != nil {
+			tb.Fatal(err)
 		}
-		return nil
+		for _, e := range all {
+			v.add(e.Value)
+		}
+	}
+	err := r.store.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE tokens SET uses = 1, last_used_at = created_at")
+		return err
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return v
 }
 
 // BenchmarkLoad verifies as a service does, from many goroutines at once, and
@@ -68,6 +57,7 @@ func fill(tb testing.TB, r *Registry, n int) {
 // written, and how long the slowest hundredth takes.
 //
 //	QUENCH_LARGE=1000000 go test ./registry -run '^$' -bench Load -benchtime 5s
+//	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$' -bench Load -benchtime 5s
 func BenchmarkLoad(b *testing.B) {
 	n, _ := strconv.Atoi(os.Getenv("QUENCH_LARGE"))
 	if n == 0 {
@@ -75,12 +65,16 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	ctx := context.Background()
 	dir := b.TempDir()
-	r, err := Open(ctx, Options{Path: filepath.Join(dir, "db", "registry.db"), Create: true, Pepper: PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
+	path := filepath.Join(dir, "db", "registry.db")
+	if os.Getenv("QUENCH_LARGE_POSTGRES") != "" {
+		path = storetest.Postgres(b)
+	}
+	r, err := Open(ctx, Options{Path: path, Create: true, Pepper: PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer r.Close()
-	fill(b, r, n)
+	known := fill(b, r, n)
 	var mu sync.Mutex
 	cases := []struct {
 		name string
@@ -88,32 +82,36 @@ func BenchmarkLoad(b *testing.B) {
 	}{
 		// A few tokens do most of the work, as the use of anything is spread.
 		{"busy and idle tokens", func(_ *rand.Rand, z *rand.Zipf) (secret.Secret, Use, bool) {
-			return benchValue(b, int(z.Uint64())), Use{Scope: "read:invoices/a"}, true
+			return known.at(int(z.Uint64())), Use{Scope: "read:invoices/a"}, true
 		}},
 		{"all tokens alike", func(g *rand.Rand, _ *rand.Zipf) (secret.Secret, Use, bool) {
-			return benchValue(b, g.IntN(n)), Use{Scope: "read:invoices/a"}, true
+			return known.at(g.IntN(n)), Use{Scope: "read:invoices/a"}, true
 		}},
 		{"one token", func(*rand.Rand, *rand.Zipf) (secret.Secret, Use, bool) {
-			return benchValue(b, 7), Use{Scope: "read:invoices/a"}, true
+			return known.at(7), Use{Scope: "read:invoices/a"}, true
 		}},
 		{"refusals", func(g *rand.Rand, _ *rand.Zipf) (secret.Secret, Use, bool) {
-			return benchValue(b, g.IntN(n)), Use{Scope: "delete:invoices/a"}, false
+			return known.at(g.IntN(n)), Use{Scope: "delete:invoices/a"}, false
 		}},
-		{"unknown", func(g *rand.Rand, _ *rand.Zipf) (secret.Secret, Use, bool) {
-			return benchValue(b, 2_000_000_000+g.IntN(n)), Use{}, false
+		{"unknown", func(*rand.Rand, *rand.Zipf) (secret.Secret, Use, bool) {
+			plain, err := rules.QuenchToken("qnk", "live", []byte(values.Random(rules.TokenIDLen)), []byte(values.Random(rules.TokenSecretLen)))
+			if err != nil {
+				b.Error(err)
+			}
+			return secret.New(plain), Use{}, false
 		}},
 		{"first uses", func(g *rand.Rand, _ *rand.Zipf) (secret.Secret, Use, bool) { return secret.Secret{}, Use{}, true }},
 	}
 	for _, c := range cases {
 		b.Run(c.name, func(b *testing.B) {
 			if c.name == "first uses" {
-				values := firsts(b, r, b.N)
+				unused := firsts(b, r, b.N)
 				i := 0
 				c.next = func(*rand.Rand, *rand.Zipf) (secret.Secret, Use, bool) {
 					mu.Lock()
 					defer mu.Unlock()
 					i++
-					return values[i-1], Use{}, true
+					return unused[i-1], Use{}, true
 				}
 			}
 			var all []time.Duration
@@ -163,13 +161,13 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // firsts makes n tokens that were not used.
-func firsts(b *testing.B, r *Registry, n int) (values []secret.Secret) {
+func firsts(b *testing.B, r *Registry, n int) (unused []secret.Secret) {
 	all := r.PrepareIssue(slices.Repeat([]IssueRequest{{Owner: "o", Purpose: "p"}}, n))
 	if err := r.StoreAll(context.Background(), all, nil, false); err != nil {
 		b.Fatal(err)
 	}
 	for _, e := range all {
-		values = append(values, e.Value)
+		unused = append(unused, e.Value)
 	}
-	return values
+	return unused
 }
