@@ -9,6 +9,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	"github.com/quench-dev/quench/cmd/internal/input"
+	"github.com/quench-dev/quench/cmd/internal/reviewcmd"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/cmd/internal/verifycmd"
 	"github.com/quench-dev/quench/registry"
@@ -28,6 +29,7 @@ could see it and the shell would keep it.`,
 	cmd.AddCommand(bulkcmd.New(bulkEnv())...)
 	cmd.AddCommand(newTokenListCmd(), newTokenShowCmd(), verifycmd.New(verifycmd.Env{Open: openToVerify, Close: closeRegistry, Refused: exit{Code: exitFindings}}), newTokenRotateCmd(), newTokenRevokeCmd(), newTokenSuspendCmd(), newTokenResumeCmd())
 	cmd.AddCommand(duecmd.New(duecmd.Env{Open: openRegistry, Close: closeRegistry, Found: exit{Code: exitFindings}})...)
+	cmd.AddCommand(reviewcmd.New(reviewcmd.Env{Open: openRegistry, Close: closeRegistry, Found: exit{Code: exitFindings}}))
 	return cmd
 }
 
