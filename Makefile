@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-doc
+.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-bulk bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,10 +76,13 @@ usage-quality: ## judge the usage watch on ten simulated months of 1,000 tokens
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
-	$(MAKE) bench-verify
+	$(MAKE) bench-verify bench-bulk
 
 bench-verify: ## measure verification with a million tokens
 	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
+
+bench-bulk: ## measure the import of a file of a million tokens
+	QUENCH_BULK=1000000 go test ./registry/bulk -run '^$$' -bench Million -benchtime 1x -timeout 30m
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/quench-dev/quench/registry/findable"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/store/storetest"
-	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -201,42 +198,6 @@ func TestImportPair(t *testing.T) {
 	}
 	if got := verdict(t, r, odd(1)); got != registry.ReasonRevoked {
 		t.Errorf("the token is %s", got)
-	}
-}
-
-// Importing a million tokens, without reading a file:
-//
-//	QUENCH_BULK=1000000 go test ./registry -run TestBulk -v
-func TestBulk(t *testing.T) {
-	n, _ := strconv.Atoi(os.Getenv("QUENCH_BULK"))
-	if n == 0 {
-		t.Skip("only with QUENCH_BULK")
-	}
-	const size = 10_000
-	ctx := context.Background()
-	r := open(t, newPlace(t).options())
-	f := finder(t)
-	var prepare, store time.Duration
-	for done := 0; done < n; done += size {
-		qs := make([]registry.ImportRequest, min(size, n-done))
-		for i := range qs {
-			qs[i] = registry.ImportRequest{Value: secret.NewString("hvs." + values.Random(40)), Owner: "o" + strconv.Itoa(i%100), Purpose: "service " + strconv.Itoa(i), Provider: "vault", Scopes: []string{"read:kv/*"}}
-		}
-		t0 := time.Now()
-		all, err := r.PrepareImport(qs, f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t1 := time.Now()
-		if err := r.StoreAll(ctx, all, nil, false); err != nil {
-			t.Fatal(err)
-		}
-		prepare += t1.Sub(t0)
-		store += time.Since(t1)
-	}
-	t.Logf("%d tokens: prepare %v, store %v", n, prepare, store)
-	if _, err := r.Audit().Verify(ctx); err != nil {
-		t.Error(err)
 	}
 }
 
