@@ -1,24 +1,17 @@
 package revoker
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 
+	"github.com/quench-dev/quench/revoker/internal/credential"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/scanner/secret"
 )
-
-// maxCredential bounds a file with a credential or certificates, in bytes.
-const maxCredential = 256 << 10
 
 // Table is the providers a policy knows: those built in, and those of its folder.
 func (p Policy) Table() (*provider.Table, error) {
@@ -63,7 +56,7 @@ func (p Policy) API(name string) (provider.Settings, provider.Net, error) {
 
 // CAFile reads certificates in PEM.
 func CAFile(path string) (*x509.CertPool, error) {
-	b, err := bounded(path)
+	b, err := credential.Bounded(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificates: %w", err)
 	}
@@ -75,44 +68,7 @@ func CAFile(path string) (*x509.CertPool, error) {
 }
 
 // Credential reads what env:NAME or file:PATH holds, without a final newline.
-func Credential(from string) (secret.Secret, error) {
-	kind, name, _ := strings.Cut(from, ":")
-	var b []byte
-	switch kind {
-	case "env":
-		b = []byte(os.Getenv(name))
-	case "file":
-		st, err := os.Stat(name)
-		if err != nil {
-			return secret.Secret{}, err
-		}
-		if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
-			return secret.Secret{}, fmt.Errorf("%q can be read by others: chmod 600 it", name)
-		}
-		if b, err = bounded(name); err != nil {
-			return secret.Secret{}, err
-		}
-	default:
-		return secret.Secret{}, errors.New("want env:NAME or file:PATH")
-	}
-	if b = bytes.TrimRight(b, "\r\n"); len(b) == 0 {
-		return secret.Secret{}, fmt.Errorf("%s holds nothing", from)
-	}
-	return secret.New(b), nil
-}
-
-func bounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
-	if err == nil && len(b) > maxCredential {
-		err = fmt.Errorf("%q is larger than %d bytes", path, maxCredential)
-	}
-	return b, err
-}
+func Credential(from string) (secret.Secret, error) { return credential.Read(from) }
 
 // checkAPI checks what a policy says of an api, but for its name.
 func (v *Provider) checkAPI() error {
@@ -123,8 +79,7 @@ func (v *Provider) checkAPI() error {
 		return fmt.Errorf("host %q: want name or name:port, in lower case", v.Host)
 	}
 	for need, from := range v.Credentials {
-		kind, name, _ := strings.Cut(from, ":")
-		if kind != "env" && kind != "file" || name == "" {
+		if !credential.OK(from) {
 			return fmt.Errorf("credential %q: want env:NAME or file:PATH", need) // what stands there may be a secret
 		}
 	}

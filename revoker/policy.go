@@ -18,6 +18,8 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/usage"
+	"github.com/quench-dev/quench/revoker/internal/credential"
+	"github.com/quench-dev/quench/revoker/notify"
 )
 
 // Policy is what may be revoked and who is told. The zero value tells nobody
@@ -38,6 +40,8 @@ type Policy struct {
 	Issue registry.IssuePolicy `toml:"issue"`
 	// Usage is what use of a token is alarming.
 	Usage usage.Policy `toml:"usage"`
+	// Notify is who is told of alerts.
+	Notify notify.Config `toml:"notify"`
 }
 
 // Provider is who is told that a token of theirs leaked.
@@ -104,15 +108,13 @@ func (p *Policy) below(dir string) {
 	}
 	abs(&p.ProviderDir)
 	abs(&p.Usage.Countries)
+	p.Notify.Below(dir)
 	for i := range p.Providers {
 		v := &p.Providers[i]
 		abs(&v.SecretFile)
 		abs(&v.CAFile)
 		for name, from := range v.Credentials {
-			if path, ok := strings.CutPrefix(from, "file:"); ok {
-				abs(&path)
-				v.Credentials[name] = "file:" + path
-			}
+			v.Credentials[name] = credential.Below(dir, from)
 		}
 	}
 }
@@ -151,6 +153,9 @@ func ParsePolicy(b []byte) (Policy, error) {
 		return Policy{}, err
 	}
 	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {
+		return Policy{}, err
+	}
+	if err := p.Notify.Check(); err != nil {
 		return Policy{}, err
 	}
 	if u, err := url.Parse(p.Proxy); p.Proxy != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

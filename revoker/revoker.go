@@ -27,6 +27,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/finding"
+	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -105,6 +106,7 @@ type Revoker struct {
 	owner  string // of leases: this process
 	queue  *river.Client[*sql.Tx]
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	alerts *notify.Notifier
 }
 
 // New makes a Revoker for reg. It calls nobody and starts nothing.
@@ -123,8 +125,12 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 		return nil, err
 	}
 	r.queue = queue
-	return r, nil
+	r.alerts, err = notify.New(reg.Store(), p.Notify, notify.Options{Logger: r.log, Dial: o.DialContext})
+	return r, err
 }
+
+// Alerts delivers the registry's alerts to whom the policy names.
+func (r *Revoker) Alerts() *notify.Notifier { return r.alerts }
 
 // Close ends the Revoker. What is queued stays queued.
 func (r *Revoker) Close(context.Context) error { return nil }

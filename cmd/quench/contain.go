@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -76,16 +77,22 @@ func (f *containFlags) open(cmd *cobra.Command) (*container, error) {
 	if c.set, err = c.registry.Match(cmd.Context()); err != nil {
 		return nil, errors.Join(err, c.registry.Close())
 	}
-	c.revoker, err = revoker.New(c.registry, policy, revoker.Options{Mode: mode})
+	c.revoker, err = revoker.New(c.registry, policy, revoker.Options{Mode: mode, Logger: logger(cmd)})
 	if err != nil {
 		return nil, errors.Join(err, c.registry.Close())
 	}
 	return c, nil
 }
 
+// logger tells what goes wrong in the background.
+func logger(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
 // close ends what open began and adds its errors to *err.
 func (c *container) close(ctx context.Context, err *error) {
 	if c.revoker != nil {
+		c.revoker.Alerts().Last(ctx)
 		*err = errors.Join(*err, c.revoker.Close(context.WithoutCancel(ctx)))
 	}
 	if c.registry != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/alertcmd"
 	"github.com/quench-dev/quench/cmd/internal/auditcmd"
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
@@ -97,6 +98,7 @@ something wanted could not be read.`,
 		newPolicyCmd(),
 		newWorkerCmd(),
 		incidentcmd.New(withRevoker),
+		alertcmd.New(withRevoker),
 		newScanCmd(),
 		newConfigCmd(),
 		newIgnoreCmd(),

@@ -96,7 +96,9 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if c.registry == nil {
 		err = run()
 	} else {
-		err = sweeper.Beside(cmd.Context(), c.registry, duecmd.Telling(cmd.ErrOrStderr()), run)
+		err = c.revoker.Alerts().Beside(cmd.Context(), func() error {
+			return sweeper.Beside(cmd.Context(), c.registry, duecmd.Telling(cmd.ErrOrStderr()), run)
+		})
 	}
 	if cmd.Context().Err() == nil && err != nil {
 		return err

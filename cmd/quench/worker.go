@@ -16,20 +16,23 @@ func newWorkerCmd() *cobra.Command {
 	var policy string
 	cmd := &cobra.Command{
 		Use:   "worker",
-		Short: "Work the queue of calls to providers",
+		Short: "Work the queue of calls to providers, and deliver alerts",
 		Long: `Worker makes the calls to providers that other commands queued and could not
-make, or did not live to make, and warns of deadlines as token sweep does, to
-the second. It runs until interrupted; with --drain until nothing is due, and
-fails if a call still waits for a later attempt.`,
+make, or did not live to make, warns of deadlines as token sweep does, to the
+second, and delivers alerts to whom the policy names. It runs until interrupted;
+with --drain until nothing is due, and fails if a call still waits for a later
+attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
 				work := func() error { return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain}) }
 				if drain {
 					_, err := sweeper.Sweep(cmd.Context(), r.Registry())
-					return errors.Join(err, work())
+					return errors.Join(err, work(), r.Alerts().Drain(cmd.Context()))
 				}
-				return sweeper.Beside(cmd.Context(), r.Registry(), duecmd.Telling(cmd.ErrOrStderr()), work)
+				return r.Alerts().Beside(cmd.Context(), func() error {
+					return sweeper.Beside(cmd.Context(), r.Registry(), duecmd.Telling(cmd.ErrOrStderr()), work)
+				})
 			})
 		},
 	}
@@ -49,7 +52,7 @@ func withRevoker(cmd *cobra.Command, policyFile string, f func(*revoker.Revoker)
 		return err
 	}
 	defer closeRegistry(reg, &err)
-	r, err := revoker.New(reg, policy, revoker.Options{})
+	r, err := revoker.New(reg, policy, revoker.Options{Logger: logger(cmd)})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ import (
 type Env struct {
 	Open  func(*cobra.Command) (*registry.Registry, error)
 	Close func(*registry.Registry, *error)
+	// Beside runs work, and what a registry needs done as time goes by beside it; nil
+	// is work alone.
+	Beside func(cmd *cobra.Command, r *registry.Registry, work func() error) error
 }
 
 const (
@@ -88,7 +91,11 @@ that wait for that.`,
 			}
 			defer e.Close(r, &err)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			return o.run(cmd.Context(), r, log)
+			work := func() error { return o.run(cmd.Context(), r, log) }
+			if e.Beside == nil {
+				return work()
+			}
+			return e.Beside(cmd, r, work)
 		},
 	}
 	f := cmd.Flags()
