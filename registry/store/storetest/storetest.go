@@ -87,7 +87,7 @@ func Postgres(t testing.TB) string {
 	if strings.Contains(server, "?") {
 		sep = "&"
 	}
-	return server + sep + "search_path=" + name
+	return server + sep + "application_name=" + name + "&search_path=" + name
 }
 
 // Once skips a test in the run on PostgreSQL that has nothing to do with the store.
@@ -108,6 +108,21 @@ func Exec(address, statements string) error {
 	defer c.Close(ctx)
 	_, err = c.Exec(ctx, statements)
 	return err
+}
+
+// Cut ends at most limit connections of an address of Postgres, those at work first
+// and else any, and returns how many.
+func Cut(address string, limit int) (n int, err error) {
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close(ctx)
+	err = c.QueryRow(ctx, `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
+		WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+		ORDER BY state = 'idle', random() LIMIT $1) AS chosen`, limit).Scan(&n)
+	return n, err
 }
 
 // FailInserts makes every insert into a table fail.
