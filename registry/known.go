@@ -39,6 +39,9 @@ type known struct {
 	find *sql.Stmt // closed with the database
 }
 
+// Changes implements match.Feed.
+func (k *known) Changes() (<-chan struct{}, func()) { return k.r.store.Changes() }
+
 // Version implements match.Source by the newest change of a token and of a pepper,
 // which both only grow. That is two steps in an index, and unlike SQLite's
 // data_version it does not move for recorded uses, audit events or findings, nor

@@ -49,6 +49,13 @@ type Source interface {
 	OwnShapes() []scanner.Shape
 }
 
+// Feed is a Source that tells of changes as they come. A Set looks every Every all the
+// same: what was told while a connection was down is not told again.
+type Feed interface {
+	// Changes gives a channel that is ready after a change; nil never is. stop ends it.
+	Changes() (c <-chan struct{}, stop func())
+}
+
 // Set implements scanner.Known. It is safe for concurrent use.
 type Set struct {
 	source Source
@@ -115,14 +122,24 @@ func (s *Set) follow(ctx context.Context) {
 	defer close(s.done)
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
+	var changes <-chan struct{}
+	if f, ok := s.source.(Feed); ok {
+		c, stop := f.Changes()
+		defer stop()
+		changes = c
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
-				s.fail(err)
+		case _, open := <-changes:
+			if !open {
+				changes = nil
 			}
+		}
+		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
+			s.fail(err)
 		}
 	}
 }

@@ -111,7 +111,7 @@ var errRepeat = errors.New("the transaction was cut off")
 func (s *Store) oncePostgres(ctx context.Context, fn func(tx *sql.Tx) error, a *attempt) (err error) {
 	c, err := s.writer.Conn(ctx)
 	if err != nil {
-		a.lost = pgsql.KindOf(err) == pgsql.Lost
+		a.lost = ctx.Err() == nil && pgsql.Cut(err) // also right after it was made
 		return err
 	}
 	defer c.Close()
@@ -163,7 +163,7 @@ func (s *Store) committed(ctx context.Context, xid string, deadline time.Time, c
 		case err == nil && status.String == "aborted":
 			return false, nil
 		}
-		if time.Now().After(deadline) || err != nil && pgsql.KindOf(err) != pgsql.Lost {
+		if time.Now().After(deadline) || err != nil && !pgsql.Cut(err) {
 			return false, fmt.Errorf("%w (%w)", errUncertain, errors.Join(cut, err))
 		}
 		sleep(ctx, pause) // in progress, or not to be reached

@@ -14,6 +14,8 @@ CREATE TABLE peppers (
 INSERT INTO peppers (key_check, key_id, state, log_seed, created_at, seq)
     SELECT value, coalesce((SELECT key_id FROM tokens LIMIT 1), ''::bytea), 'primary', ''::bytea, 0, 1 FROM meta WHERE key = 'key_check';
 DELETE FROM meta WHERE key = 'key_check';
+CREATE TRIGGER peppers_changed AFTER INSERT OR UPDATE OR DELETE ON peppers
+    FOR EACH STATEMENT EXECUTE FUNCTION quench_tokens_changed();
 
 -- +goose Down
 INSERT INTO meta (key, value) SELECT 'key_check', key_check FROM peppers WHERE state = 'primary';
