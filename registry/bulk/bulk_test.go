@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/registry/values"
 )
 
 func open(t testing.TB) *registry.Registry {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := registry.Open(context.Background(), registry.Options{Path: filepath.Join(dir, "db", "registry.db"), Create: true,
+	r, err := registry.Open(context.Background(), registry.Options{Path: storetest.Address(t, filepath.Join(dir, "db", "registry.db")), Create: true,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "keys", "pepper")}, Actor: "tester"})
 	if err != nil {
 		t.Fatal(err)

@@ -19,15 +19,16 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/httpauth"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(storetest.Both{M: m}, goleak.IgnoreCurrent()) }
 
 func open(t testing.TB) *registry.Registry {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := registry.Open(context.Background(), registry.Options{Path: filepath.Join(dir, "db", "registry.db"), Create: true,
+	r, err := registry.Open(context.Background(), registry.Options{Path: storetest.Address(t, filepath.Join(dir, "db", "registry.db")), Create: true,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
 	if err != nil {
 		t.Fatal(err)

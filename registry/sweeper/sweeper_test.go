@@ -3,13 +3,14 @@ package sweeper_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/alert"
@@ -19,7 +20,7 @@ import (
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(storetest.Both{M: m}, goleak.IgnoreCurrent()) }
 
 const day = 24 * time.Hour
 

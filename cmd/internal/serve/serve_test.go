@@ -16,13 +16,14 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/httpauth"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
 func service(t *testing.T) (*registry.Registry, *httptest.Server) {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := registry.Open(context.Background(), registry.Options{Path: filepath.Join(dir, "db", "registry.db"), Create: true,
+	r, err := registry.Open(context.Background(), registry.Options{Path: storetest.Address(t, filepath.Join(dir, "db", "registry.db")), Create: true,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,12 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
+// Both is Main for who takes a testing.M, such as goleak.
+type Both struct{ M *testing.M }
+
+// Run is Main.
+func (b Both) Run() int { return Main(b.M) }
+
 // set reports whether a flag of go test has a value.
 func set(name string) bool {
 	flag.Parse()

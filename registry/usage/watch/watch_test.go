@@ -15,6 +15,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/country"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/registry/usage/watch"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -38,7 +39,7 @@ func open(t testing.TB) (*registry.Registry, *clock) {
 	t.Helper()
 	dir := t.TempDir()
 	c := &clock{at: start}
-	r, err := registry.Open(ctx, registry.Options{Path: filepath.Join(dir, "state", "registry.db"), Create: true,
+	r, err := registry.Open(ctx, registry.Options{Path: storetest.Address(t, filepath.Join(dir, "state", "registry.db")), Create: true,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "config", "pepper")}, Actor: "tester", Now: c.now})
 	if err != nil {
 		t.Fatal(err)

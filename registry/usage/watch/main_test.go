@@ -1,0 +1,10 @@
+package watch_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/quench-dev/quench/registry/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
