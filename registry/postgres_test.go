@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -172,5 +173,44 @@ func TestTwoHosts(t *testing.T) {
 	other.Pepper.File = at(first).Pepper.File
 	if v, err := open(t, other).Verify(ctx, value, registry.Use{}); err != nil || !v.Valid {
 		t.Errorf("a host that was brought the pepper: %+v, %v", v, err)
+	}
+}
+
+// noPlaintextInTables reads every row of every table as text.
+func noPlaintextInTables(t *testing.T, r *registry.Registry, values []secret.Secret) {
+	db := r.Store().Reader()
+	column := func(query string) (all []string) {
+		rows, err := db.Query(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		return all
+	}
+	tables := column("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+	if len(tables) < 10 {
+		t.Fatalf("the tables are %v", tables)
+	}
+	n := 0
+	for _, table := range tables {
+		for _, row := range column("SELECT CAST(x AS text) FROM " + table + " AS x") {
+			n++
+			for i, v := range values {
+				part := v.Reveal()[10:]
+				if strings.Contains(row, string(part)) || strings.Contains(row, hex.EncodeToString(part)) {
+					t.Errorf("table %s holds value %d", table, i)
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("there are %d rows", n)
 	}
 }

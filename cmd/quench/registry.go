@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,11 +13,18 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/registrycmd"
 	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/store"
 )
 
 // registryFlag adds the flag that every command with a registry has.
 func registryFlag(root *cobra.Command) {
 	root.PersistentFlags().String("registry", "", "registry: a file, or postgres://USER@HOST/DATABASE (default $QUENCH_REGISTRY or $XDG_STATE_HOME/quench/registry.db)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if path, err := cmd.Flags().GetString("registry"); err == nil && store.HoldsPassword(path) {
+			return errors.New("--registry holds a password, which whoever lists processes sees: give it by PGPASSFILE or PGPASSWORD, or the whole address by QUENCH_REGISTRY")
+		}
+		return nil
+	}
 }
 
 // registryPath is the registry that the command line and the environment name.

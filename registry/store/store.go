@@ -94,6 +94,9 @@ func Open(ctx context.Context, address string, opts Options) (*Store, error) {
 // IsPostgres reports whether an address is one of PostgreSQL, and not a path.
 func IsPostgres(address string) bool { return pgsql.Is(address) }
 
+// HoldsPassword reports whether a password stands in an address.
+func HoldsPassword(address string) bool { return pgsql.HoldsPassword(address) }
+
 // Name is an address as messages show it: without a password.
 func Name(address string) string {
 	if !IsPostgres(address) {

@@ -30,6 +30,20 @@ func Is(address string) bool {
 	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
 }
 
+// HoldsPassword reports whether a password stands in an address of PostgreSQL. One
+// that cannot be read may hold one.
+func HoldsPassword(address string) bool {
+	if !Is(address) {
+		return false
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return true
+	}
+	_, set := u.User.Password()
+	return set || u.Query().Has("password")
+}
+
 // Config is an address that was read.
 type Config struct {
 	conn   *pgx.ConnConfig

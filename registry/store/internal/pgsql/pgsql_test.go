@@ -176,6 +176,17 @@ func TestParseHidesPasswords(t *testing.T) {
 	}
 }
 
+func TestHoldsPassword(t *testing.T) {
+	for address, want := range map[string]bool{
+		"registry.db": false, "u:p@h": false, "postgres://u@h/db": false, "postgres://h/db?sslmode=disable": false,
+		"postgres://u:p@h/db": true, "postgres://u:@h/db": true, "postgresql://h/db?password=p": true, "postgres://u:p/x@h/db": true,
+	} {
+		if got := HoldsPassword(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Setenv("PGSSLMODE", "")
 	t.Setenv("PGSERVICE", "")
