@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-bulk bench-doc
+.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-verify-postgres bench-bulk bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-verify: ## measure verification with a million tokens
 
 bench-bulk: ## measure the import of a file of a million tokens
 	QUENCH_BULK=1000000 go test ./registry/bulk -run '^$$' -bench Million -benchtime 1x -timeout 30m
+
+bench-verify-postgres: ## the same on a PostgreSQL of its own, where it is installed
+	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md

@@ -2,17 +2,28 @@ package serve
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"maps"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/httpauth"
@@ -167,4 +178,122 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("%s is described and not there", path)
 		}
 	}
+}
+
+// certificate writes a certificate of 127.0.0.1 and its key, and returns a pool that
+// trusts it.
+func certificate(t *testing.T, o *options) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o.cert, o.key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{o.cert: {Type: "CERTIFICATE", Bytes: der}, o.key: {Type: "PRIVATE " + "KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return pool
+}
+
+// With a certificate it speaks TLS, nothing older than 1.2, and no clear text.
+func TestTLS(t *testing.T) {
+	r, _ := service(t)
+	o := &options{listen: "127.0.0.1:0"}
+	pool := certificate(t, o)
+	if err := o.check(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := o.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := o.handler(r, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	defer func() { srv.Close(); <-ended }()
+	caller := issue(t, r, registry.IssueRequest{Scopes: []string{Scope}})
+	for old, want := range map[bool]bool{false: true, true: false} {
+		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+		if old {
+			tr.TLSClientConfig.MaxVersion = tls.VersionTLS11
+		}
+		c, err := httpauth.NewClient("https://"+l.Addr().String(), caller, time.Minute, tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := c.Verify(context.Background(), caller, registry.Use{}); (err == nil && v.Valid) != want {
+			t.Errorf("TLS 1.1 at most: %v: %+v, %v", old, v, err)
+		}
+		c.Close()
+	}
+	if resp, err := http.Get("http://" + l.Addr().String() + "/healthz"); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode == 200 {
+			t.Error("it answers in clear text")
+		}
+	}
+	o.key = o.cert
+	if _, err := o.open(); err == nil {
+		t.Error("a key that is none is accepted")
+	}
+}
+
+// Where it may listen, and what it wants for that.
+func TestListen(t *testing.T) {
+	for _, tc := range []struct {
+		o  options
+		ok bool
+	}{
+		{options{listen: "127.0.0.1:0"}, true}, {options{listen: "[::1]:80"}, true}, {options{listen: "127.9.9.9:80"}, true},
+		{options{listen: "0.0.0.0:80"}, false}, {options{listen: ":80"}, false}, {options{listen: "[::]:80"}, false}, {options{listen: "10.0.0.1:80"}, false},
+		{options{listen: "localhost:80"}, false}, {options{listen: "127.0.0.1"}, false}, {options{listen: ""}, false},
+		{options{listen: "0.0.0.0:80", plain: true}, true}, {options{listen: "0.0.0.0:80", cert: "c", key: "k"}, true},
+		{options{socket: "s"}, true}, {options{socket: "s", cert: "c"}, false},
+	} {
+		if err := tc.o.check(); (err == nil) != tc.ok {
+			t.Errorf("%+v: %v", tc.o, err)
+		}
+	}
+}
+
+// The socket is its owner's alone; one left behind by a killed process is replaced.
+func TestSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions there are not those of the file")
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := openSocket(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", fi.Mode(), err)
+	}
+	if _, err := openSocket(path); err == nil {
+		t.Error("the socket of a service that runs was taken away")
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	if l, err = openSocket(path); err != nil {
+		t.Fatalf("one left behind: %v", err)
+	}
+	l.Close()
 }
