@@ -36,6 +36,7 @@ const (
 	PDF
 	RAR
 	SevenZip
+	Ar
 )
 
 // Wide reports whether it is text to be decoded.
@@ -67,6 +68,7 @@ func init() {
 		SQLite:   {open: (*walker).sqlite, random: true},
 		SevenZip: {open: (*walker).sevenzip, random: true},
 		RAR:      {open: (*walker).rar},
+		Ar:       {open: (*walker).ar},
 		PDF:      {open: (*walker).pdf},
 		Pyc:      {open: (*walker).pyc},
 		Keystore: {open: (*walker).keystore},
@@ -85,7 +87,7 @@ var magics = []struct {
 }{
 	{"\x89PNG\r\n\x1a\n", Binary}, {"\xff\xd8\xff", Binary}, {"GIF87a", Binary}, {"GIF89a", Binary}, {"%PDF-", PDF},
 	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
-	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
+	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {arMagic, Ar}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
 	{sqlitefile.Magic, SQLite}, {"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
 	{"\x00\x00\xfe\xff", UTF32BE}, {"\xff\xfe\x00\x00", UTF32LE}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE},
 }
@@ -188,6 +190,10 @@ func confirmed(k Kind, head []byte) Kind {
 	case UTF16LE, UTF16BE:
 		// The mark may be a lie, or be all that is left of the encoding.
 		if n := ascii(head[2:]); len(head) > 2 && bytes.IndexByte(head, 0) < 0 && n > (len(head)-2)*9/10 {
+			return Text
+		}
+	case Ar:
+		if !isAr(head) {
 			return Text
 		}
 	case Gzip:

@@ -484,7 +484,7 @@ func TestUndecided(t *testing.T) {
 
 func FuzzWalk(f *testing.F) {
 	inner := zipOf(f, file{"a.txt", "text"}, file{"b.gz", gzipOf(f, "more")})
-	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true), xzOf(f, "text", 4096), zstdOf(f, "text"), rarOf(0, file{"a", "text"}), sevenZipOf('a', "text"),
+	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true), xzOf(f, "text", 4096), zstdOf(f, "text"), rarOf(0, file{"a", "text"}), sevenZipOf('a', "text"), arOf(file{"//", "name/\n"}, file{"/0", "text"}),
 		"%PDF-1.4\n1 0 obj\n<< /Type /Page /Contents 2 0 R >>\nendobj\n2 0 obj\n<< /Length 9 >>\nstream\nBT (a) Tj ET\nendstream\n"} {
 		f.Add([]byte(seed))
 	}
