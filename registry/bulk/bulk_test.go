@@ -17,7 +17,12 @@ import (
 func open(t testing.TB) *registry.Registry {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := registry.Open(context.Background(), registry.Options{Path: storetest.Address(t, filepath.Join(dir, "db", "registry.db")), Create: true,
+	return openAt(t, storetest.Address(t, filepath.Join(dir, "db", "registry.db")), dir)
+}
+
+func openAt(t testing.TB, address, dir string) *registry.Registry {
+	t.Helper()
+	r, err := registry.Open(context.Background(), registry.Options{Path: address, Create: true,
 		Pepper: registry.PepperSource{File: filepath.Join(dir, "keys", "pepper")}, Actor: "tester"})
 	if err != nil {
 		t.Fatal(err)
