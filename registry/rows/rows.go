@@ -62,13 +62,16 @@ func each(ctx context.Context, q Querier, f func(id string, mac []byte), query s
 	return store.Explain(rows.Err())
 }
 
-// Shapes reads the forms of all tokens: one step in an index for each, however
-// many tokens have it.
+// Shapes reads the forms of all tokens: one or two searches in an index for each,
+// however many tokens have it. Compared as a pair, (shape_len, shape_extra) > (?, ?),
+// SQLite would walk all tokens of the last form.
 func Shapes(ctx context.Context, q Querier) (all []scanner.Shape, err error) {
 	last := scanner.Shape{Len: -1}
 	for {
-		err := q.QueryRowContext(ctx, `SELECT shape_len, shape_extra FROM tokens
-			WHERE (shape_len, shape_extra) > (?, ?) ORDER BY shape_len, shape_extra LIMIT 1`, last.Len, last.Extra).Scan(&last.Len, &last.Extra)
+		err := q.QueryRowContext(ctx, "SELECT shape_extra FROM tokens WHERE shape_len = ? AND shape_extra > ? ORDER BY shape_extra LIMIT 1", last.Len, last.Extra).Scan(&last.Extra)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = q.QueryRowContext(ctx, "SELECT shape_len, shape_extra FROM tokens WHERE shape_len > ? ORDER BY shape_len, shape_extra LIMIT 1", last.Len).Scan(&last.Len, &last.Extra)
+		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return all, nil
 		}
