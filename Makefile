@@ -4,7 +4,7 @@ FUZZTIME ?= 5s
 BIN := bin/quench
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise bench bench-verify bench-verify-postgres bench-bulk bench-doc
+.PHONY: help build demo test test-stores check fmt-check vet staticcheck tidy-check portable race fuzz cross accuracy accuracy-cross points noise usage-quality bench bench-verify bench-verify-postgres bench-bulk bench-usage bench-doc
 
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ usage-quality: ## judge the usage watch on ten simulated months of 1,000 tokens
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
-	$(MAKE) bench-verify bench-bulk
+	$(MAKE) bench-verify bench-bulk bench-usage
 
 bench-verify: ## measure verification with a million tokens
 	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
@@ -86,6 +86,9 @@ bench-bulk: ## measure the import of a file of a million tokens
 
 bench-verify-postgres: ## the same on a PostgreSQL of its own, where it is installed
 	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
+
+bench-usage: ## measure the usage watch on one core: reading logs, judging, writing
+	go test ./registry/accesslog ./registry/usage ./registry/usage/watch -run '^$$' -bench 'Read|Observe|Feed|Ingest' -cpu 1
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md
