@@ -59,6 +59,10 @@ cross: ## build for the other platforms
 	GOOS=darwin GOARCH=arm64 go build ./...
 	GOOS=windows GOARCH=amd64 go build ./...
 
+.PHONY: crash
+crash: ## kill a process that changes the registry, 200 times
+	QUENCH_TEST_KILLS=200 go test ./registry -run '^TestKill$$' -count=1 -v
+
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"
 

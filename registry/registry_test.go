@@ -1,13 +1,11 @@
 package registry_test
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -640,83 +638,6 @@ func TestPaths(t *testing.T) {
 		}
 		if got := registry.PepperFrom(c.env).File; got != c.pepper {
 			t.Errorf("pepper %q, want %q", got, c.pepper)
-		}
-	}
-}
-
-// TestIssueUntilKilled is the child of TestKill: it issues and revokes until it
-// is killed, and says each token once it is acknowledged.
-func TestIssueUntilKilled(t *testing.T) {
-	dir := os.Getenv("QUENCH_TEST_KILL")
-	if dir == "" {
-		t.Skip("only as the child of TestKill")
-	}
-	r := open(t, place{os.Getenv("QUENCH_TEST_KILL_DB"), filepath.Join(dir, "config", "pepper")}.options())
-	for n := 0; ; n++ {
-		tok, _ := issue(t, r, registry.IssueRequest{})
-		fmt.Println("issued", tok.ID)
-		if n%2 == 0 {
-			if _, _, err := r.Do(context.Background(), registry.Revoke, tok.ID, registry.Change{}); err != nil {
-				t.Fatal(err)
-			}
-			fmt.Println("revoked", tok.ID)
-		}
-	}
-}
-
-// A process killed at any moment loses nothing that it acknowledged, and leaves
-// nothing half done.
-func TestKill(t *testing.T) {
-	ctx := context.Background()
-	p := newPlace(t)
-	said := map[string]string{}
-	for round := range 8 {
-		child := exec.Command(os.Args[0], "-test.run=^TestIssueUntilKilled$")
-		child.Env = append(os.Environ(), "QUENCH_TEST_KILL="+filepath.Dir(filepath.Dir(p.pepper)), "QUENCH_TEST_KILL_DB="+p.db)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for n := 0; lines.Scan(); n++ {
-			if f := strings.Fields(lines.Text()); len(f) == 2 {
-				said[f[1]] = f[0]
-			}
-			if n == 3+round*5 {
-				if err := child.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		child.Wait() // always an error: it was killed
-	}
-	if len(said) < 50 {
-		t.Fatalf("the children issued %d tokens", len(said))
-	}
-	r := open(t, p.options())
-	for id, what := range said {
-		tok, err := r.Token(ctx, id)
-		if err != nil || what == "revoked" && tok.State != registry.Revoked {
-			t.Errorf("%s was %s: %s, %v", id, what, tok.State, err)
-		}
-	}
-	if _, err := r.Audit().Verify(ctx); err != nil {
-		t.Error(err)
-	}
-	all, err := r.List(ctx, registry.Filter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	events := map[string]int{}
-	if err := r.Audit().Each(ctx, 0, "", func(e audit.Entry) error { events[e.Kind+" "+e.TokenID]++; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	for _, tok := range all {
-		if events["token.issue "+tok.ID] != 1 || (tok.State == registry.Revoked) != (events["token.revoke "+tok.ID] == 1) {
-			t.Errorf("token %s is %s, and its events are %d of issue and %d of revoke", tok.ID, tok.State, events["token.issue "+tok.ID], events["token.revoke "+tok.ID])
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/auditcmd"
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
+	"github.com/quench-dev/quench/cmd/internal/limits"
 	"github.com/quench-dev/quench/cmd/internal/providercmd"
 	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 )
@@ -51,6 +52,7 @@ func (e exit) Unwrap() error { return e.Err }
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	limits.NoCore()
 	context.AfterFunc(ctx, stop)
 	root := newRoot()
 	root.SetArgs(args)

@@ -1,5 +1,5 @@
 // Package limits reads the limits of a scan from flags: how far archives are
-// unpacked, how much memory is taken.
+// unpacked, how much memory is taken. And it sets one that holds always: no core file.
 //
 // It tells a limit that was asked for from a default, and knows nothing of what is
 // limited. Start reading at Archives and Memory.
