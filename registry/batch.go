@@ -56,7 +56,7 @@ func (r *Registry) PrepareIssue(qs []IssueRequest) []Entry {
 	all := make([]Entry, len(qs))
 	for i, q := range qs {
 		e := &all[i]
-		e.Token, e.value, e.Err = r.newToken(q)
+		e.Token, e.value, e.Err = r.newToken(q, r.actor)
 		e.Value = e.value
 		if e.Err == nil {
 			e.hash(r.ring.Load().Primary())

@@ -69,7 +69,7 @@ type ImportRequest struct {
 
 // Issue makes a new token. Its value is returned this once and stored nowhere.
 func (r *Registry) Issue(ctx context.Context, q IssueRequest) (Token, secret.Secret, error) {
-	t, value, err := r.newToken(q)
+	t, value, err := r.newToken(q, r.actor)
 	if err == nil {
 		err = r.store.InTx(ctx, func(tx *sql.Tx) error { return r.insert(ctx, tx, &t, value, nil) })
 	}
@@ -80,7 +80,7 @@ func (r *Registry) Issue(ctx context.Context, q IssueRequest) (Token, secret.Sec
 }
 
 // newToken makes a token and its value; nothing is stored yet.
-func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
+func (r *Registry) newToken(q IssueRequest, actor string) (Token, secret.Secret, error) {
 	if q.Prefix == "" {
 		q.Prefix = rules.DefaultBrand
 	}
@@ -90,7 +90,7 @@ func (r *Registry) newToken(q IssueRequest) (Token, secret.Secret, error) {
 	if q.Env == "" {
 		q.Env = "live"
 	}
-	if err := applyPolicy(&r.issue, &q); err != nil {
+	if err := applyPolicy(&r.issue, &q, actor); err != nil {
 		return Token{}, secret.Secret{}, err
 	}
 	t := Token{ID: values.Random(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}

@@ -16,7 +16,7 @@ type IssuePolicy = issuing.Policy
 
 // applyPolicy fills what q leaves open, its prefix and environment being known, and
 // refuses what p does not allow.
-func applyPolicy(p *IssuePolicy, q *IssueRequest) error {
+func applyPolicy(p *IssuePolicy, q *IssueRequest, actor string) error {
 	u, err := p.For(q.Owner)
 	if err != nil {
 		return err
@@ -30,6 +30,8 @@ func applyPolicy(p *IssuePolicy, q *IssueRequest) error {
 	}
 	most := time.Duration(u.MaxTTL)
 	switch {
+	case !u.By(actor):
+		return refuse("%q may not issue these tokens; %s may", clip(actor), strings.Join(u.Issuers, ", "))
 	case q.Never && q.TTL != 0:
 		return fmt.Errorf("%w: a ttl and never", ErrInvalid)
 	case q.Never && !u.Never:

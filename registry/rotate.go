@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -107,7 +108,7 @@ func (r *Registry) successor(old *Token, brand string, q RotateRequest) (Token, 
 	if err := old.inherit(&next, q.Overlap); err != nil {
 		return Token{}, secret.Secret{}, err
 	}
-	t, value, err := r.newToken(next)
+	t, value, err := r.newToken(next, cmp.Or(q.Actor, r.actor))
 	t.Family, t.Predecessor = old.Family, old.ID
 	return t, value, err
 }

@@ -41,7 +41,10 @@ type Policy struct {
 
 // Rule is what tokens of some owners may be. An empty list allows all.
 type Rule struct {
-	Owner        string   `toml:"owner"` // a pattern of path.Match, such as "ci-*"
+	Owner string `toml:"owner"` // a pattern of path.Match, such as "ci-*"
+	// Issuers may issue these tokens, and rotate into them: patterns of the users that
+	// the audit log names.
+	Issuers      []string `toml:"issuers"`
 	MaxTTL       Lifetime `toml:"max_ttl"`
 	Never        bool     `toml:"never"` // tokens that never expire
 	Prefixes     []string `toml:"prefixes"`
@@ -115,6 +118,11 @@ func (u *Rule) check() error {
 	if _, err := path.Match(u.Owner, ""); err != nil {
 		return fmt.Errorf("owner is no pattern: %w", err)
 	}
+	for _, s := range u.Issuers {
+		if _, err := path.Match(s, ""); err != nil || s == "" {
+			return fmt.Errorf("issuer %q is no pattern", bound.Clip(s))
+		}
+	}
 	if time.Duration(u.MaxTTL) > MaxTTL {
 		return fmt.Errorf("max_ttl is more than %s", InDays(MaxTTL))
 	}
@@ -137,6 +145,11 @@ func (u *Rule) check() error {
 		}
 	}
 	return nil
+}
+
+// By reports whether actor may issue what the rule allows.
+func (u *Rule) By(actor string) bool {
+	return len(u.Issuers) == 0 || slices.ContainsFunc(u.Issuers, func(s string) bool { ok, err := path.Match(s, actor); return ok && err == nil })
 }
 
 // For is the rule that decides on owner's tokens.

@@ -34,7 +34,9 @@ there is none.
 
 A scope is action:resource, each side segments joined by '/'. '*' stands for one
 whole segment, '**' at the end for one or more. A token without scopes can do
-nothing.
+nothing. It lives for 30 days if nothing else is said. Section [issue] of the
+policy file says who may issue what, and for how long at most (a year without
+it); a token that never expires is refused unless it allows one.
 
 --count makes many alike. --from makes one for each line of a file, of CSV with
 a header or of JSON objects: owner, purpose, scopes, ttl, never, env, prefix,
