@@ -20,6 +20,7 @@ import (
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/revoker/internal/credential"
 	"github.com/quench-dev/quench/revoker/notify"
+	"github.com/quench-dev/quench/revoker/partner"
 )
 
 // Policy is what may be revoked and who is told. The zero value tells nobody
@@ -42,6 +43,12 @@ type Policy struct {
 	Usage usage.Policy `toml:"usage"`
 	// Notify is who is told of alerts.
 	Notify notify.Config `toml:"notify"`
+	// Receive is who may tell of leaks, by quench serve.
+	Receive struct {
+		partner.Config
+		// Revoke is what is done about the registry's own tokens then: off or auto.
+		Revoke Mode `toml:"revoke"`
+	} `toml:"receive"`
 }
 
 // Provider is who is told that a token of theirs leaked.
@@ -109,6 +116,7 @@ func (p *Policy) below(dir string) {
 	abs(&p.ProviderDir)
 	abs(&p.Usage.Countries)
 	p.Notify.Below(dir)
+	p.Receive.Below(dir)
 	for i := range p.Providers {
 		v := &p.Providers[i]
 		abs(&v.SecretFile)
@@ -155,8 +163,11 @@ func ParsePolicy(b []byte) (Policy, error) {
 	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {
 		return Policy{}, err
 	}
-	if err := p.Notify.Check(); err != nil {
+	if err := errors.Join(p.Notify.Check(), p.Receive.Check()); err != nil {
 		return Policy{}, err
+	}
+	if m, err := ParseMode(string(p.Receive.Revoke)); err != nil || m == DryRun {
+		return Policy{}, fmt.Errorf("receive: revoke %q: want off or auto", p.Receive.Revoke)
 	}
 	if u, err := url.Parse(p.Proxy); p.Proxy != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return Policy{}, errors.New("proxy: want http://host:port or https://host:port")

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/duecmd"
@@ -8,6 +13,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/partner"
 )
 
 // newServeCmd serves with uses written down together, which other commands do not
@@ -15,17 +21,40 @@ import (
 func newServeCmd() *cobra.Command {
 	return servecmd.New(servecmd.Env{Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
 		return openWatched(cmd, false, cmd.ErrOrStderr())
-	}, Beside: func(cmd *cobra.Command, reg *registry.Registry, work func() error) error {
-		p, err := loadPolicy("")
+	}, Beside: serveBeside})
+}
+
+// serveBeside runs what a policy wants beside the service: alerts are delivered,
+// deadlines watched, the queue worked, and those heard who may tell of leaks.
+func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, work func(map[string]http.Handler) error) error {
+	p, err := loadPolicy("")
+	if err != nil {
+		return err
+	}
+	r, err := revoker.New(reg, p, revoker.Options{Logger: log, Mode: p.Receive.Revoke})
+	if err != nil {
+		return err
+	}
+	var routes map[string]http.Handler
+	if p.Receive.Enabled() {
+		set, err := reg.Match(cmd.Context())
 		if err != nil {
 			return err
 		}
-		r, err := revoker.New(reg, p, revoker.Options{Logger: logger(cmd)})
-		if err != nil {
+		if routes, err = partner.Routes(p.Receive.Config, r.Receive(set), partner.Options{Logger: log}); err != nil {
 			return err
 		}
-		return r.Alerts().Beside(cmd.Context(), func() error {
-			return sweeper.Beside(cmd.Context(), reg, duecmd.Telling(cmd.ErrOrStderr()), work)
-		})
-	}})
+	}
+	queue := make(chan error, 1)
+	ctx, stop := context.WithCancel(cmd.Context())
+	if p.Receive.Revoke == revoker.Auto {
+		go func() { queue <- r.Work(ctx, revoker.WorkOptions{}) }()
+	} else {
+		queue <- nil
+	}
+	err = r.Alerts().Beside(cmd.Context(), func() error {
+		return sweeper.Beside(cmd.Context(), reg, duecmd.Telling(cmd.ErrOrStderr()), func() error { return work(routes) })
+	})
+	stop()
+	return errors.Join(err, <-queue)
 }

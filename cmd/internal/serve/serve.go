@@ -32,8 +32,8 @@ type Env struct {
 	Open  func(*cobra.Command) (*registry.Registry, error)
 	Close func(*registry.Registry, *error)
 	// Beside runs work, and what a registry needs done as time goes by beside it; nil
-	// is work alone.
-	Beside func(cmd *cobra.Command, r *registry.Registry, work func() error) error
+	// is work alone. It gives work further handlers, by pattern of http.ServeMux.
+	Beside func(cmd *cobra.Command, r *registry.Registry, log *slog.Logger, work func(more map[string]http.Handler) error) error
 }
 
 const (
@@ -91,11 +91,11 @@ that wait for that.`,
 			}
 			defer e.Close(r, &err)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			work := func() error { return o.run(cmd.Context(), r, log) }
+			work := func(more map[string]http.Handler) error { return o.run(cmd.Context(), r, log, more) }
 			if e.Beside == nil {
-				return work()
+				return work(nil)
 			}
-			return e.Beside(cmd, r, work)
+			return e.Beside(cmd, r, log, work)
 		},
 	}
 	f := cmd.Flags()
@@ -132,8 +132,8 @@ func (o *options) check() error {
 }
 
 // run serves until ctx ends.
-func (o *options) run(ctx context.Context, r *registry.Registry, log *slog.Logger) error {
-	h, err := o.handler(r, log)
+func (o *options) run(ctx context.Context, r *registry.Registry, log *slog.Logger, more map[string]http.Handler) error {
+	h, err := o.handler(r, log, more)
 	if err != nil {
 		return err
 	}

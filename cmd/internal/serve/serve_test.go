@@ -39,7 +39,7 @@ func service(t *testing.T) (*registry.Registry, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := (&options{listen: defaultListen}).handler(r, slog.New(slog.DiscardHandler))
+	h, err := (&options{listen: defaultListen}).handler(r, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := o.handler(r, slog.New(slog.DiscardHandler))
+	h, err := o.handler(r, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
