@@ -214,3 +214,22 @@ func noPlaintextInTables(t *testing.T, r *registry.Registry, values []secret.Sec
 		t.Errorf("there are %d rows", n)
 	}
 }
+
+// Processes of one machine that begin a registry at once all have it.
+func TestBegunTogether(t *testing.T) {
+	for range 6 {
+		p := newPlace(t)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				r, err := registry.Open(context.Background(), p.options())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Close()
+			})
+		}
+		wg.Wait()
+	}
+}

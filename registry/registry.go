@@ -192,7 +192,8 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 // unlock reads the peppers and proves that they are those of this database, or
 // binds a new database to one.
 func (r *Registry) unlock(ctx context.Context, o Options) error {
-	bound, err := r.meta(ctx, r.store.Reader())
+	var bound bool
+	err := r.store.Read(ctx, func(tx *sql.Tx) (err error) { bound, err = r.meta(ctx, tx); return err })
 	switch {
 	case err != nil:
 	case !bound && !o.Create:

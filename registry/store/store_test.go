@@ -209,6 +209,37 @@ func TestInTx(t *testing.T) {
 	}
 }
 
+// The queries of Read see one moment, whoever commits between them.
+func TestRead(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, storetest.Address(t, filepath.Join(t.TempDir(), "registry.db")))
+	count := func(tx *sql.Tx) (n int) {
+		if err := tx.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	err := s.Read(ctx, func(tx *sql.Tx) error {
+		before := count(tx)
+		if err := s.InTx(ctx, func(w *sql.Tx) error {
+			_, err := w.Exec("INSERT INTO meta (key, value) VALUES ('a', ?)", []byte{0})
+			return err
+		}); err != nil {
+			return err
+		}
+		if now := count(tx); now != before {
+			t.Errorf("%d rows, then %d", before, now)
+		}
+		if _, err := tx.Exec("DELETE FROM meta"); err == nil {
+			t.Error("it writes")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // A writer waits for another process's transaction instead of failing.
 func TestInTxWaits(t *testing.T) {
 	ctx := context.Background()

@@ -36,6 +36,17 @@ func (s *Store) InTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	}
 }
 
+// Read calls fn with the database of one moment: of what another process commits
+// meanwhile, its queries see all or nothing.
+func (s *Store) Read(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return Explain(err)
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
+
 func (s *Store) once(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
