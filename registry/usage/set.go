@@ -3,7 +3,6 @@ package usage
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/axiomhq/hyperloglog"
 )
@@ -64,11 +63,6 @@ func (s *set) add(name string, n uint64, hour int64, max int) (fresh float64) {
 func (e *seen) hit(n uint64, hour int64) {
 	e.N += n
 	e.First, e.Last = min(e.First, hour), max(e.Last, hour)
-}
-
-// has reports whether name is one of those known by name.
-func (s *set) has(name string) bool {
-	return slices.ContainsFunc(s.items, func(e seen) bool { return e.Name == name })
 }
 
 // size is the number of different things, exactly up to the set's maximum.

@@ -173,16 +173,22 @@ func TestIngestStreamPauses(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	w, tok := newWatch(t, r, watch.Options{}), issue(t, r)
 	c.move(40 * 24 * time.Hour)
+	if _, _, err := r.Do(ctx, registry.Revoke, tok.ID, registry.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	c.move(time.Hour)
 	pr, pw := io.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
-	result := make(chan error, 1)
+	heard, result := make(chan watch.Told), make(chan error, 1)
 	go func() {
-		_, err := w.Ingest(ctx, pr, accesslog.Options{Token: "extra:1"}, nil) // the format is found out without waiting
+		// The format is found out without waiting, too.
+		_, err := w.Ingest(ctx, pr, accesslog.Options{Token: "extra:1"}, func(x watch.Told) { heard <- x })
 		result <- err
 	}()
-	io.WriteString(pw, line(start, "192.0.2.1", "/x", 200, tok.ID))
-	for events(t, w, tok.ID) == 0 {
-		time.Sleep(10 * time.Millisecond) // until the pause is over
+	io.WriteString(pw, line(c.now(), "192.0.2.1", "/x", 200, tok.ID))
+	<-heard // the alert of a dead token, while the stream is open
+	if n := events(t, w, tok.ID); n != 1 {
+		t.Errorf("%d events", n)
 	}
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
