@@ -45,9 +45,8 @@ func TestRebind(t *testing.T) {
 }
 
 // plain is Rebind by one expression, but for comments in comments, which are not
-// regular, and are cut out first.
+// regular, and are looked for before it.
 func plain(q string) string {
-	var cut []string
 	var b strings.Builder
 	token := regexp.MustCompile(`(?s)^(?:[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|--[^\r\n]*|[A-Za-z_\x80-\x{10FFFF}][A-Za-z0-9_$\x80-\x{10FFFF}]*|\$[0-9]|\?[0-9]*)`)
 	n := 0
@@ -64,7 +63,6 @@ func plain(q string) string {
 					i++
 				}
 			}
-			cut = append(cut, q[:i])
 			b.WriteString(q[:i])
 			q = q[i:]
 			continue
