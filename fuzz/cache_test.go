@@ -98,7 +98,7 @@ func (r *repository) content() string {
 // step does to the repository one of the things that happen to them.
 func (r *repository) step() {
 	r.now += rapid.IntRange(-3, 20).Draw(r.t, "time")
-	switch rapid.SampledFrom([]string{"commit", "commit", "commit", "branch", "merge", "tag", "amend", "reset", "gc", "prune", "repack", "move", "delete branch", "stash", "nothing", "lose"}).Draw(r.t, "step") {
+	switch rapid.SampledFrom([]string{"commit", "commit", "commit", "branch", "merge", "tag", "amend", "reset", "gc", "prune", "repack", "move", "delete branch", "stash", "nothing", "lose", "shallow", "delete ref"}).Draw(r.t, "step") {
 	case "commit":
 		r.write(rapid.SampledFrom([]string{"a.txt", "b/c.env", "b/d_test.go", "e"}).Draw(r.t, "path"), r.content())
 		r.git("add", "-A")
@@ -130,6 +130,11 @@ func (r *repository) step() {
 	case "delete branch":
 		r.git("checkout", "-q", "-B", "main")
 		r.try("branch", "-D", "one")
+	case "shallow":
+		r.shallow()
+	case "delete ref":
+		r.try("tag", "-d", "v1")
+		r.try("update-ref", "-d", "refs/stash")
 	case "stash":
 		r.write("a.txt", r.content())
 		r.try("stash", "push", "-q")
@@ -145,6 +150,18 @@ func (r *repository) step() {
 				}
 			}
 		}
+	}
+}
+
+// shallow cuts the history off for one scan, as a shallow clone is, and has it back.
+func (r *repository) shallow() {
+	file := filepath.Join(r.dir, ".git", "shallow")
+	if err := os.WriteFile(file, []byte(r.git("rev-parse", "HEAD")+"\n"), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	r.compare()
+	if err := os.Remove(file); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

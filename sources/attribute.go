@@ -55,6 +55,7 @@ func (h *history) keepPast() {
 	if h.forest != nil {
 		if h.forest.Settle(); h.forest.Size() <= keepForest {
 			past.Forest = h.forest
+			h.s.replay.Hold(h.forest)
 		}
 	}
 	h.s.mu.Lock()

@@ -277,7 +277,7 @@ type history struct {
 
 func (h *history) run(e scope.Ends) (err error) {
 	if !h.narrowed && len(h.s.opts.Scope.Paths) == 0 && h.repo.Prefix == "" && !h.s.opts.oneByOne {
-		if h.forest, err = h.repo.Objects.Forest(h.ctx, runtime.GOMAXPROCS(0)); err != nil {
+		if h.forest, err = h.s.replay.Forest(h.ctx, h.repo.Objects, runtime.GOMAXPROCS(0)); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,11 @@ func (t *table[T]) intern(s []T) uint32 {
 }
 
 func (t *table[T]) grow() {
-	t.slots = make([]uint32, max(1<<10, 2*len(t.slots)))
+	size := max(1<<10, 2*len(t.slots))
+	for size <= 2*len(t.ends) { // of a table that was restored
+		size *= 2
+	}
+	t.slots = make([]uint32, size)
 	mask := uint64(len(t.slots) - 1)
 	for n := range uint32(len(t.ends)) {
 		at := hash(t.get(n)) & mask

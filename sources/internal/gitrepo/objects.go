@@ -87,9 +87,17 @@ func guard(err *error) {
 
 // Forest reads the commits and trees that lie in packs, all at once.
 func (s *Store) Forest(ctx context.Context, workers int) (*forest.Forest, error) {
-	f, ids := forest.New(), s.objects.IDs(pack.Commit, pack.Tree)
+	f := forest.New()
+	return f, s.Plant(ctx, f, s.objects.IDs(pack.Commit, pack.Tree), workers)
+}
+
+// Packed are the objects of some kinds that Forest reads.
+func (s *Store) Packed(kinds ...pack.Kind) []pack.ID { return s.objects.IDs(kinds...) }
+
+// Plant reads some of what lies in packs into a forest.
+func (s *Store) Plant(ctx context.Context, f *forest.Forest, ids []pack.ID, workers int) error {
 	_, err := s.objects.Walk(ctx, ids, workers, func(v *pack.Visit) any { return f.Visit(ids[v.Index], v) })
-	return f, err
+	return err
 }
 
 // Blobs are those in packs that are wanted, in the order they are stored in.

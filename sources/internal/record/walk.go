@@ -2,9 +2,6 @@ package record
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,17 +35,13 @@ var errOther = errors.New("it is of another state of the repository")
 // who has the repository as it is can read there what the walk tells, and nobody can
 // read it once that changed, as when a secret is purged from a history.
 func Open[C any](data []byte, state, key [sha256.Size]byte) (w Walk[C], err error) {
-	box, err := boxOf(key)
+	sealed, ok := bytes.CutPrefix(data, state[:])
+	if !ok {
+		return w, errOther
+	}
+	plain, err := OpenBox(state[:], sealed, key)
 	if err != nil {
 		return w, err
-	}
-	rest, ok := bytes.CutPrefix(data, state[:])
-	if !ok || len(rest) < box.NonceSize() {
-		return w, errOther
-	}
-	plain, err := box.Open(nil, rest[:box.NonceSize()], rest[box.NonceSize():], state[:])
-	if err != nil {
-		return w, errOther
 	}
 	head, rest, ok := bytes.Cut(plain, []byte{'\n'})
 	if !ok {
@@ -64,30 +57,11 @@ func Open[C any](data []byte, state, key [sha256.Size]byte) (w Walk[C], err erro
 
 // Seal gives what Open reads.
 func (w Walk[C]) Seal(key [sha256.Size]byte) ([]byte, error) {
-	box, err := boxOf(key)
-	if err != nil {
-		return nil, err
-	}
 	plain, err := json.Marshal(w.Counts)
 	if err != nil {
 		return nil, err
 	}
-	plain = slices.Concat(plain, []byte{'\n'}, w.answers(), w.Entries)
-	out := append(make([]byte, 0, len(w.State)+box.NonceSize()+len(plain)+box.Overhead()), w.State[:]...)
-	out = out[:len(out)+box.NonceSize()]
-	nonce := out[len(w.State):]
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, err
-	}
-	return box.Seal(out, nonce, plain, w.State[:]), nil
-}
-
-func boxOf(key [sha256.Size]byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+	return SealBox(w.State[:], slices.Concat(plain, []byte{'\n'}, w.answers(), w.Entries), key)
 }
 
 // answers writes the answers: how many bytes they take, and for each its question and

@@ -3,8 +3,8 @@
 // A walk depends on the repository's state alone (gitrepo.State): while that is the
 // same, so are its items. They tell where each thing lies, and hold no byte of it; they
 // are kept sealed (record.Open). A walk is kept that had nothing to tell but what stays so: what is missing, cut off or
-// excluded. The package knows nothing of how a history is walked. Start reading at
-// Open.
+// excluded. For a history that grew, the trees are kept too (trees.go). The package knows
+// nothing of how a history is walked. Start reading at Open.
 package replay
 
 import (
@@ -40,6 +40,7 @@ type Replay struct {
 	writer record.Writer
 	fails  bool // the walk is not to be kept
 	dirty  bool // it is to be saved
+	kept   kept
 }
 
 // Open looks at the repository's state; name tells walks of other repositories, and
@@ -153,7 +154,11 @@ func (p *Replay) Keep(counts item.Counts) {
 
 // Save saves what is new. It is done once, when all is asked.
 func (p *Replay) Save() {
-	if p == nil || !p.dirty {
+	if p == nil {
+		return
+	}
+	p.saveTrees()
+	if !p.dirty {
 		return
 	}
 	p.dirty = false
