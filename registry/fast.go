@@ -33,6 +33,7 @@ const (
 // fastPath is what Verify knows beside the database.
 type fastPath struct {
 	version, find *sql.Stmt // closed with the database
+	judge         *sql.Stmt // find of a transaction
 	rows          *recent.Rows[recentToken]
 }
 
@@ -49,7 +50,11 @@ func (r *Registry) prepare(ctx context.Context) (err error) {
 	if r.fast.version, err = r.store.Reader().PrepareContext(ctx, "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens"); err != nil {
 		return store.Explain(err)
 	}
-	r.fast.find, err = r.store.Reader().PrepareContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE mac = ? AND key_id = ?")
+	const find = "SELECT " + tokenColumns + " FROM tokens WHERE mac = ? AND key_id = ?"
+	if r.fast.find, err = r.store.Reader().PrepareContext(ctx, find); err != nil {
+		return store.Explain(err)
+	}
+	r.fast.judge, err = r.store.Writer().PrepareContext(ctx, find)
 	return store.Explain(err)
 }
 

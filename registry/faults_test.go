@@ -2,10 +2,13 @@ package registry_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,6 +190,72 @@ func TestVerifyOddSizes(t *testing.T) {
 	}
 	if err := r.Flush(ctx); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := r.Audit().Verify(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is decided together is decided one by one: a row that cannot be read is an
+// error of its own, who no longer waits is left out, and nobody else hears of it.
+func TestDecidedTogether(t *testing.T) {
+	ctx := context.Background()
+	o := newPlace(t).options()
+	o.EachUse = true
+	r := open(t, o)
+	good, goodValue := issue(t, r, registry.IssueRequest{})
+	limited, limitedValue := issue(t, r, registry.IssueRequest{MaxUses: 5})
+	bad, badValue := issue(t, r, registry.IssueRequest{})
+	err := r.Store().InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE tokens SET tags = 'no list' WHERE id = ?", bad.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	var wg sync.WaitGroup
+	var valid, refused, broken atomic.Int64
+	for range 20 {
+		wg.Go(func() {
+			if v, err := r.Verify(ctx, goodValue, registry.Use{}); err != nil || !v.Valid {
+				t.Errorf("good: %v, %v", v.Reason, err)
+			}
+		})
+		wg.Go(func() {
+			v, err := r.Verify(ctx, limitedValue, registry.Use{})
+			switch {
+			case err == nil && v.Valid:
+				valid.Add(1)
+			case err == nil && v.Reason == registry.ReasonUsedUp:
+				refused.Add(1)
+			default:
+				t.Errorf("limited: %v, %v", v.Reason, err)
+			}
+		})
+		wg.Go(func() {
+			if v, err := r.Verify(ctx, badValue, registry.Use{}); !errors.Is(err, store.ErrCorrupt) || v.Valid {
+				t.Errorf("bad: %v, %v", v.Reason, err)
+			} else {
+				broken.Add(1)
+			}
+		})
+		wg.Go(func() {
+			if v, err := r.Verify(gone, goodValue, registry.Use{}); err == nil && !v.Valid {
+				t.Errorf("gone: %v", v.Reason)
+			}
+		})
+	}
+	wg.Wait()
+	if valid.Load() != 5 || refused.Load() != 15 || broken.Load() != 20 {
+		t.Errorf("%d uses of 5 are valid, %d are refused, %d are errors", valid.Load(), refused.Load(), broken.Load())
+	}
+	if tok, err := r.Token(ctx, limited.ID); err != nil || tok.Uses != 5 {
+		t.Errorf("%d uses, %v", tok.Uses, err)
+	}
+	if tok, err := r.Token(ctx, good.ID); err != nil || tok.Uses < 20 || told(t, r, good.ID)["token.use"]+1 != int(tok.Uses) {
+		t.Errorf("%d uses, %v; the log has %v", tok.Uses, err, told(t, r, good.ID))
 	}
 	if _, err := r.Audit().Verify(ctx); err != nil {
 		t.Error(err)

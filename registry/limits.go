@@ -115,7 +115,7 @@ func (t *Token) untold(now time.Time) bool {
 
 // tellOverdue writes the event and the alert of a use after the rotation deadline,
 // unless they were written within overdueEvery.
-func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, details map[string]string) error {
+func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, details map[string]string, events *[]audit.Event) error {
 	now := r.Now()
 	if !t.untold(now) {
 		return nil
@@ -131,7 +131,8 @@ func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, detail
 	if err != nil {
 		return err
 	}
-	return r.append(ctx, tx, audit.Event{Kind: "token.overdue_use", TokenID: t.ID, Details: details})
+	*events = append(*events, audit.Event{Kind: "token.overdue_use", TokenID: t.ID, Details: details})
+	return nil
 }
 
 // details adds the limits to those of an event.

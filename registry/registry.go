@@ -141,6 +141,7 @@ type Registry struct {
 
 	each    bool
 	fast    fastPath
+	asks    asks
 	uses    *tally.Tally[Decided]
 	telling sync.Mutex // held while the observer is told, until the commit
 }

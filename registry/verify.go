@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
@@ -62,24 +63,7 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 	if v, ok := r.verifyFast(ctx, value, use); ok {
 		return v, nil
 	}
-	var v Verdict
-	err = r.told(ctx, func(tx *sql.Tx) (done func(), err error) {
-		if _, err := r.rekey(ctx, tx); err != nil {
-			return nil, err
-		}
-		var under *pepper.Key
-		v, under, err = r.judge(ctx, tx, value, use)
-		if err == nil && v.Token != nil {
-			err = r.remac(ctx, tx, v.Token.ID, value, under)
-		}
-		if err == nil {
-			err = r.record(ctx, tx, &v, use)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return r.observe(ctx, tx, []Decided{{Token: v.Token, Use: use, Reason: v.Reason, At: r.Now()}})
-	})
+	v, err := r.decide(ctx, value, use)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
 	}
@@ -97,8 +81,10 @@ func (r *Registry) judge(ctx context.Context, tx *sql.Tx, value secret.Secret, u
 	}
 	// The index is searched by a keyed MAC that the caller cannot choose, so
 	// the time it takes tells nothing of the tokens in it.
+	find := tx.StmtContext(ctx, r.fast.judge)
+	defer find.Close()
 	t, under, err := r.find(ctx, tx, value, func(mac, keyID []byte) (Token, error) {
-		return r.tokenBy(ctx, tx, "mac = ? AND key_id = ?", mac, keyID)
+		return scanToken(find.QueryRowContext(ctx, mac, keyID), r.Now())
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return Verdict{Reason: ReasonUnknown}, nil, nil
@@ -142,8 +128,8 @@ func (t *Token) Allows(want string) bool {
 	return false
 }
 
-// record writes the use down.
-func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) error {
+// record writes the use down; its events are to be written together with others.
+func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use, events *[]audit.Event) error {
 	details := use.Details()
 	details["reason"] = v.Reason
 	e := audit.Event{Kind: "token.refuse", Details: details}
@@ -151,7 +137,8 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) 
 		e.TokenID = v.Token.ID
 	}
 	if !v.Valid {
-		return r.append(ctx, tx, e)
+		*events = append(*events, e)
+		return nil
 	}
 	first := v.Token.Uses == 0
 	v.Token.Uses++
@@ -171,10 +158,8 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use) 
 	if first {
 		e.Kind = "token.first_use"
 	}
-	if err := r.append(ctx, tx, e); err != nil {
-		return err
-	}
-	return r.tellOverdue(ctx, tx, v.Token, details)
+	*events = append(*events, e)
+	return r.tellOverdue(ctx, tx, v.Token, maps.Clone(details), events)
 }
 
 // uriScheme is that of RFC 8959, which marks a value as a secret wherever it lands.

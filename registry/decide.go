@@ -1,0 +1,132 @@
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/scanner/secret"
+)
+
+// maxTogether asks are decided in one transaction. A commit waits for the disk, and
+// costs what deciding on some does; with so many it is a small part, and the last
+// one waits for a few milliseconds.
+const maxTogether = 64
+
+// ask is a verification that a transaction decides.
+type ask struct {
+	ctx   context.Context
+	value secret.Secret
+	use   Use
+
+	verdict Verdict
+	err     error
+	done    chan struct{} // closed when verdict or err is there
+}
+
+// asks are those that wait while a transaction is under way, for the next one.
+type asks struct {
+	mu      sync.Mutex
+	waiting []*ask
+	running bool
+}
+
+// decide has a transaction decide, together with whatever others ask meanwhile. When
+// ctx ends first there is no answer, though the use may be written down.
+func (r *Registry) decide(ctx context.Context, value secret.Secret, use Use) (Verdict, error) {
+	a := &ask{ctx: ctx, value: value, use: use, done: make(chan struct{})}
+	r.asks.mu.Lock()
+	r.asks.waiting = append(r.asks.waiting, a)
+	if !r.asks.running {
+		r.asks.running = true
+		go r.decideWaiting()
+	}
+	r.asks.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.verdict, a.err
+	case <-ctx.Done():
+		return Verdict{}, ctx.Err()
+	}
+}
+
+// decideWaiting decides until nobody waits.
+func (r *Registry) decideWaiting() {
+	for {
+		r.asks.mu.Lock()
+		n := min(len(r.asks.waiting), maxTogether)
+		batch := slices.Clone(r.asks.waiting[:n])
+		r.asks.waiting = slices.Delete(r.asks.waiting, 0, n)
+		r.asks.running = n > 0
+		r.asks.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		r.decideTogether(batch)
+	}
+}
+
+// decideTogether decides all in one transaction. What one of them breaks, such as a
+// damaged row, is its own error, and the others are decided without it.
+func (r *Registry) decideTogether(all []*ask) {
+	for left := slices.Clone(all); len(left) > 0; {
+		var failed *ask
+		err := r.told(context.Background(), func(tx *sql.Tx) (func(), error) {
+			failed = nil
+			return r.decideTx(tx, left, &failed)
+		})
+		if err == nil {
+			break
+		}
+		left = slices.DeleteFunc(left, func(a *ask) bool {
+			if failed == nil || a == failed {
+				a.verdict, a.err = Verdict{}, err
+			}
+			return failed == nil || a == failed
+		})
+	}
+	for _, a := range all {
+		close(a.done)
+	}
+}
+
+// decideTx decides on all in tx, and writes it down. failed is whose error it is, if
+// it is one's.
+func (r *Registry) decideTx(tx *sql.Tx, all []*ask, failed **ask) (func(), error) {
+	ctx := context.Background()
+	if _, err := r.rekey(ctx, tx); err != nil {
+		return nil, err
+	}
+	var decided []Decided
+	var events []audit.Event
+	for _, a := range all {
+		if a.err = a.ctx.Err(); a.err != nil { // nobody waits for it any more
+			continue
+		}
+		var under *pepper.Key
+		var err error
+		a.verdict, under, err = r.judge(ctx, tx, a.value, a.use)
+		if err == nil && a.verdict.Token != nil {
+			err = r.remac(ctx, tx, a.verdict.Token.ID, a.value, under)
+		}
+		if err == nil {
+			err = r.record(ctx, tx, &a.verdict, a.use, &events)
+		}
+		if err != nil {
+			*failed = a
+			return nil, err
+		}
+		decided = append(decided, Decided{Token: a.verdict.Token, Use: a.use, Reason: a.verdict.Reason, At: r.Now()})
+	}
+	for i := range events {
+		events[i].Actor = r.actor
+	}
+	if err := audit.AppendAll(ctx, tx, r.Now(), events); err != nil {
+		return nil, fmt.Errorf("writing down %d uses: %w", len(decided), err)
+	}
+	return r.observe(ctx, tx, decided)
+}
