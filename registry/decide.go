@@ -5,16 +5,14 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
-// maxTogether asks are decided in one transaction. A commit waits for the disk, and
-// costs what deciding on some does; with so many it is a small part, and the last
-// one waits for a few milliseconds.
+// maxTogether asks share a transaction: what its commit costs is small by then, and
+// the last one waits for a few milliseconds.
 const maxTogether = 64
 
 // ask is a verification that a transaction decides.
@@ -25,49 +23,16 @@ type ask struct {
 
 	verdict Verdict
 	err     error
-	done    chan struct{} // closed when verdict or err is there
-}
-
-// asks are those that wait while a transaction is under way, for the next one.
-type asks struct {
-	mu      sync.Mutex
-	waiting []*ask
-	running bool
 }
 
 // decide has a transaction decide, together with whatever others ask meanwhile. When
 // ctx ends first there is no answer, though the use may be written down.
 func (r *Registry) decide(ctx context.Context, value secret.Secret, use Use) (Verdict, error) {
-	a := &ask{ctx: ctx, value: value, use: use, done: make(chan struct{})}
-	r.asks.mu.Lock()
-	r.asks.waiting = append(r.asks.waiting, a)
-	if !r.asks.running {
-		r.asks.running = true
-		go r.decideWaiting()
+	a := &ask{ctx: ctx, value: value, use: use}
+	if err := r.asks.Do(ctx, a); err != nil {
+		return Verdict{}, err
 	}
-	r.asks.mu.Unlock()
-	select {
-	case <-a.done:
-		return a.verdict, a.err
-	case <-ctx.Done():
-		return Verdict{}, ctx.Err()
-	}
-}
-
-// decideWaiting decides until nobody waits.
-func (r *Registry) decideWaiting() {
-	for {
-		r.asks.mu.Lock()
-		n := min(len(r.asks.waiting), maxTogether)
-		batch := slices.Clone(r.asks.waiting[:n])
-		r.asks.waiting = slices.Delete(r.asks.waiting, 0, n)
-		r.asks.running = n > 0
-		r.asks.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		r.decideTogether(batch)
-	}
+	return a.verdict, a.err
 }
 
 // decideTogether decides all in one transaction. What one of them breaks, such as a
@@ -88,9 +53,6 @@ func (r *Registry) decideTogether(all []*ask) {
 			}
 			return failed == nil || a == failed
 		})
-	}
-	for _, a := range all {
-		close(a.done)
 	}
 }
 
@@ -121,9 +83,6 @@ func (r *Registry) decideTx(tx *sql.Tx, all []*ask, failed **ask) (func(), error
 			return nil, err
 		}
 		decided = append(decided, Decided{Token: a.verdict.Token, Use: a.use, Reason: a.verdict.Reason, At: r.Now()})
-	}
-	for i := range events {
-		events[i].Actor = r.actor
 	}
 	if err := audit.AppendAll(ctx, tx, r.Now(), events); err != nil {
 		return nil, fmt.Errorf("writing down %d uses: %w", len(decided), err)

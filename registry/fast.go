@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -141,10 +140,7 @@ func (r *Registry) changedSince(ctx context.Context, version int64) ([]recent.Ke
 // Ready says whether the registry can be asked: its error is what keeps it from that.
 func (r *Registry) Ready(ctx context.Context) error {
 	var version, peppers int64
-	if err := r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers); err != nil {
-		return fmt.Errorf("reading the registry: %w", store.Explain(err))
-	}
-	return nil
+	return store.Explain(r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers))
 }
 
 // Flush writes the uses down that wait for their second to end.

@@ -9,6 +9,7 @@ import (
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -102,7 +103,7 @@ func (k *known) Find(ctx context.Context, candidate []byte) (scanner.KnownToken,
 // TokenOf returns the token that a value is, for those who read values out of logs;
 // ErrNoToken when it is none. Unlike Verify it is no use of the token.
 func (r *Registry) TokenOf(ctx context.Context, value secret.Secret) (Token, error) {
-	t, _, err := r.find(ctx, r.store.Reader(), bare(value), func(mac, keyID []byte) (Token, error) {
+	t, _, err := r.find(ctx, r.store.Reader(), values.Bare(value), func(mac, keyID []byte) (Token, error) {
 		return r.tokenBy(ctx, r.store.Reader(), "mac = ? AND key_id = ?", mac, keyID)
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -131,7 +131,7 @@ func (r *Registry) tellOverdue(ctx context.Context, tx *sql.Tx, t *Token, detail
 	if err != nil {
 		return err
 	}
-	*events = append(*events, audit.Event{Kind: "token.overdue_use", TokenID: t.ID, Details: details})
+	*events = append(*events, audit.Event{Kind: "token.overdue_use", Actor: r.actor, TokenID: t.ID, Details: details})
 	return nil
 }
 

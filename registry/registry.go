@@ -33,6 +33,7 @@ import (
 	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/tally"
+	"github.com/quench-dev/quench/registry/together"
 	"github.com/quench-dev/quench/registry/use"
 )
 
@@ -141,7 +142,7 @@ type Registry struct {
 
 	each    bool
 	fast    fastPath
-	asks    asks
+	asks    *together.Queue[ask]
 	uses    *tally.Tally[Decided]
 	telling sync.Mutex // held while the observer is told, until the commit
 }
@@ -175,7 +176,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{store: s, clock: clock.New(o.Now, time.Time{}), actor: o.Actor, issue: o.Issue, where: o.Countries, each: o.EachUse, pepper: o.Pepper, without: o.WithoutPepper}
-	r.uses = tally.New(maxWaiting, r.writeUses)
+	r.uses, r.asks = tally.New(maxWaiting, r.writeUses), together.New(maxTogether, r.decideTogether)
 	err = r.unlock(ctx, o)
 	if err == nil {
 		err = r.setClock(ctx, o)

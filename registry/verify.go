@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -59,7 +58,7 @@ func (r *Registry) Verify(ctx context.Context, value secret.Secret, use Use) (Ve
 	if err != nil {
 		return Verdict{}, fmt.Errorf("verifying a token: %w", err)
 	}
-	value = bare(value)
+	value = values.Bare(value)
 	if v, ok := r.verifyFast(ctx, value, use); ok {
 		return v, nil
 	}
@@ -132,7 +131,7 @@ func (t *Token) Allows(want string) bool {
 func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use, events *[]audit.Event) error {
 	details := use.Details()
 	details["reason"] = v.Reason
-	e := audit.Event{Kind: "token.refuse", Details: details}
+	e := audit.Event{Kind: "token.refuse", Actor: r.actor, Details: details}
 	if v.Token != nil {
 		e.TokenID = v.Token.ID
 	}
@@ -160,18 +159,4 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use, 
 	}
 	*events = append(*events, e)
 	return r.tellOverdue(ctx, tx, v.Token, maps.Clone(details), events)
-}
-
-// uriScheme is that of RFC 8959, which marks a value as a secret wherever it lands.
-const uriScheme = "secret-token:"
-
-// bare is the value within a secret-token URI of one of our own tokens. Another
-// value that begins so may have been imported as it is.
-func bare(value secret.Secret) secret.Secret {
-	if in, ok := bytes.CutPrefix(value.Reveal(), []byte(uriScheme)); ok {
-		if _, own := rules.ParseToken(in); own {
-			return secret.New(in)
-		}
-	}
-	return value
 }

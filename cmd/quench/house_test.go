@@ -70,7 +70,7 @@ var longFunctions = map[string]string{
 var revealers = map[string]string{
 	"scanner/secret/secret.go":          "the door itself",
 	"scanner/report/reveal.go":          "--show-secrets",
-	"registry/print.go":                 "a token is shown once, when it is issued",
+	"registry/issued/issued.go":         "a token is shown once, when it is issued",
 	"registry/pepper.go":                "the fingerprint of a token is made of its bytes",
 	"registry/pepper/source.go":         "the pepper of the environment is decoded",
 	"registry/findable/findable.go":     "an imported value is tried in the contexts it would leak in",
@@ -79,6 +79,7 @@ var revealers = map[string]string{
 	"registry/pepper/pair.go":           "a value that stays where it lives is hashed there",
 	"registry/verify.go":                "the checksum of our own form is checked before the database is asked",
 	"registry/issue.go":                 "an imported value is checked for what could not be found again",
+	"registry/values/uri.go":            "a token in a secret-token URI is taken out of it",
 	"registry/httpauth/remote.go":       "a value is asked about at the registry's own service, and the caller's token shown to it",
 	"cmd/internal/demo/reveal.go":       "the demo leaks its own token",
 	"revoker/partner/partner.go":        "a reported value's hash is told back to partners enrolled in feedback",

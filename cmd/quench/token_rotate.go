@@ -14,6 +14,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/issued"
 )
 
 func newTokenRotateCmd() *cobra.Command {
@@ -111,7 +112,7 @@ func rotate(cmd *cobra.Command, r *registry.Registry, id string, q registry.Rota
 	if err != nil {
 		return err
 	}
-	write := func(w io.Writer) error { return registry.WriteIssued(w, format, t, value) }
+	write := func(w io.Writer) error { return issued.Write(w, format, t, value) }
 	if to.File == "" && to.Command == nil && to.GitHub == nil {
 		err = write(cmd.OutOrStdout())
 	} else {

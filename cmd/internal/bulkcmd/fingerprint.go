@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/input"
-	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/bulk"
+	"github.com/quench-dev/quench/registry/issued"
 	"github.com/quench-dev/quench/registry/pepper"
 )
 
@@ -100,7 +100,7 @@ good until the pepper is rotated.`,
 				return err
 			}
 			defer e.Close(r, &err)
-			return registry.WriteHand(cmd.OutOrStdout(), r.Hand())
+			return issued.WriteHand(cmd.OutOrStdout(), r.Hand())
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/bulk"
+	"github.com/quench-dev/quench/registry/issued"
 )
 
 // issuing is how token issue was called.
@@ -102,7 +103,7 @@ func (e Env) issueOne(cmd *cobra.Command, q *issuing) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := registry.WriteIssued(cmd.OutOrStdout(), q.format, t, value); err != nil {
+	if err := issued.Write(cmd.OutOrStdout(), q.format, t, value); err != nil {
 		return err
 	}
 	w := cmd.ErrOrStderr()

@@ -15,6 +15,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/atomicfile"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/bulk"
+	"github.com/quench-dev/quench/registry/issued"
 )
 
 // out is a bulk.Out that ends.
@@ -41,13 +42,13 @@ func newOut(cmd *cobra.Command, r *registry.Registry, q *issuing) (out, error) {
 // render writes the values of a batch.
 func render(b *bytes.Buffer, format string, header bool, all []registry.Entry) error {
 	if header && format == "csv" {
-		b.WriteString(registry.IssuedHeader)
+		b.WriteString(issued.Header)
 	}
 	for i := range all {
 		if all[i].Err != nil {
 			continue
 		}
-		if err := registry.WriteIssued(b, format, all[i].Token, all[i].Value); err != nil {
+		if err := issued.Write(b, format, all[i].Token, all[i].Value); err != nil {
 			return err
 		}
 	}
