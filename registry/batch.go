@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/deadline"
 	"github.com/quench-dev/quench/registry/findable"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/rows"
@@ -168,7 +169,7 @@ func (r *Registry) insertAll(ctx context.Context, tx *sql.Tx, all []Entry) error
 		t := &e.Token
 		into.Add(t.ID, key.ID[:], e.mac[:], e.fp, t.Origin, t.Hint, t.Owner, t.Purpose, t.Env, t.Provider,
 			rows.JSON(t.Scopes), rows.JSON(t.Tags), t.State, t.CreatedAt.UnixMicro(), toMicro(t.ExpiresAt), t.Shape.Len, t.Shape.Extra, rows.JSON(t.HardToFind), seq, t.Family, t.Predecessor, t.brand,
-			rows.JSON(t.Networks), rows.JSON(t.Countries), t.MaxUses, toMicro(t.RotateBy))
+			rows.JSON(t.Networks), rows.JSON(t.Countries), t.MaxUses, toMicro(t.RotateBy), toMicro(deadline.First(t.CreatedAt, t.ExpiresAt, t.RotateBy)))
 		seq++
 		events = append(events, r.born(t))
 	}
@@ -180,7 +181,7 @@ func (r *Registry) insertAll(ctx context.Context, tx *sql.Tx, all []Entry) error
 
 const insertColumns = `tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider,
 	scopes, tags, state, created_at, expires_at, shape_len, shape_extra, hard_to_find, seq, family, predecessor, brand,
-	networks, countries, max_uses, rotate_by)`
+	networks, countries, max_uses, rotate_by, sweep_at)`
 
 // born is the audit event of a new token.
 func (r *Registry) born(t *Token) audit.Event {

@@ -36,6 +36,15 @@ func Next(created, deadline, now time.Time) (next time.Time) {
 	return next
 }
 
+// First is when the first warning comes of any deadline of what was made at created;
+// zero when there is none.
+func First(created time.Time, deadlines ...time.Time) (first time.Time) {
+	for _, d := range deadlines {
+		first = Earlier(first, Next(created, d, created))
+	}
+	return first
+}
+
 // Earlier is the earlier of two times, of which zero ones are none.
 func Earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

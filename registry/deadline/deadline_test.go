@@ -39,8 +39,11 @@ func TestReached(t *testing.T) {
 			t.Errorf("made for %v, after %v: reached %v, next %v; want %v and %v", c.life, c.at, got, next, c.want, made.Add(c.next))
 		}
 	}
-	if !deadline.Next(made, time.Time{}, made).IsZero() {
+	if !deadline.Next(made, time.Time{}, made).IsZero() || !deadline.First(made, time.Time{}, time.Time{}).IsZero() {
 		t.Error("no deadline has a warning")
+	}
+	if got := deadline.First(made, made.Add(30*day), time.Time{}, made.Add(20*day)); !got.Equal(made.Add(13 * day)) {
+		t.Errorf("the first of two is at %v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package sweeper_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -15,8 +16,10 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/findable"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/registry/sweeper"
+	"github.com/quench-dev/quench/registry/values"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -171,6 +174,65 @@ func TestSweepOfRotated(t *testing.T) {
 		}
 		if !slices.Equal(alerts, want) {
 			t.Errorf("used %v: alerts %q, want %q", used, alerts, want)
+		}
+	}
+}
+
+// What was imported is looked at when its first warning is due and no sooner, however
+// many there are, and what has no deadline never.
+func TestSweepOfImported(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t)
+	lives := []time.Duration{0, 30 * day, 7 * day, time.Hour, time.Microsecond} // 0: Vault alone knows
+	const n = 240                                                               // of each
+	var qs []registry.ImportRequest
+	for _, life := range lives {
+		for range n {
+			qs = append(qs, registry.ImportRequest{Value: secret.NewString(values.Random(24)), Owner: "ann", Purpose: "tests", Provider: "vault", TTL: life})
+		}
+	}
+	f, err := findable.NewFinder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := r.PrepareImport(qs, f)
+	if err == nil {
+		err = r.StoreAll(ctx, all, nil, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		at      time.Duration
+		visited int
+		next    time.Duration // after start, 0 is never
+	}{
+		{0, 0, time.Microsecond},
+		{time.Microsecond, n, time.Hour},
+		{time.Hour - time.Microsecond, 0, time.Hour},
+		{time.Hour, n, 6 * day},
+		{6 * day, n, 7*day - time.Hour},
+		{7*day - time.Hour, n, 7 * day},
+		{7 * day, n, 23 * day},
+		{23 * day, n, 29 * day},
+		{29 * day, n, 30*day - time.Hour},
+		{30*day - time.Hour, n, 30 * day},
+		{30 * day, n, 0},
+		{400 * day, 0, 0},
+	} {
+		r.clock.set(start.Add(step.at))
+		var list []registry.Token
+		err := r.Store().InTx(ctx, func(tx *sql.Tx) (err error) { list, err = r.Unswept(ctx, tx, len(qs)); return err })
+		if err != nil || len(list) != step.visited {
+			t.Errorf("after %v: %d tokens to look at, %v; want %d", step.at, len(list), err, step.visited)
+		}
+		got, err := sweeper.Sweep(ctx, r.Registry)
+		if err != nil || len(got) != step.visited {
+			t.Errorf("after %v: %d warnings, %v; want %d", step.at, len(got), err, step.visited)
+		}
+		next, err := r.NextSweep(ctx)
+		if err != nil || next.IsZero() != (step.next == 0) || step.next != 0 && next != start.Add(step.next) {
+			t.Errorf("after %v: next at %v, %v; want %v", step.at, next, err, start.Add(step.next))
 		}
 	}
 }
