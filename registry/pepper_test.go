@@ -88,7 +88,8 @@ func TestPepperRotation(t *testing.T) {
 			t.Errorf("value %d is not found by a scan: %v", i, tok)
 		}
 	}
-	if string(set.Snapshot().Key()) == string(set.Snapshot().Key()) {
+	one, other := string(set.Snapshot().Key()), string(set.Snapshot().Key())
+	if one == other {
 		t.Error("a snapshot of two keys is like another one")
 	}
 	for i, v := range []secret.Secret{first, second, third} {

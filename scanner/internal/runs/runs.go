@@ -230,7 +230,7 @@ func (f *Finder) maskRun(c Class, p, n int) (start, end int) {
 			} else {
 				start -= ones(m, start)
 			}
-			end := w*64 + int(in)
+			var end int
 			if over := ^x &^ (1<<in - 1); over != 0 {
 				end = w*64 + bits.TrailingZeros64(over)
 			} else if w+1 < len(m) {
