@@ -19,9 +19,8 @@ import (
 )
 
 const (
-	// DefaultTTL is a month: short enough that a forgotten token dies by
-	// itself, long enough that nobody asks for one that never does.
-	DefaultTTL = 30 * 24 * time.Hour
+	// DefaultTTL is the life of what is issued or imported and names none.
+	DefaultTTL = issuing.DefaultTTL
 	// MaxTTL is the longest life; what is longer means never, and must be said so.
 	MaxTTL = issuing.MaxTTL
 
@@ -33,22 +32,12 @@ const (
 	maxText = 1024
 )
 
-// IssueRequest is what a new token is to be.
-type IssueRequest struct {
-	Owner   string        // who answers for it; required
-	Purpose string        // what it is for; required
-	Scopes  []string      // action:resource; none grants nothing
-	TTL     time.Duration // until it expires; 0 is DefaultTTL, or the most that the policy allows
-	Never   bool          // it never expires, where the policy allows that
-	Env     string        // "live" (default) or "test"
-	Prefix  string        // brand; "" is rules.DefaultBrand
-	Tags    []string
-
-	Networks     []string      // it is good from: CIDR or addresses; none is everywhere
-	Countries    []string      // it is good from: codes of ISO 3166-1; none is everywhere
-	MaxUses      int64         // 0 is any number
-	RotateWithin time.Duration // until it should have a successor; 0 is no deadline
-}
+// IssueRequest is what a new token is to be, and IssuePolicy what tokens may be issued,
+// and rotated into: the zero one allows all but a life of more than a year.
+type (
+	IssueRequest = issuing.Request
+	IssuePolicy  = issuing.Policy
+)
 
 // ImportRequest is a token that exists already.
 type ImportRequest struct {
@@ -90,7 +79,7 @@ func (r *Registry) newToken(q IssueRequest, actor string) (Token, secret.Secret,
 	if q.Env == "" {
 		q.Env = "live"
 	}
-	if err := applyPolicy(&r.issue, &q, actor); err != nil {
+	if err := r.issue.Apply(&q, actor); err != nil {
 		return Token{}, secret.Secret{}, err
 	}
 	t := Token{ID: values.Random(idLen), Origin: "issued", Owner: q.Owner, Purpose: q.Purpose, Env: q.Env, Scopes: q.Scopes, Tags: q.Tags, brand: q.Prefix}

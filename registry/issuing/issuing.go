@@ -1,9 +1,9 @@
 // Package issuing is the policy that says what tokens may be issued, and rotated
 // into: by whose owner, for how long, and with which rights.
 //
-// It knows how a policy is written and which of its rules decides; it does not
-// know requests or tokens, which package registry holds against it. Start reading
-// at Policy.
+// It knows how a policy is written, which of its rules decides, and what a request
+// may ask for under it. It does not know tokens, which package registry makes of
+// requests. Start reading at Policy, then Apply.
 package issuing
 
 import (
