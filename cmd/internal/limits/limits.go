@@ -20,9 +20,11 @@ import (
 const leastMemory = 32 << 20
 
 // Memory tells the garbage collector to work harder as the memory taken comes near to
-// what --memory says, and gives that in bytes; 0 for no limit.
+// what --memory says, and gives that in bytes; 0 for no limit. Without one, a scan that
+// needs little is kept to little.
 func Memory(memory string) (int64, error) {
 	if memory == "" {
+		keepSmall()
 		return 0, nil
 	}
 	n, err := humanize.ParseBytes(memory)
