@@ -100,10 +100,11 @@ func (a *Advice) scopes(s usage.Summary, since time.Time, few int) *Advice {
 	}
 	asked := uint64(0)
 	keep := []string{}
+	hour := since.Truncate(time.Hour) // as exact as the times of things are
 	for _, scope := range a.Token.Scopes {
 		var used []string
 		for _, k := range s.Scopes.Known {
-			if !k.Last.Before(since) && bound.Covers(scope, k.Name) {
+			if !k.Last.Before(hour) && bound.Covers(scope, k.Name) {
 				used = append(used, k.Name)
 				asked += k.Uses
 			}

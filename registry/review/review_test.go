@@ -83,6 +83,20 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// Times of scopes are exact to the hour: one used at a quarter to is not unused since half
+// past, though it is told to be of the full hour.
+func TestScopesWithinTheHour(t *testing.T) {
+	tok := registry.Token{ID: "QF3xP0aYb1", Origin: "issued", State: registry.Live, CreatedAt: old, LastUsedAt: late, Uses: 100, Scopes: []string{"read:a"}}
+	s := used("read:a")
+	s.Scopes.Known[0].Last = now.Add(-DefaultUnused)
+	if a := Token(tok, s, now.Add(30*time.Minute), Options{}); a != nil {
+		t.Errorf("used in the hour: %s", a.Why)
+	}
+	if a := Token(tok, s, now.Add(time.Hour), Options{}); a == nil {
+		t.Error("used in the hour before: nothing is said")
+	}
+}
+
 // What is proposed grants all that was used, and nothing that was not granted before.
 func TestProposalsAreNarrower(t *testing.T) {
 	scope := rapid.StringMatching(`(read|write|\*):[ab](/[ab]){0,2}(/\*\*?)?`)
