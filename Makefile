@@ -40,19 +40,23 @@ portable: ## run the engine's tests without its assembly
 	go vet -tags purego ./scanner/... ./sources/...
 	go test -short -tags purego ./scanner/... ./fuzz
 
+# On SQLite alone: both stores under the detector take twice the time, and the same Go.
 race: ## run the tests under the race detector, where there is a C compiler
-	@if command -v $${CC:-cc} >/dev/null; then CGO_ENABLED=1 go test -race -short ./...; else echo "race: skipped, there is no C compiler"; fi
+	@if command -v $${CC:-cc} >/dev/null; then CGO_ENABLED=1 QUENCH_POSTGRES_TESTS= go test -race -short ./...; else echo "race: skipped, there is no C compiler"; fi
 
 # Minimising an input that is merely new takes a worker's whole budget by default.
 # Go 1.26 can end a run with "context deadline exceeded" and no failing input
 # (go.dev/issue/75804): such a run, and no other, is done once more.
+# Each package is built once for all of its targets.
 fuzz: ## run every fuzz target for FUZZTIME (5s)
-	@set -e; for p in $$(go list ./...); do \
-	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	for p in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+	  go test -c -fuzz=. -o "$$dir/fuzz.test" $$p; \
+	  for f in $$(cd $$p && "$$dir/fuzz.test" -test.list '^Fuzz' | grep '^Fuzz' || true); do \
 	    echo "fuzz $$p $$f"; \
-	    run() { go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p >.fuzz.log 2>&1; }; \
-	    run || { ! grep -q 'Failing input' .fuzz.log && grep -q '^ *context deadline exceeded' .fuzz.log && run; } || { cat .fuzz.log; exit 1; }; \
-	  done; done; rm -f .fuzz.log
+	    run() { (cd $$p && "$$dir/fuzz.test" -test.run '^$$' -test.fuzz "^$$f\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x -test.fuzzcachedir "$$dir/cache/$$p") >"$$dir/log" 2>&1; }; \
+	    run || { ! grep -q 'Failing input' "$$dir/log" && grep -q '^ *context deadline exceeded' "$$dir/log" && run; } || { cat "$$dir/log"; exit 1; }; \
+	  done; done
 
 cross: ## build for the other platforms
 	GOOS=linux GOARCH=arm64 go build ./...

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -128,7 +129,10 @@ func FuzzCheckExport(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(proof)
-	whole := b.String()
+	// Each process of a fuzzing run has a log of its own, which differs in its salts: what
+	// is committed to is left out of the comparison, and nobody can choose it.
+	salted := regexp.MustCompile(`\\?"(actor|details)\\?":\\?"[^"]*"`)
+	whole := salted.ReplaceAllString(b.String(), "")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := audit.CheckExport(l.log.Key(), bytes.NewReader(b)); err == nil && !strings.HasPrefix(strings.TrimSpace(string(b)), "{") {
 			t.Errorf("%q proves itself", b)
@@ -137,7 +141,7 @@ func FuzzCheckExport(f *testing.F) {
 		if json.Unmarshal(b, &q) != nil {
 			return
 		}
-		if _, err := audit.CheckProof(l.log.Key(), q); err == nil && !strings.Contains(whole, strings.Trim(mustJSON(q.Leaf), `"`)) {
+		if _, err := audit.CheckProof(l.log.Key(), q); err == nil && !strings.Contains(whole, salted.ReplaceAllString(strings.Trim(mustJSON(q.Leaf), `"`), "")) {
 			t.Errorf("%q is proven", q.Leaf)
 		}
 	})
