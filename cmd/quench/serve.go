@@ -8,24 +8,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	servecmd "github.com/quench-dev/quench/cmd/internal/serve"
 	"github.com/quench-dev/quench/registry"
-	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/partner"
 )
 
 // newServeCmd serves with uses written down together, which other commands do not
-// live long enough for; beside it deadlines are watched and alerts delivered.
+// live long enough for.
 func newServeCmd() *cobra.Command {
 	return servecmd.New(servecmd.Env{Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
 		return openWatched(cmd, false, cmd.ErrOrStderr())
 	}, Beside: serveBeside})
 }
 
-// serveBeside runs what a policy wants beside the service: alerts are delivered,
-// deadlines watched, the queue worked, and those heard who may tell of leaks.
+// serveBeside runs what a policy wants beside the service: the queue is worked, and
+// those heard who may tell of leaks.
 func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, work func(map[string]http.Handler) error) error {
 	p, err := loadPolicy("")
 	if err != nil {
@@ -52,9 +50,7 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 	} else {
 		queue <- nil
 	}
-	err = r.Alerts().Beside(cmd.Context(), func() error {
-		return sweeper.Beside(cmd.Context(), reg, duecmd.Telling(cmd.ErrOrStderr()), func() error { return work(routes) })
-	})
+	err = beside(cmd, r, func() error { return work(routes) })
 	stop()
 	return errors.Join(err, <-queue)
 }

@@ -8,9 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quench-dev/quench/cmd/internal/duecmd"
 	"github.com/quench-dev/quench/cmd/internal/watch"
-	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 )
@@ -26,7 +24,8 @@ func newWatchCmd() *cobra.Command {
 		Long: `Watch follows files, and the files in folders, through rotation and truncation,
 until interrupted. Each line is decided when it is complete. Tokens of the
 registry are contained as --revoke says, before anything else is done. With a
-registry, deadlines of tokens are warned of as token sweep does, to the second.
+registry, deadlines of tokens are warned of as token sweep does, to the second,
+and a checkpoint of the audit log is signed every ten minutes.
 
 How far files were read is kept in the registry, or without one in the state
 folder, so that a restart goes on where the last run ended, also after a kill.`,
@@ -96,9 +95,7 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if c.registry == nil {
 		err = run()
 	} else {
-		err = c.revoker.Alerts().Beside(cmd.Context(), func() error {
-			return sweeper.Beside(cmd.Context(), c.registry, duecmd.Telling(cmd.ErrOrStderr()), run)
-		})
+		err = beside(cmd, c.revoker, run)
 	}
 	if cmd.Context().Err() == nil && err != nil {
 		return err

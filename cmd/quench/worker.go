@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/duecmd"
+	"github.com/quench-dev/quench/registry/checkpoint"
 	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
 )
@@ -19,9 +20,9 @@ func newWorkerCmd() *cobra.Command {
 		Short: "Work the queue of calls to providers, and deliver alerts",
 		Long: `Worker makes the calls to providers that other commands queued and could not
 make, or did not live to make, warns of deadlines as token sweep does, to the
-second, and delivers alerts to whom the policy names. It runs until interrupted;
-with --drain until nothing is due, and fails if a call still waits for a later
-attempt.`,
+second, delivers alerts to whom the policy names, and signs a checkpoint of the
+audit log every ten minutes. It runs until interrupted; with --drain until
+nothing is due, and fails if a call still waits for a later attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
@@ -30,15 +31,22 @@ attempt.`,
 					_, err := sweeper.Sweep(cmd.Context(), r.Registry())
 					return errors.Join(err, work(), r.Alerts().Drain(cmd.Context()))
 				}
-				return r.Alerts().Beside(cmd.Context(), func() error {
-					return sweeper.Beside(cmd.Context(), r.Registry(), duecmd.Telling(cmd.ErrOrStderr()), work)
-				})
+				return beside(cmd, r, work)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&drain, "drain", false, "end when nothing is due")
 	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
 	return cmd
+}
+
+// beside runs work, and beside it what a process that lives does for its registry:
+// alerts are delivered, deadlines watched, and checkpoints of the audit log signed.
+func beside(cmd *cobra.Command, r *revoker.Revoker, work func() error) error {
+	ctx, o := cmd.Context(), duecmd.Telling(cmd.ErrOrStderr())
+	return checkpoint.Beside(ctx, r.Registry(), checkpoint.Options{Trouble: o.Trouble}, func() error {
+		return r.Alerts().Beside(ctx, func() error { return sweeper.Beside(ctx, r.Registry(), o, work) })
+	})
 }
 
 // withRevoker runs f with the revoker of the registry that exists.

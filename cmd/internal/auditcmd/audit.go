@@ -33,8 +33,8 @@ func New(e Env) *cobra.Command {
 		Long: `Audit reads the log of all that was done with tokens: a transparency log, so
 that a changed, removed or reordered event is found by verify. A log that was
 cut at its end is found by comparing with a checkpoint; every command that
-writes leaves one beside the pepper, and audit checkpoint prints one to keep
-elsewhere.`,
+writes leaves one beside the pepper when it ends, serve, watch and worker every
+ten minutes, too, and audit checkpoint prints one to keep elsewhere.`,
 		Args: input.NoValue("audit", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -92,7 +92,13 @@ func (e Env) verify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Recompute the audit log and compare it with its checkpoints",
-		Args:  input.NoValue("audit verify", 0),
+		Long: `Verify hashes every event anew and compares all stored hashes with that, then
+the checkpoint beside the pepper, and those given by --checkpoint. It names the
+first event that is not as it was written, or how many were removed at the end.
+
+Exit codes: 0 sound, 2 not, or not readable.`,
+		Example: `  quench audit verify --checkpoint saved.checkpoint`,
+		Args:    input.NoValue("audit verify", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			var saved [][]byte
 			for _, f := range files {
@@ -126,7 +132,11 @@ func (e Env) checkpoint() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print a signed checkpoint to keep elsewhere",
-		Args:  input.NoValue("audit checkpoint", 0),
+		Long: `Checkpoint prints the size of the log and the hash over all of it, signed. Who
+has rewritten or cut the log later cannot hide it from audit verify
+--checkpoint. Keep it where those who can change the database cannot.`,
+		Example: `  quench audit checkpoint > saved.checkpoint`,
+		Args:    input.NoValue("audit checkpoint", 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			r, err := e.Open(cmd, false)
 			if err != nil {

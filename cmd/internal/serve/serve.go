@@ -76,7 +76,8 @@ listens on loopback; other addresses need --tls-cert and --tls-key, or
 --plain-http where something in front of it encrypts.
 
 It runs until interrupted, ends requests under way, and writes down the uses
-that wait for that.`,
+that wait for that. Meanwhile it warns of deadlines as token sweep does,
+delivers alerts, and signs a checkpoint of the audit log every ten minutes.`,
 		Example: `  quench token issue --owner web --purpose "asks about tokens" --scope verify:registry
   quench serve
   quench serve --listen 10.0.0.5:8731 --tls-cert cert.pem --tls-key key.pem`,
