@@ -145,5 +145,18 @@ func (r *Registry) RetirePepper(ctx context.Context, id string, forget int64) er
 	return nil
 }
 
+// SecretMACs are what a secret that is no token is known by in incidents: its MAC
+// under each active pepper, the newest first.
+func (r *Registry) SecretMACs(value secret.Secret) (all [][]byte) {
+	for _, k := range r.ring.Load().Keys {
+		mac := value.MAC(k.Incident)
+		all = append(all, mac[:])
+	}
+	return all
+}
+
+// KeyFile is where a file of keys lies beside the pepper.
+func (r *Registry) KeyFile(name string) (string, error) { return r.pepper.Beside(name, r.store.Path()) }
+
 // Hand is what makes pairs for Import where values live. It is a secret.
 func (r *Registry) Hand() pepper.Hand { return r.ring.Load().Hand() }

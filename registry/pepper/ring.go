@@ -49,6 +49,7 @@ type Key struct {
 	MAC         []byte    // tokens
 	Fingerprint match.Key // tokens, in memory
 	fp          [16]byte  // Fingerprint as bytes
+	Incident    []byte    // secrets that are no tokens, of incidents
 	pair        []byte    // seals pairs
 	check       []byte    // stored, to tell a wrong pepper
 	log         []byte    // seed of the Ed25519 key of the audit log of a first pepper
@@ -76,6 +77,7 @@ func derive(pepper []byte, registryID string) Key {
 		MAC:         sub("token mac", 32),
 		Fingerprint: match.NewKey(fp),
 		fp:          fp,
+		Incident:    sub("incident mac", 32),
 		pair:        sub("token pair", 32),
 		check:       sub("key check", 16),
 		log:         sub("audit checkpoint", 32),

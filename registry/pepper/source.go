@@ -117,6 +117,19 @@ func (p Source) Anchor(id string) string {
 	return ""
 }
 
+// Beside is the path of another file of keys, in the folder of File and not in that
+// of the database.
+func (p Source) Beside(name, db string) (string, error) {
+	if p.File == "" {
+		return "", fmt.Errorf("%w: no folder for %s is known; set QUENCH_PEPPER_FILE", Err, name)
+	}
+	path := filepath.Join(filepath.Dir(p.File), name)
+	if db != "" && folder(path) == folder(db) {
+		return "", fmt.Errorf("%w: %q would lie in the folder of the database, so that a copy of one is a copy of both; set QUENCH_PEPPER_FILE to a path elsewhere", Err, path)
+	}
+	return path, nil
+}
+
 // Apart refuses a pepper in the folder of the database: whoever copies or backs
 // up that folder would have both. Folders below it are allowed, else a database
 // in the home folder could not use ~/.config.

@@ -67,3 +67,33 @@ func TestMigratesTheKeyCheck(t *testing.T) {
 		s.Close()
 	}
 }
+
+// Incidents that were there stay, with all that refers to them, when their table is
+// made anew for secrets that are no tokens.
+func TestMigratesIncidents(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, at(t, 24,
+		`INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider, scopes, tags, state, created_at, shape_len, shape_extra, seq)
+		VALUES ('a', x'01020304', zeroblob(32), 0, 'issued', '', 'o', 'p', 'live', '', '[]', '[]', 'live', 0, 20, '', 1)`,
+		`INSERT INTO incidents (id, token_id, state, provider, note, found_at, matched_at) VALUES ('i', 'a', 'dead', 'v', '', 1, 2)`,
+		`INSERT INTO receipts (incident_id, provider, outcome, status, detail, at, took_us) VALUES ('i', 'v', 'accepted', 202, '', 3, 4)`,
+		`INSERT INTO leases (incident_id, owner, until) VALUES ('i', 'me', 5)`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var got string
+	err = s.Reader().QueryRow(`SELECT i.token_id || i.state || i.outcome || r.outcome || l.owner FROM incidents i JOIN receipts r ON r.incident_id = i.id JOIN leases l ON l.incident_id = i.id`).Scan(&got)
+	if err != nil || got != "adeadacceptedme" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := s.Sound(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := s.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO leases (incident_id, owner, until) VALUES ('none', 'me', 5)")
+		return err
+	}); err == nil {
+		t.Error("a lease of no incident was taken")
+	}
+}
