@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/quench-dev/quench/revoker/internal/credential"
+	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -54,6 +55,11 @@ func (p Policy) API(name string) (provider.Settings, provider.Net, error) {
 	return set, n, nil
 }
 
+// api reports whether the policy names a provider as one whose interface is called.
+func (p Policy) api(name string) bool {
+	return slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" && v.Name == name })
+}
+
 // CAFile reads certificates in PEM.
 func CAFile(path string) (*x509.CertPool, error) {
 	b, err := credential.Bounded(path)
@@ -89,6 +95,13 @@ func (v *Provider) checkAPI() error {
 // checkNames holds the apis of a policy to providers there are, and their
 // credentials to what those take.
 func (p Policy) checkNames() error {
+	for i, l := range p.Leaks {
+		for _, name := range l.Provider {
+			if l.Do != decide.Report && !p.api(name) {
+				return fmt.Errorf("leak %d: provider %q has no [[provider]] of kind \"api\" in the policy: who is called is named there, too", i+1, name)
+			}
+		}
+	}
 	if !slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" }) {
 		return nil
 	}

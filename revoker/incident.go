@@ -10,18 +10,26 @@ import (
 
 // The states of an Incident.
 const (
-	StateReported = "reported" // seen; nobody revoked the token through it
-	StateRevoking = "revoking" // refused here; its provider is being told
-	StateDead     = "dead"     // refused here, and its provider took it where there is one
-	StateFailed   = "failed"   // refused here; its provider refused, a person must act
+	StateReported  = "reported"  // seen; nobody revoked the token through it
+	StateAsking    = "asking"    // waits for a person to confirm the revocation
+	StateChecking  = "checking"  // its provider is being asked whether it is alive
+	StateRevoking  = "revoking"  // its provider is being told; refused here, if it is a token
+	StateDead      = "dead"      // refused here, and its provider took it where there is one
+	StateFailed    = "failed"    // its provider refused, a person must act
+	StateDismissed = "dismissed" // a person said that nothing is to be done
 )
 
-// Incident is a leaked token on its way to containment. Zero times are not
-// reached, or not known.
+// Incident is a leaked token, or a leaked secret of a provider, on its way to
+// containment. Zero times are not reached, or not known.
 type Incident struct {
-	ID          string    `json:"incident_id"`
-	TokenID     string    `json:"token_id"`
-	State       string    `json:"state"`
+	ID      string `json:"incident_id"`
+	TokenID string `json:"token_id,omitempty"` // empty of a secret that is no token
+	// Rule found the secret and Hint is what may be shown of it; empty of a token.
+	Rule  string `json:"rule_id,omitempty"`
+	Hint  string `json:"secret,omitempty"`
+	State string `json:"state"`
+	// Outcome is what the last call to the provider came to; empty before one.
+	Outcome     Outcome   `json:"outcome,omitempty"`
 	Provider    string    `json:"provider,omitempty"`
 	Note        string    `json:"note,omitempty"`
 	LeakedAt    time.Time `json:"leaked_at,omitzero"`
@@ -36,6 +44,17 @@ type Incident struct {
 	Family *Family `json:"family,omitempty"`
 
 	job int64
+	// attempting: a call was begun and its answer is not known. accepted: since when
+	// the provider has taken it. next: not to be called before.
+	attempting, accepted, next time.Time
+}
+
+// subject is what leaked, for messages.
+func (i Incident) subject() string {
+	if i.TokenID != "" {
+		return "token " + i.TokenID
+	}
+	return "the secret of " + i.Provider + " (" + i.Rule + ")"
 }
 
 // Place is where a token of an incident was found.
@@ -63,6 +82,7 @@ const (
 // the answer, never the answer.
 type Receipt struct {
 	Provider   string        `json:"provider"`
+	Call       string        `json:"call,omitempty"` // check or revoke; empty of a report
 	Outcome    Outcome       `json:"outcome"`
 	Status     int           `json:"status,omitempty"` // of HTTP
 	AnswerHash []byte        `json:"answer_sha256,omitempty"`
@@ -74,15 +94,19 @@ type Receipt struct {
 // ErrNoIncident means that there is none of that id.
 var ErrNoIncident = errors.New("no such incident")
 
-const selectIncident = `SELECT id, token_id, state, provider, note, leaked_at, found_at, matched_at, revoking_at, dead_at, confirmed_at, job_id FROM incidents`
+const selectIncident = `SELECT id, token_id, rule, hint, state, outcome, provider, note, leaked_at, found_at, matched_at, revoking_at, dead_at, confirmed_at,
+	attempting_at, accepted_at, next_at, job_id FROM incidents`
 
 type rowScanner interface{ Scan(...any) error }
 
 func scanIncident(row rowScanner) (Incident, error) {
 	var i Incident
-	var leaked, revoking, dead, confirmed, job sql.NullInt64
+	var leaked, revoking, dead, confirmed, attempting, accepted, next, job sql.NullInt64
+	var token sql.NullString
 	var found, matched int64
-	err := row.Scan(&i.ID, &i.TokenID, &i.State, &i.Provider, &i.Note, &leaked, &found, &matched, &revoking, &dead, &confirmed, &job)
+	err := row.Scan(&i.ID, &token, &i.Rule, &i.Hint, &i.State, &i.Outcome, &i.Provider, &i.Note, &leaked, &found, &matched, &revoking, &dead, &confirmed,
+		&attempting, &accepted, &next, &job)
+	i.TokenID, i.attempting, i.accepted, i.next = token.String, instant(attempting), instant(accepted), instant(next)
 	i.LeakedAt, i.FoundAt, i.MatchedAt = instant(leaked), time.UnixMicro(found).UTC(), time.UnixMicro(matched).UTC()
 	i.RevokingAt, i.DeadAt, i.ConfirmedAt, i.job = instant(revoking), instant(dead), instant(confirmed), job.Int64
 	return i, err
@@ -148,6 +172,9 @@ func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
 	if err := i.readReceipts(ctx, db); err != nil {
 		return i, fmt.Errorf("reading the receipts of incident %q: %w", id, err)
 	}
+	if i.TokenID == "" {
+		return i, nil
+	}
 	tok, err := r.reg.Token(ctx, i.TokenID)
 	if err != nil {
 		return i, fmt.Errorf("reading incident %q: %w", id, err)
@@ -182,7 +209,7 @@ func (i *Incident) readPlaces(ctx context.Context, db *sql.DB) error {
 }
 
 func (i *Incident) readReceipts(ctx context.Context, db *sql.DB) error {
-	rows, err := db.QueryContext(ctx, "SELECT provider, outcome, status, answer_hash, detail, at, took_us FROM receipts WHERE incident_id = ? ORDER BY id", i.ID)
+	rows, err := db.QueryContext(ctx, "SELECT provider, call, outcome, status, answer_hash, detail, at, took_us FROM receipts WHERE incident_id = ? ORDER BY id", i.ID)
 	if err != nil {
 		return err
 	}
@@ -190,7 +217,7 @@ func (i *Incident) readReceipts(ctx context.Context, db *sql.DB) error {
 	for rows.Next() {
 		var c Receipt
 		var at, took int64
-		if err := rows.Scan(&c.Provider, &c.Outcome, &c.Status, &c.AnswerHash, &c.Detail, &at, &took); err != nil {
+		if err := rows.Scan(&c.Provider, &c.Call, &c.Outcome, &c.Status, &c.AnswerHash, &c.Detail, &at, &took); err != nil {
 			return err
 		}
 		c.At, c.Took = time.UnixMicro(at).UTC(), time.Duration(took)*time.Microsecond

@@ -19,6 +19,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/revoker/internal/credential"
+	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partner"
 )
@@ -36,7 +37,16 @@ type Policy struct {
 		// Tokens and Owners are never revoked automatically.
 		Tokens []string `toml:"tokens"`
 		Owners []string `toml:"owners"`
+		// Providers (names), Rules and Paths (patterns) keep third-party secrets so.
+		Providers []string `toml:"providers"`
+		Rules     []string `toml:"rules"`
+		Paths     []string `toml:"paths"`
 	} `toml:"protect"`
+	// Leaks say what is done about secrets that providers of kind "api" issued: the
+	// first entry that holds decides, and where none does nobody is called.
+	Leaks decide.Rules `toml:"leak"`
+	// Revoke "off" is the kill switch: nothing is revoked and no provider called.
+	Revoke string `toml:"revoke"`
 	// Issue is what tokens may be issued: the registry's to hold.
 	Issue registry.IssuePolicy `toml:"issue"`
 	// Usage is what use of a token is alarming.
@@ -163,7 +173,7 @@ func ParsePolicy(b []byte) (Policy, error) {
 	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {
 		return Policy{}, err
 	}
-	if err := errors.Join(p.Notify.Check(), p.Receive.Check()); err != nil {
+	if err := errors.Join(p.checkLeaks(), p.Notify.Check(), p.Receive.Check()); err != nil {
 		return Policy{}, err
 	}
 	if m, err := ParseMode(string(p.Receive.Revoke)); err != nil || m == DryRun {

@@ -11,6 +11,8 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/revoker/internal/decide"
+	"github.com/quench-dev/quench/revoker/internal/lease"
 )
 
 const (
@@ -84,7 +86,7 @@ func (r *Revoker) enqueue(ctx context.Context, tx *sql.Tx, incident string) (int
 }
 
 var (
-	errLeased  = errors.New("another process is telling the provider")
+	errLeased  = lease.ErrTaken
 	errSettled = errors.New("the incident is settled")
 	// ErrRefused means that the provider answered and took nothing.
 	ErrRefused = errors.New("the provider refused")
@@ -111,17 +113,7 @@ func (r *Revoker) claim(ctx context.Context, id string) error {
 
 // lease gives this process the incident for leaseTime, or says who has it.
 func (r *Revoker) lease(ctx context.Context, tx *sql.Tx, incident string) error {
-	now := r.reg.Now()
-	res, err := tx.ExecContext(ctx, `INSERT INTO leases (incident_id, owner, until) VALUES (?1, ?2, ?3)
-		ON CONFLICT (incident_id) DO UPDATE SET owner = ?2, until = ?3 WHERE leases.owner = ?2 OR leases.until <= ?4`,
-		incident, r.owner, micros(now.Add(leaseTime)), micros(now))
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(errLeased, err)
-	}
-	return nil
+	return lease.Take(ctx, tx, incident, r.owner, r.owner, r.reg.Now(), leaseTime)
 }
 
 // retryError asks the queue to come back.
@@ -136,13 +128,24 @@ func (e *retryError) Error() string { return e.detail }
 // receipt. A nil error means that there is nothing left to do, and the outcome
 // says why; it is empty if the incident was settled before.
 func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
+	if r.policy.Off() {
+		return "", &retryError{after: maxWait, detail: decide.KillSwitch}
+	}
+	inc, err := scanIncident(r.reg.Store().Reader().QueryRowContext(ctx, selectIncident+" WHERE id = ?", id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("incident %s: %w", id, ErrNoIncident)
+	} else if err != nil {
+		return "", err
+	}
+	if inc.TokenID == "" || r.policy.api(inc.Provider) {
+		return r.end(ctx, inc)
+	}
 	if err := r.claim(ctx, id); errors.Is(err, errSettled) {
 		return "", nil
 	} else if err != nil {
 		return "", err
 	}
-	inc, err := r.Incident(ctx, id)
-	if err != nil {
+	if inc, err = r.Incident(ctx, id); err != nil {
 		return "", err
 	}
 	p, ok := r.policy.provider(inc.Provider)
@@ -209,6 +212,9 @@ func (r *Revoker) dropJob(ctx context.Context, tx *sql.Tx, id int64) error {
 	return err
 }
 
+// Timeout is that of the longer calls, to an api; reports end by themselves.
+func (t *teller) Timeout(*river.Job[tellArgs]) time.Duration { return endTimeout + jobTimeout }
+
 // teller is the worker of the queue.
 type teller struct {
 	river.WorkerDefaults[tellArgs]
@@ -234,9 +240,19 @@ func (t *teller) Work(ctx context.Context, job *river.Job[tellArgs]) error {
 // giveUp says in the incident that the queue does not come back to it.
 func (r *Revoker) giveUp(ctx context.Context, id string, last error) error {
 	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ? AND state = ?",
-			StateFailed, fmt.Sprintf("given up after %d calls, the last: %v; quench incident retry tells it again", maxAttempts, last), id, StateRevoking)
-		return err
+		inc, err := scanIncident(tx.QueryRowContext(ctx, selectIncident+" WHERE id = ?", id))
+		if err != nil {
+			return err
+		}
+		inc.Note = fmt.Sprintf("given up after %d calls, the last: %v; quench incident retry tells it again", maxAttempts, last)
+		res, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ? WHERE id = ? AND state IN (?, ?)", StateFailed, inc.Note, id, StateRevoking, StateChecking)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return r.tellFailed(ctx, tx, inc)
 	})
 }
 
@@ -322,6 +338,9 @@ func (r *Revoker) Retry(ctx context.Context, id string) error {
 	inc, err := r.Incident(ctx, id)
 	if err != nil {
 		return err
+	}
+	if inc.TokenID == "" || r.policy.api(inc.Provider) {
+		return r.retryEnd(ctx, inc)
 	}
 	if inc.State == StateReported {
 		return fmt.Errorf("incident %s: its token was not revoked through it; scan with --revoke=auto, or quench token revoke %s", inc.ID, inc.TokenID)

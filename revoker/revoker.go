@@ -19,6 +19,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +28,10 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/finding"
+	"github.com/quench-dev/quench/revoker/internal/decide"
+	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/notify"
+	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -65,6 +69,9 @@ const (
 	Queued      Action = "queued"       // Verify refuses it; the queue goes on telling its provider
 	AlreadyDead Action = "already-dead" // expired or revoked before
 	Protected   Action = "protected"    // the policy keeps it from being revoked
+	Asking      Action = "asking"       // a person has to confirm the revocation
+	Checked     Action = "checked"      // its provider said whether it is alive
+	Refused     Action = "refused"      // its provider did not end it, a person must act
 )
 
 // Containment is what was done about one hit, and when. Times that were not
@@ -77,6 +84,8 @@ type Containment struct {
 	// besides, empty for nothing.
 	Text, Offer                string
 	FoundAt, MatchedAt, DeadAt time.Time
+
+	provider string // whose interface is to be called
 }
 
 // Told is what was done and what may be done besides, in one line.
@@ -107,6 +116,9 @@ type Revoker struct {
 	queue  *river.Client[*sql.Tx]
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	alerts *notify.Notifier
+	table  *provider.Table // of the policy's apis, nil without any
+	box    *sealed.Box     // nil where no folder for its key is known
+	down   sync.Map        // provider → until when this process makes no first attempt
 }
 
 // New makes a Revoker for reg. It calls nobody and starts nothing.
@@ -125,6 +137,14 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 		return nil, err
 	}
 	r.queue = queue
+	if len(p.Leaks) > 0 || slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" }) {
+		if r.table, err = p.Table(); err != nil {
+			return nil, err
+		}
+	}
+	if path, err := reg.KeyFile(sealedKey); err == nil {
+		r.box = sealed.New(path)
+	}
 	r.alerts, err = notify.New(reg.Store(), p.Notify, notify.Options{Logger: r.log, Dial: o.DialContext})
 	return r, err
 }
@@ -169,6 +189,8 @@ func (r *Revoker) Contain(ctx context.Context, h scanner.Hit) (Containment, erro
 	// The first attempt is made at once; the queue has it in any case.
 	outcome, err := r.deliver(ctx, c.IncidentID)
 	switch {
+	case c.provider != "":
+		r.told(&c, outcome, err)
 	case err != nil:
 		r.log.Warn("the queue will tell the provider again", "incident", c.IncidentID, "err", err)
 		c.Action = Queued
@@ -197,6 +219,8 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 	switch {
 	case tok.State != registry.Live && tok.State != registry.Suspended:
 		c.Action, c.Text = AlreadyDead, "the token is already "+tok.State
+	case r.policy.Off():
+		c.Text = "would not be revoked: " + decide.KillSwitch
 	case r.policy.protects(tok):
 		c.Action, c.Text = Protected, "the policy protects it: it would not be revoked"
 	default:
@@ -234,14 +258,14 @@ func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *C
 		return 0, err
 	}
 	c.Offer = f.Offer()
-	if job, err = r.decide(ctx, tx, tok, inc, fresh, c); err == nil && fresh {
+	if job, err = r.decide(ctx, tx, h, tok, inc, c); err == nil && fresh {
 		err = r.tell(ctx, tx, h, tok, *c, f)
 	}
 	return job, err
 }
 
 // decide does what mode and policy say about the token of an incident.
-func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, tok registry.Token, inc Incident, fresh bool, c *Containment) (job int64, err error) {
+func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok registry.Token, inc Incident, c *Containment) (job int64, err error) {
 	switch {
 	case tok.State != registry.Live && tok.State != registry.Suspended:
 		c.Action, c.Text = AlreadyDead, "the token was already "+tok.State
@@ -252,16 +276,19 @@ func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, tok registry.Token, in
 	case r.mode != Auto:
 		c.Text = "reported; --revoke=auto would revoke it"
 		return 0, nil
+	case r.policy.Off():
+		c.Text = "not revoked: " + decide.KillSwitch
+		return 0, note(ctx, tx, inc.ID, decide.KillSwitch)
 	case r.policy.protects(tok):
 		c.Action, c.Text = Protected, "not revoked: the policy protects it"
 		return 0, note(ctx, tx, inc.ID, "protected by policy")
 	}
-	return r.revokeTx(ctx, tx, tok, c, fresh)
+	return r.revokeTx(ctx, tx, h, tok, c)
 }
 
 // revokeTx ends the token and, if it has a provider in the policy, queues the
 // call.
-func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, tok registry.Token, c *Containment, fresh bool) (job int64, err error) {
+func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok registry.Token, c *Containment) (job int64, err error) {
 	now := r.reg.Now()
 	if _, _, err := r.reg.DoTx(ctx, tx, registry.Revoke, tok.ID, registry.Change{Reason: "leaked, incident " + c.IncidentID, IncidentID: c.IncidentID}); err != nil {
 		return 0, err
@@ -269,6 +296,9 @@ func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, tok registry.Token, 
 	c.Action, c.DeadAt = Revoked, now
 	c.Text = "revoked " + now.Sub(c.FoundAt).Round(time.Millisecond).String() + " after it was found"
 	state := StateDead
+	if r.policy.api(tok.Provider) {
+		return r.tellAPI(ctx, tx, h, tok, c)
+	}
 	p, told := r.policy.provider(tok.Provider)
 	if tok.Provider != "" && !told {
 		c.Text += "; its provider " + tok.Provider + " is not in the policy and was not told"

@@ -85,6 +85,7 @@ var revealers = map[string]string{
 	"revoker/partner/partner.go":        "a reported value's hash is told back to partners enrolled in feedback",
 	"revoker/receive.go":                "the registry is asked whether a reported value is one of its tokens",
 	"revoker/notify/sinks.go":           "addresses and keys of those who are told of alerts go into the call",
+	"revoker/internal/sealed/sealed.go": "a leaked secret is encrypted until its provider was called",
 	"revoker/provider/render.go":        "a request to a provider holds the leaked secret and the operator's credential",
 	"revoker/provider/run.go":           "parts of a secret, such as its id, are taken by pattern",
 	"revoker/provider/read.go":          "the entry of a provider's list that is the secret is found by its redacted form",

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/revoker"
 )
@@ -42,46 +38,4 @@ func configDir() (string, error) {
 		return "", err
 	}
 	return filepath.Join(home, ".config", "quench"), nil
-}
-
-func newPolicyCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Check the policy of what is revoked, issued, and who is told"}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "check [FILE]",
-		Short: "Check a policy file and say what it allows",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path := ""
-			if len(args) == 1 {
-				path = args[0]
-			}
-			p, err := loadPolicy(path)
-			if err != nil {
-				return err
-			}
-			if err := p.CheckSecrets(); err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			for _, v := range p.Providers {
-				if v.Kind == "api" {
-					fmt.Fprintf(out, "provider %s is called at %s\n", v.Name, cmp.Or(v.Host, "its own host"))
-					continue
-				}
-				fmt.Fprintf(out, "provider %s is told by %s at %s\n", v.Name, v.Kind, v.URL)
-			}
-			if len(p.Providers) == 0 {
-				fmt.Fprintln(out, "no provider is told of leaks")
-			}
-			fmt.Fprintf(out, "%d tokens and %d owners are protected\n", len(p.Protect.Tokens), len(p.Protect.Owners))
-			if p.Usage.Countries != "" || len(p.Usage.Suspend) > 0 {
-				fmt.Fprintf(out, "usage: %s\n", p.Usage.String())
-			}
-			if len(p.Issue.Rules) > 0 {
-				fmt.Fprintf(out, "%d rules say who may be issued which tokens\n", len(p.Issue.Rules))
-			}
-			return nil
-		},
-	})
-	return cmd
 }

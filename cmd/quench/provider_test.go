@@ -25,7 +25,8 @@ var (
 )
 
 // scriptVendor is "vendor NAME [refuse]": a fake of that provider, its host in
-// $VENDOR and policy.toml, the leaked secret in the file secret, the authority of
+// $VENDOR and policy.toml (and in check.toml, ask.toml and revoke.toml, which say that
+// of secrets in *.env), the leaked secret in the file secret, the authority of
 // its certificate in ca.pem, and what else a call takes in files of their names.
 func scriptVendor(ts *testscript.TestScript, _ bool, args []string) {
 	all := revokertest.Vendors()
@@ -50,7 +51,11 @@ func scriptVendor(ts *testscript.TestScript, _ bool, args []string) {
 	write := func(name, value string) { ts.Check(os.WriteFile(ts.MkAbs(name), []byte(value), 0o600)) }
 	write("secret", v.Secret)
 	write("ca.pem", string(n.CA))
-	write("policy.toml", fmt.Sprintf("[[provider]]\nname = %q\nkind = \"api\"\nhost = %q\nca_file = \"ca.pem\"\n", v.Provider, n.Addr()))
+	policy := fmt.Sprintf("[[provider]]\nname = %q\nkind = \"api\"\nhost = %q\nca_file = \"ca.pem\"\n", v.Provider, n.Addr())
+	write("policy.toml", policy)
+	for _, do := range []string{"check", "ask", "revoke"} {
+		write(do+".toml", policy+fmt.Sprintf("[[leak]]\nprovider = [%q]\npath = [\"**/*.env\"]\ndo = %q\n", v.Provider, do))
+	}
 	for name, value := range v.Credentials {
 		write(name, value)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/bulkcmd"
 	"github.com/quench-dev/quench/cmd/internal/incidentcmd"
 	"github.com/quench-dev/quench/cmd/internal/limits"
+	"github.com/quench-dev/quench/cmd/internal/policycmd"
 	"github.com/quench-dev/quench/cmd/internal/providercmd"
 	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 )
@@ -97,7 +98,7 @@ something wanted could not be read.`,
 		newDemoCmd(),
 		newWatchCmd(),
 		newExplainCmd(),
-		newPolicyCmd(),
+		policycmd.New(loadPolicy),
 		newWorkerCmd(),
 		incidentcmd.New(withRevoker),
 		alertcmd.New(withRevoker),

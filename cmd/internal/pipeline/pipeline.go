@@ -232,8 +232,31 @@ func (p *pipe) finding(f scanner.Finding) {
 		c := p.containment(f.Hit)
 		f.IncidentID, f.Contained = c.IncidentID, c.Told()
 	}
+	p.leak(&f)
 	if p.writeErr == nil {
 		p.writeErr = p.o.Writer.Finding(f)
+	}
+}
+
+// leak does what the policy says about a secret that a rule found, once all is known
+// that the policy decides by.
+func (p *pipe) leak(f *scanner.Finding) {
+	if f.Token != nil || p.o.Revoker == nil {
+		return
+	}
+	// As for hits: what was seen is contained, even when the scan is being stopped.
+	c, err := p.o.Revoker.Leak(context.Background(), *f)
+	if err != nil {
+		p.mu.Lock()
+		p.res.Failed = errors.Join(p.res.Failed, fmt.Errorf("containing the secret at %s, line %d: %w", f.Origin.Path, f.Line, err))
+		p.mu.Unlock()
+		return
+	}
+	f.IncidentID, f.Contained = c.IncidentID, c.Told()
+	if c.IncidentID != "" {
+		p.mu.Lock()
+		p.contained[containKey{token: c.IncidentID}] = &containment{Containment: c}
+		p.mu.Unlock()
 	}
 }
 

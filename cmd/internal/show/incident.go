@@ -32,9 +32,17 @@ func Incidents(w io.Writer, format string, list []revoker.Incident) error {
 	fmt.Fprintln(tw, "INCIDENT\tTOKEN\tSTATE\tFOUND\tFOUND→DEAD")
 	n := shortID(list)
 	for _, i := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID[:n], i.TokenID, i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID[:n], what(i), i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
 	}
 	return tw.Flush()
+}
+
+// what names what leaked in a line: the token, or who issued the secret.
+func what(i revoker.Incident) string {
+	if i.TokenID != "" {
+		return i.TokenID
+	}
+	return i.Provider + " secret"
 }
 
 // shortID is how much of the ids tells those of a list apart: at least 18
@@ -80,9 +88,17 @@ func Shown(s string) string {
 // Incident writes one with its times, places and receipts.
 func Incident(w io.Writer, i revoker.Incident) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "incident %s: %s\ntoken    %s\n", i.ID, i.State, i.TokenID)
+	fmt.Fprintf(&b, "incident %s: %s\n", i.ID, i.State)
+	if i.TokenID != "" {
+		fmt.Fprintf(&b, "token    %s\n", i.TokenID)
+	} else {
+		fmt.Fprintf(&b, "secret   %s (%s)\n", i.Hint, i.Rule)
+	}
 	if i.Provider != "" {
 		fmt.Fprintf(&b, "provider %s\n", i.Provider)
+	}
+	if i.Outcome != "" {
+		fmt.Fprintf(&b, "outcome  %s\n", i.Outcome)
 	}
 	if i.Note != "" {
 		fmt.Fprintf(&b, "note     %s\n", Shown(i.Note))
@@ -122,7 +138,7 @@ func Incident(w io.Writer, i revoker.Incident) error {
 		b.WriteString("\nreceipts\n")
 	}
 	for _, c := range i.Receipts {
-		fmt.Fprintf(&b, "  %s  %s %s", c.At.Local().Format("2006-01-02 15:04:05.000"), c.Provider, c.Outcome)
+		fmt.Fprintf(&b, "  %s  %s %s", c.At.Local().Format("2006-01-02 15:04:05.000"), strings.TrimSpace(c.Provider+" "+c.Call), c.Outcome)
 		if c.Status != 0 {
 			fmt.Fprintf(&b, ", status %d", c.Status)
 		}

@@ -178,6 +178,9 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 				w.totals.Revoked++
 			}
 		}
+		if err := w.leak(ctx, &f); err != nil {
+			return err
+		}
 		if fresh[i] {
 			told = append(told, f)
 		}
@@ -205,6 +208,26 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 		if err := w.o.Writer.Finding(f); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
+	}
+	return nil
+}
+
+// leak does what the policy says about a secret that a rule found. What is left out of
+// the report is left alone.
+func (w *watcher) leak(ctx context.Context, f *scanner.Finding) error {
+	if f.Token != nil || w.o.Revoker == nil {
+		return nil
+	}
+	if _, ok := w.o.Filter.Ignored(*f); ok {
+		return nil
+	}
+	c, err := w.o.Revoker.Leak(ctx, *f)
+	if err != nil {
+		return fmt.Errorf("containing the secret at %s, line %d: %w", f.Origin.Path, f.Line, err)
+	}
+	f.IncidentID, f.Contained = c.IncidentID, c.Told()
+	if c.Action == revoker.Revoked {
+		w.totals.Revoked++
 	}
 	return nil
 }

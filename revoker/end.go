@@ -1,0 +1,308 @@
+package revoker
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/quench-dev/quench/registry/alert"
+	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/revoker/internal/lease"
+	"github.com/quench-dev/quench/revoker/internal/sealed"
+	"github.com/quench-dev/quench/revoker/provider"
+)
+
+const (
+	// endTimeout bounds one attempt: two ways to end a secret of three steps each,
+	// and a check before and after, of callTimeout each, are 40 s.
+	endTimeout = 45 * time.Second
+	// acceptedTime is how long a provider that took a secret may need to end it
+	// before it is told again. The slowest document "within minutes".
+	acceptedTime = 24 * time.Hour
+)
+
+// attempt is one try to end or check a secret.
+type attempt struct {
+	inc   Incident
+	p     provider.Provider
+	set   provider.Settings
+	net   provider.Net
+	in    provider.Input
+	owner string // of the lease: this attempt alone
+}
+
+// end calls the provider of an incident's secret, under a lease, and stores what came
+// of it. A nil error means that there is nothing left to do, as from deliver.
+func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
+	if inc.State != StateRevoking && inc.State != StateChecking {
+		return "", nil
+	}
+	if wait := inc.next.Sub(r.reg.Now()); wait > 0 {
+		return "", &retryError{after: wait, detail: "the provider asked not to be called before " + inc.next.Format(time.RFC3339)}
+	}
+	a, err := r.prepare(ctx, inc)
+	switch {
+	case errors.Is(err, sealed.ErrGone):
+		return Failed, r.settleGone(ctx, inc)
+	case err != nil:
+		return "", &retryError{after: maxWait, detail: err.Error()}
+	}
+	if err := r.claimEnd(ctx, a); errors.Is(err, errSettled) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	call, cancel := context.WithTimeout(ctx, endTimeout)
+	call, stop := lease.Hold(call, r.reg.Store(), inc.ID, a.owner, r.reg.Now, leaseTime)
+	answers := a.make(call)
+	stop()
+	cancel()
+	last := answers[len(answers)-1]
+	f := follows(a.inc, last, a.p.Info().CanCheck, r.reg.Now())
+	if err := r.settleEnd(context.WithoutCancel(ctx), a, answers, f); err != nil {
+		return "", fmt.Errorf("storing the answers of %s: %w", inc.Provider, err)
+	}
+	if last.Status == 0 && !last.Outcome.Final() { // nobody there: the next do not wait for it, too
+		r.down.Store(inc.Provider, r.reg.Now().Add(rescueAfter))
+	} else {
+		r.down.Delete(inc.Provider)
+	}
+	if f.again {
+		return Outcome(last.Outcome), &retryError{last.RetryAfter, string(last.Outcome) + ": " + last.Detail}
+	}
+	return Outcome(last.Outcome), nil
+}
+
+// prepare gathers what a call is made with, before anything is written.
+func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
+	if !r.policy.api(inc.Provider) {
+		return nil, fmt.Errorf("provider %q is not in the policy any more", inc.Provider)
+	}
+	if r.box == nil {
+		return nil, sealed.ErrKey
+	}
+	a := &attempt{inc: inc, owner: r.owner + "/" + uuid.NewString()}
+	var err error
+	if a.p, err = r.table.Get(inc.Provider); err != nil {
+		return nil, err
+	}
+	if a.set, a.net, err = r.policy.API(inc.Provider); err != nil {
+		return nil, err
+	}
+	a.net.Dial = r.dial
+	a.net.Now = r.reg.Now
+	c, err := r.box.Take(ctx, r.reg.Store().Reader(), inc.ID, inc.Provider, r.reg.Now())
+	if err != nil {
+		return nil, err
+	}
+	a.in = provider.Input{Secret: c.Secret, Parts: c.Parts}
+	return a, nil
+}
+
+// claimEnd leases the incident to one attempt, reads it under the lock, and writes
+// that a call is begun: should this process die before the answer, the next finds
+// that there may have been one.
+func (r *Revoker) claimEnd(ctx context.Context, a *attempt) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		inc, err := scanIncident(tx.QueryRowContext(ctx, selectIncident+" WHERE id = ?", a.inc.ID))
+		if err != nil {
+			return err
+		}
+		if inc.State != StateRevoking && inc.State != StateChecking {
+			return errSettled
+		}
+		a.inc = inc
+		now := r.reg.Now()
+		// The transaction that queued the call leased it to this process; from there
+		// it goes to one attempt, and no other of this process takes it.
+		if err := lease.Take(ctx, tx, inc.ID, a.owner, r.owner, now, leaseTime); err != nil {
+			return err
+		}
+		if inc.State == StateRevoking && !a.waits(now) {
+			_, err = tx.ExecContext(ctx, "UPDATE incidents SET attempting_at = ? WHERE id = ?", micros(now), inc.ID)
+		}
+		return err
+	})
+}
+
+// waits reports whether the provider took the secret and is only asked whether it has
+// ended it.
+func (a *attempt) waits(now time.Time) bool {
+	return a.inc.Outcome == Accepted && a.p.Info().CanCheck && now.Sub(a.inc.accepted) < acceptedTime
+}
+
+// make makes the calls.
+func (a *attempt) make(ctx context.Context) []provider.Answer {
+	if a.inc.State == StateChecking {
+		return []provider.Answer{a.p.Check(ctx, a.net, a.set, a.in)}
+	}
+	if !a.waits(a.net.Now()) {
+		return provider.Kill(ctx, a.p, a.net, a.set, a.in, !a.inc.attempting.IsZero() || a.inc.Outcome == Accepted)
+	}
+	c := a.p.Check(ctx, a.net, a.set, a.in)
+	last := c
+	switch c.Outcome {
+	case provider.Dead:
+		last.Outcome, last.Detail = provider.Revoked, "confirmed: the provider does not take it any more"
+	case provider.Live:
+		last.Outcome, last.Detail = provider.Accepted, "the provider still takes it: to be checked again"
+	default:
+		last.Outcome = provider.Accepted
+	}
+	return []provider.Answer{c, last}
+}
+
+// after is what follows from an answer.
+type after struct {
+	state, note             string
+	dead, confirmed, unsure bool
+	accepted                time.Time
+	next                    time.Time
+	drop                    bool // the sealed secret
+	again                   bool // the queue comes back
+	alert                   bool
+	truth                   bool // true whoever holds the lease
+}
+
+// follows tells what an incident becomes by the last answer.
+func follows(inc Incident, a provider.Answer, canCheck bool, now time.Time) after {
+	f := after{state: inc.State, accepted: inc.accepted}
+	switch a.Outcome {
+	case provider.Revoked, provider.AlreadyDead, provider.Dead:
+		f.state, f.dead, f.confirmed, f.drop, f.truth = StateDead, true, true, true, true
+	case provider.Live:
+		f.state, f.note, f.alert = StateReported, "it is alive; quench incident confirm ends it", true
+	case provider.Accepted:
+		if f.accepted.IsZero() || !inc.attempting.IsZero() {
+			f.accepted = now
+		}
+		if !canCheck {
+			f.state, f.dead, f.drop, f.note = StateDead, true, true, "the provider took it, and has no call that confirms it"
+			break
+		}
+		f.again = true
+	case provider.Unknown:
+		f.again, f.unsure, f.note = true, inc.State == StateRevoking, a.Detail
+	case provider.Failed:
+		f.again, f.note = true, a.Detail
+	default: // denied, needs-admin, unsupported
+		f.state, f.note, f.alert = StateFailed, string(a.Outcome)+": "+a.Detail, true
+	}
+	if f.again && a.RetryAfter > 0 {
+		f.next = now.Add(a.RetryAfter)
+	}
+	return f
+}
+
+// settleEnd stores the answers and what follows, in one transaction. An answer that
+// comes after the lease was lost is kept as proof, and changes the incident only if it
+// is a last one.
+func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.Answer, f after) error {
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		for _, x := range answers {
+			if err := r.receive(ctx, tx, a.inc, x); err != nil {
+				return err
+			}
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM leases WHERE incident_id = ? AND owner = ?", a.inc.ID, a.owner)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 && !f.truth {
+			return err
+		}
+		now := r.reg.Now()
+		at := func(b bool) any {
+			if b {
+				return micros(now)
+			}
+			return nil
+		}
+		last := answers[len(answers)-1]
+		res, err = tx.ExecContext(ctx, `UPDATE incidents SET state = ?, outcome = ?, note = ?, dead_at = coalesce(dead_at, ?), confirmed_at = ?,
+			attempting_at = ?, accepted_at = ?, next_at = ? WHERE id = ? AND state = ?`,
+			f.state, outcomeOf(a.inc, last), f.note, at(f.dead), at(f.confirmed), at(f.unsure), nullMicros(f.accepted), nullMicros(f.next), a.inc.ID, a.inc.State)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err // settled by others meanwhile
+		}
+		if f.drop {
+			if err := sealed.Drop(ctx, tx, a.inc.ID); err != nil {
+				return err
+			}
+		}
+		if f.alert {
+			a.inc.Outcome, a.inc.Note = Outcome(last.Outcome), f.note
+			if err := r.tellFailed(ctx, tx, a.inc); err != nil {
+				return err
+			}
+		}
+		if f.again {
+			return nil
+		}
+		return r.dropJob(ctx, tx, a.inc.job)
+	})
+}
+
+// outcomeOf is what an incident keeps of an answer: that it was accepted outlasts a
+// check that says nothing.
+func outcomeOf(inc Incident, a provider.Answer) string {
+	if a.Outcome == provider.Dead { // a check, asked for as such
+		return string(Gone)
+	}
+	return string(a.Outcome)
+}
+
+// receive stores one answer.
+func (r *Revoker) receive(ctx context.Context, tx *sql.Tx, inc Incident, x provider.Answer) error {
+	detail := x.Detail
+	if x.RequestID != "" {
+		if detail != "" {
+			detail += "; "
+		}
+		detail += "request " + x.RequestID
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO receipts (incident_id, provider, call, outcome, status, answer_hash, detail, at, took_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		inc.ID, inc.Provider, x.Call, string(x.Outcome), x.Status, x.BodyHash, detail, micros(x.At), x.Took.Microseconds())
+	if err != nil {
+		return err
+	}
+	_, err = audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "provider.called", Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
+		Details: map[string]string{"provider": inc.Provider, "call": x.Call, "outcome": string(x.Outcome), "status": fmt.Sprint(x.Status)}})
+	return err
+}
+
+// settleGone ends an incident whose secret was kept for as long as it may be.
+func (r *Revoker) settleGone(ctx context.Context, inc Incident) error {
+	inc.Outcome = Failed
+	inc.Note = "its secret is no longer kept: scan again with --revoke=auto, or end it by quench revoke --provider " + inc.Provider
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, outcome = ?, note = ? WHERE id = ? AND state = ?", StateFailed, Failed, inc.Note, inc.ID, inc.State)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return errors.Join(r.tellFailed(ctx, tx, inc), r.dropJob(ctx, tx, inc.job))
+	})
+}
+
+// tellFailed writes the alert of an incident that a person must act on.
+func (r *Revoker) tellFailed(ctx context.Context, tx *sql.Tx, inc Incident) error {
+	a := alert.Alert{Key: fmt.Sprintf("incident/%s/failed/%s/%d", inc.ID, inc.Outcome, r.reg.Now().Unix()/3600), Kind: "incident.failed", Severity: alert.Critical, TokenID: inc.TokenID,
+		IncidentID: inc.ID, At: r.reg.Now(), Title: inc.subject() + " is not ended at " + inc.Provider,
+		Advice:  sentence(inc.Note) + "Then: quench incident retry " + inc.ID + ".",
+		Details: map[string]string{"outcome": string(inc.Outcome), "provider": inc.Provider}}
+	if inc.Outcome == Outcome(provider.Live) {
+		a.Kind, a.Title, a.Advice = "secret.alive", inc.subject()+" leaked and is alive", "End it: quench incident confirm "+inc.ID+"."
+	}
+	_, err := alert.Append(ctx, tx, a)
+	return err
+}
