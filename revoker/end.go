@@ -63,6 +63,9 @@ func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
 	cancel()
 	last := answers[len(answers)-1]
 	f := follows(a.inc, last, a.p.Info().CanCheck, r.reg.Now())
+	if f.again && last.Outcome == provider.Accepted && !a.waits(r.reg.Now()) {
+		f.accepted = r.reg.Now() // it was told just now: from here on it has its time
+	}
 	if err := r.settleEnd(context.WithoutCancel(ctx), a, answers, f); err != nil {
 		return "", fmt.Errorf("storing the answers of %s: %w", inc.Provider, err)
 	}
@@ -177,9 +180,6 @@ func follows(inc Incident, a provider.Answer, canCheck bool, now time.Time) afte
 	case provider.Live:
 		f.state, f.note, f.alert = StateReported, "it is alive; quench incident confirm ends it", true
 	case provider.Accepted:
-		if f.accepted.IsZero() || !inc.attempting.IsZero() {
-			f.accepted = now
-		}
 		if !canCheck {
 			f.state, f.dead, f.drop, f.note = StateDead, true, true, "the provider took it, and has no call that confirms it"
 			break

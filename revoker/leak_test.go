@@ -12,11 +12,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/alert"
+	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/revokertest"
 	"github.com/quench-dev/quench/rules"
@@ -469,4 +472,114 @@ func TestImportedTokenOfAnAPI(t *testing.T) {
 		t.Errorf("alive %v, others alive %v", v.Alive(), v.DecoysAlive())
 	}
 	f.unsealed(t, v.Secret)
+}
+
+// What the provider took and has not ended is asked about, not told again; and is
+// confirmed once it is dead.
+func TestAccepted(t *testing.T) {
+	f, v := newFixture(t, ""), fakeVendor(t, "gitlab")
+	var told atomic.Int64
+	v.net.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			told.Add(1)
+			w.WriteHeader(http.StatusNoContent) // later
+			return
+		}
+		v.Vendor.ServeHTTP(w, r)
+	}))
+	r := f.revoker(t, revoker.Auto, v.policy(t, revokeGitLab))
+	c, err := r.Leak(t.Context(), leak(t, "gitlab-pat", v.Secret, "a"))
+	if err != nil || c.Action != revoker.Queued {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if err := r.Retry(t.Context(), c.IncidentID); err == nil || told.Load() != 1 {
+		t.Errorf("asked while it is alive: %v, told %d times", err, told.Load())
+	}
+	if i := f.incident(t, r, c.IncidentID); i.State != revoker.StateRevoking || i.Outcome != revoker.Accepted || !i.ConfirmedAt.IsZero() {
+		t.Errorf("%+v", i)
+	}
+	v.Kill()
+	if err := r.Retry(t.Context(), c.IncidentID); err != nil || told.Load() != 1 {
+		t.Errorf("asked when it is dead: %v, told %d times", err, told.Load())
+	}
+	if i := f.incident(t, r, c.IncidentID); i.State != revoker.StateDead || i.Outcome != "revoked" || i.ConfirmedAt.IsZero() {
+		t.Errorf("%+v", i)
+	}
+	f.unsealed(t, v.Secret)
+}
+
+// The worker goes on when the provider is back.
+func TestWorkerGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a job's time")
+	}
+	f, v := newFixture(t, ""), fakeVendor(t, "gitlab")
+	var down atomic.Bool
+	down.Store(true)
+	v.net.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down.Load() {
+			http.Error(w, "", http.StatusServiceUnavailable)
+			return
+		}
+		v.Vendor.ServeHTTP(w, r)
+	}))
+	r := f.revoker(t, revoker.Auto, v.policy(t, revokeGitLab))
+	c, err := r.Leak(t.Context(), leak(t, "gitlab-pat", v.Secret, "a"))
+	if err != nil || c.Action != revoker.Queued {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	time.AfterFunc(12*time.Second, func() { down.Store(false) }) // after the worker's first call
+	if err := f.revoker(t, revoker.Off, v.policy(t, revokeGitLab)).Work(t.Context(), revoker.WorkOptions{Drain: true}); err != nil {
+		t.Fatal(err)
+	}
+	if i := f.incident(t, r, c.IncidentID); i.State != revoker.StateDead || v.Alive() || !v.DecoysAlive() || len(i.Receipts) < 5 {
+		t.Errorf("%+v", i)
+	}
+	f.unsealed(t, v.Secret)
+}
+
+// An entry whose provider the policy does not name is refused when it is read.
+func TestPolicyNamesWhoIsCalled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.toml")
+	for text, want := range map[string]string{
+		revokeGitLab:                    "has no [[provider]] of kind",
+		"revoke = 'never'\n":            "want on or off",
+		"[[leak]]\ndo = 'revoke'\n":     "nobody is called who is not named",
+		"[[leak]]\nprovidr = ['a']\n":   "unknown key",
+		"[protect]\nprovider = ['a']\n": "unknown key",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := revoker.LoadPolicy(file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// A backup holds no sealed secret; the database does, until it is not needed.
+func TestBackupLeavesSealedOut(t *testing.T) {
+	storetest.OnlySQLite(t)
+	f, v := newFixture(t, ""), fakeVendor(t, "gitlab")
+	r := f.revoker(t, revoker.Auto, v.policy(t, "[[leak]]\nprovider = ['gitlab']\ndo = 'ask'\n"))
+	if _, err := r.Leak(t.Context(), leak(t, "gitlab-pat", v.Secret, "a")); err != nil || f.count(t, "sealed_secrets") != 1 {
+		t.Fatal(err, f.count(t, "sealed_secrets"))
+	}
+	path := filepath.Join(t.TempDir(), "backup.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.reg.Store().Copy(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var sealed, incidents int
+	err = s.Reader().QueryRow("SELECT (SELECT count(*) FROM sealed_secrets), (SELECT count(*) FROM incidents)").Scan(&sealed, &incidents)
+	if err != nil || sealed != 0 || incidents != 1 {
+		t.Errorf("%d sealed, %d incidents, %v", sealed, incidents, err)
+	}
 }
