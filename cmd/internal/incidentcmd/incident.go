@@ -24,7 +24,7 @@ func New(with With) *cobra.Command {
 		Use:   "incident",
 		Short: "Leaked tokens and secrets, from the leak to their death",
 	}
-	cmd.AddCommand(newList(with), newShow(with), newRetry(with), newConfirm(with), newDismiss(with))
+	cmd.AddCommand(newList(with), newShow(with), newRetry(with), newConfirm(with), newDismiss(with), newWatch(with))
 	return cmd
 }
 
