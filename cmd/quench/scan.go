@@ -20,8 +20,10 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/limits"
 	"github.com/quench-dev/quench/cmd/internal/pipeline"
 	"github.com/quench-dev/quench/cmd/internal/progress"
+	"github.com/quench-dev/quench/cmd/internal/redactcmd"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/ignore"
+	"github.com/quench-dev/quench/scanner/redact"
 	"github.com/quench-dev/quench/scanner/report"
 	"github.com/quench-dev/quench/sources"
 )
@@ -67,6 +69,7 @@ type scanFlags struct {
 	memory            string
 	compareFull       bool
 	cache             string
+	redactTo          string
 }
 
 func newScanCmd() *cobra.Command {
@@ -78,6 +81,7 @@ func newScanCmd() *cobra.Command {
 		Example: `  quench scan                       this repository, history and working tree
   quench scan --history=false src   the files in src as they are now
   tail -f app.log | quench scan -   a stream, line by line
+  app | quench scan - --redact-to - passes it on without its secrets
   quench scan --format sarif --output quench.sarif .`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -109,6 +113,7 @@ func (f *scanFlags) addTo(cmd *cobra.Command) {
 	fl.BoolVar(&f.compareFull, "compare-full", false, "scan history both by differences and in full, compare, and exit 2 if they do not agree")
 	f.archives.Add(fl)
 	fl.StringVar(&f.cache, "cache", "", "folder to remember in what history was read, so that the next scan reads only what is new")
+	fl.StringVar(&f.redactTo, "redact-to", "", "pass standard input on with its secrets replaced: - for standard output, the report goes to standard error then, or a folder")
 	fl.StringVar(&f.memory, "memory", "", "aim at no more memory than this, such as 256MB: objects of over a quarter of it are passed over, and told")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 }
@@ -206,10 +211,15 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("--show-dropped with --format %s: every result of that format stands for a finding; use human, json, jsonl or csv", f.output.format)
 		}
 	}
-	o, err := f.open(cmd, args)
+	through, err := redactcmd.Open(cmd, f.redactTo, args)
 	if err != nil {
 		return err
 	}
+	o, err := f.open(cmd, args)
+	if err != nil {
+		return errors.Join(err, through.Close())
+	}
+	o.through = through
 	res, err := runScan(cmd, o.srcs, o.conf, o.names, f.output, f.detect, f.contain, o.scanOptions)
 	if err != nil {
 		return err
@@ -230,6 +240,7 @@ type scanOptions struct {
 	notes       *notes
 	filters     []*ignore.Filter
 	whole       bool
+	through     *redactcmd.Through
 }
 
 // notes are shown by the meter, once there is one.
@@ -274,8 +285,9 @@ func runScanWith(cmd *cobra.Command, srcs []sources.Source, conf *config.Setting
 			return res, err
 		}
 	}
+	o.through.Start(redact.Options{Engine: eng, Rules: conf.Rules, MinConfidence: po.MinConfidence, Check: c.check})
 	res, err = pipeline.Run(cmd.Context(), srcs, po)
-	res.Failed = errors.Join(res.Failed, c.check())
+	res.Failed = errors.Join(res.Failed, o.through.Close(), c.check())
 	return res, err
 }
 

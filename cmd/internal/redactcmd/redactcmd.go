@@ -1,0 +1,132 @@
+// Package redactcmd passes what a scan reads from standard input on, redacted.
+//
+// It knows files, time and a redact.Writer; what is a secret and what stands for it
+// is that one's. Start reading at Open.
+package redactcmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quench-dev/quench/scanner/redact"
+)
+
+// Delay bounds how long a complete line is held because a secret of several lines
+// may begin there: who follows a log waits a second for it at most, and a program
+// writes a key at once.
+const Delay = time.Second
+
+// Through is standard input that passes on what is read from it. A nil Through
+// does nothing.
+type Through struct {
+	in    io.Reader
+	out   io.Writer
+	close func() error
+	after func(time.Duration, func()) *time.Timer
+
+	mu     sync.Mutex
+	w      *redact.Writer // nil before Start
+	timer  *time.Timer
+	closed bool
+}
+
+// Open makes cmd read standard input through what it returns, which is nil where
+// to, the value of --redact-to, is empty. The report of a command that passes its
+// input on to standard output goes to standard error.
+func Open(cmd *cobra.Command, to string, targets []string) (*Through, error) {
+	if to == "" {
+		return nil, nil
+	}
+	if len(targets) != 1 || targets[0] != "-" {
+		return nil, errors.New("--redact-to passes standard input on: the one target must be -")
+	}
+	t := &Through{in: cmd.InOrStdin(), out: cmd.OutOrStdout(), close: func() error { return nil }, after: time.AfterFunc}
+	if to == "-" {
+		// So that a reader who goes away is an error, after which there is a report,
+		// and not the end of the process.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+		cmd.SetOut(cmd.ErrOrStderr())
+	} else {
+		if err := os.MkdirAll(to, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folder of --redact-to: %w", err)
+		}
+		f, err := os.OpenFile(filepath.Join(to, "stdin"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("opening the file in the folder of --redact-to: %w", err)
+		}
+		t.out, t.close = f, f.Close
+	}
+	cmd.SetIn(t)
+	return t, nil
+}
+
+// Start says how to redact, all but Out. Nothing may be read before.
+func (t *Through) Start(o redact.Options) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o.Out = t.out
+	t.w = redact.New(o)
+}
+
+// Read reads and passes on what of it is decided. What could not be passed on is
+// read all the same, with the error.
+func (t *Through) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.w == nil {
+		return 0, os.ErrClosed
+	}
+	if n > 0 {
+		if _, werr := t.w.Write(p[:n]); werr != nil {
+			return n, werr
+		}
+		if t.timer == nil && t.w.Holds() {
+			t.timer = t.after(Delay, t.late)
+		}
+	}
+	return n, err
+}
+
+// late passes on what was held for Delay. Its error is that of the next Read.
+func (t *Through) late() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timer = nil
+	if !t.closed {
+		t.w.Late()
+	}
+}
+
+// Close passes on the rest of what was read, and says what went wrong at all.
+func (t *Through) Close() error {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	var err error
+	if t.w != nil {
+		err = t.w.Close()
+	}
+	return errors.Join(err, t.close())
+}
