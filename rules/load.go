@@ -320,7 +320,7 @@ func fill(r *Rule, f *ruleFile, name string) (re *syntax.Regexp, err error) {
 	if r.Confidence != High {
 		r.StopWords = slices.Clip(r.StopWords)
 		for _, w := range GlobalStopWords {
-			if r.Kind != KindContext || len(w) > maxByChance {
+			if r.Kind != KindContext && r.Entropy == 0 || len(w) > maxByChance {
 				r.StopWords = append(r.StopWords, w)
 			}
 		}

@@ -109,7 +109,8 @@ type Rule struct {
 	// MaxLen bounds an unbounded pattern: the longest match in bytes.
 	MaxLen int `toml:"maxlen"`
 	// StopWords drop a secret that holds one of them, without case. Rules of
-	// Medium and Low confidence have GlobalStopWords as well.
+	// Medium and Low confidence have GlobalStopWords as well, but for the short ones,
+	// which chance puts into random values, where the entropy is bounded.
 	StopWords []string `toml:"stop_words"`
 	// Boundary names the bytes that may not stand directly after the secret,
 	// as the inside of a character class ("A-Za-z0-9_-"): RE2 has no
