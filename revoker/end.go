@@ -48,8 +48,9 @@ func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
 	switch {
 	case errors.Is(err, sealed.ErrGone):
 		return Failed, r.settleGone(ctx, inc)
-	case err != nil:
-		return "", &retryError{after: maxWait, detail: err.Error()}
+	case err != nil: // an operator has to see it, and the queue comes back
+		noted := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error { return note(ctx, tx, inc.ID, err.Error()) })
+		return "", errors.Join(&retryError{after: maxWait, detail: err.Error()}, noted)
 	}
 	if err := r.claimEnd(ctx, a); errors.Is(err, errSettled) {
 		return "", nil
@@ -96,8 +97,7 @@ func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
 	if a.set, a.net, err = r.policy.API(inc.Provider); err != nil {
 		return nil, err
 	}
-	a.net.Dial = r.dial
-	a.net.Now = r.reg.Now
+	a.net.Dial, a.net.Lookup, a.net.Now = r.dial, r.lookup, r.reg.Now
 	c, err := r.box.Take(ctx, r.reg.Store().Reader(), inc.ID, inc.Provider, r.reg.Now())
 	if err != nil {
 		return nil, err

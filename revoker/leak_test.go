@@ -21,6 +21,7 @@ import (
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/revoker/revokertest"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -28,32 +29,38 @@ import (
 	"github.com/quench-dev/quench/sources"
 )
 
-// vendor is a fake of a provider, and a policy that names it.
-type vendor struct {
+// fake is a fake of a provider, and a policy that names it.
+type fake struct {
 	*revokertest.Vendor
 	net *revokertest.Network
 }
 
-func fakeVendor(t *testing.T, name string) *vendor {
+func fakeVendor(t *testing.T, name string) *fake {
 	t.Helper()
 	all := revokertest.Vendors()
 	i := slices.IndexFunc(all, func(v *revokertest.Vendor) bool { return v.Provider == name })
 	if i < 0 {
 		t.Fatal("no vendor", name)
 	}
-	return &vendor{all[i], revokertest.Serve(t, all[i])}
+	return &fake{all[i], revokertest.Serve(t, all[i])}
 }
 
 // policy is one with an [[provider]] for the vendor, and more text.
-func (v *vendor) policy(t *testing.T, more string) revoker.Policy {
+func (v *fake) policy(t *testing.T, more string) revoker.Policy { return v.policyWith(t, more, "") }
+
+// policyWith has more keys of the provider, too.
+func (v *fake) policyWith(t *testing.T, more, keys string) revoker.Policy {
 	t.Helper()
+	if !strings.Contains(keys, "host") {
+		keys = fmt.Sprintf("host = %q\n", v.net.Addr()) + keys
+	}
 	dir := t.TempDir()
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, v.net.CA, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "policy.toml")
-	text := fmt.Sprintf("%s\n[[provider]]\nname = %q\nkind = 'api'\nhost = %q\nca_file = 'ca.pem'\n", more, v.Provider, v.net.Addr())
+	text := fmt.Sprintf("%s\n[[provider]]\nname = %q\nkind = 'api'\nca_file = 'ca.pem'\n%s", more, v.Provider, keys)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -229,17 +236,17 @@ func TestOutcomes(t *testing.T) {
 		})
 	}
 	for name, c := range map[string]struct {
-		prepare func(*vendor)
+		prepare func(*fake)
 		action  revoker.Action
 		state   string
 		outcome revoker.Outcome
 		sealed  int
 		alerts  int // besides that of the leak
 	}{
-		"already dead": {func(v *vendor) { v.Kill() }, revoker.AlreadyDead, revoker.StateDead, revoker.Gone, 0, 0},
-		"down":         {func(v *vendor) { v.net.Answer(status(503)) }, revoker.Queued, revoker.StateRevoking, "", 1, 0},
-		"too many":     {func(v *vendor) { v.net.Answer(status(429, "Retry-After", "120")) }, revoker.Queued, revoker.StateRevoking, revoker.Failed, 1, 0},
-		"forbidden":    {func(v *vendor) { v.net.Answer(status(403)) }, revoker.Refused, revoker.StateFailed, "", 1, 1},
+		"already dead": {func(v *fake) { v.Kill() }, revoker.AlreadyDead, revoker.StateDead, revoker.Gone, 0, 0},
+		"down":         {func(v *fake) { v.net.Answer(status(503)) }, revoker.Queued, revoker.StateRevoking, "", 1, 0},
+		"too many":     {func(v *fake) { v.net.Answer(status(429, "Retry-After", "120")) }, revoker.Queued, revoker.StateRevoking, revoker.Failed, 1, 0},
+		"forbidden":    {func(v *fake) { v.net.Answer(status(403)) }, revoker.Refused, revoker.StateFailed, "", 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, v := newFixture(t, ""), fakeVendor(t, "gitlab")
@@ -581,5 +588,82 @@ func TestBackupLeavesSealedOut(t *testing.T) {
 	err = s.Reader().QueryRow("SELECT (SELECT count(*) FROM sealed_secrets), (SELECT count(*) FROM incidents)").Scan(&sealed, &incidents)
 	if err != nil || sealed != 0 || incidents != 1 {
 		t.Errorf("%d sealed, %d incidents, %v", sealed, incidents, err)
+	}
+}
+
+// Every vendor whose secret needs nothing beside it: ended at once where it can end
+// itself, else refused with words until the operator gives a credential; and never
+// another of the vendor's.
+func TestEachVendor(t *testing.T) {
+	table, err := provider.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, vendor := range revokertest.Vendors() {
+		p, err := table.Get(vendor.Provider)
+		if err != nil || len(p.Info().Rules) == 0 || len(vendor.Parts) > 0 || vendor.Mute {
+			continue
+		}
+		n++
+		t.Run(vendor.Provider, func(t *testing.T) {
+			f := newFixture(t, "")
+			v := &fake{vendor, revokertest.Serve(t, vendor)}
+			with := func(p revoker.Policy) *revoker.Revoker {
+				r, err := revoker.New(f.reg, p, revoker.Options{Mode: revoker.Auto, DialContext: v.net.Dial, Lookup: v.net.Lookup})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			host := "# the vendor's own host\n"
+			if v.Host != "" {
+				host = fmt.Sprintf("host = %q\n", v.Host)
+			}
+			text := fmt.Sprintf("[[leak]]\nprovider = [%q]\ndo = 'revoke'\n", v.Provider)
+			r := with(v.policyWith(t, text, host))
+			c, err := r.Leak(t.Context(), leak(t, p.Info().Rules[0], v.Secret, "a"))
+			if err != nil || c.IncidentID == "" {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			if i := f.incident(t, r, c.IncidentID); i.State == revoker.StateFailed && len(v.Credentials) > 0 {
+				if i.Note == "" || !v.Alive() {
+					t.Errorf("%+v", i)
+				}
+				more := "credentials = {"
+				for name, value := range v.Credentials {
+					file := filepath.Join(t.TempDir(), name)
+					if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					more += fmt.Sprintf(" %s = %q,", name, "file:"+filepath.ToSlash(file))
+				}
+				r = with(v.policyWith(t, text, host+strings.TrimSuffix(more, ",")+" }\n"))
+				if err := r.Retry(t.Context(), c.IncidentID); err != nil {
+					t.Errorf("with the operator's credential: %v", err)
+				}
+			}
+			i := f.incident(t, r, c.IncidentID)
+			if i.State != revoker.StateDead || v.Alive() && !v.Slow || !v.DecoysAlive() {
+				t.Errorf("%+v, alive %v, others alive %v", i, v.Alive(), v.DecoysAlive())
+			}
+			f.unsealed(t, v.Secret)
+		})
+	}
+	if n < 12 {
+		t.Errorf("only %d vendors", n)
+	}
+}
+
+// What keeps a call from being made is told in the incident.
+func TestMissingCredentialIsTold(t *testing.T) {
+	f, v := newFixture(t, ""), fakeVendor(t, "twilio")
+	r := f.revoker(t, revoker.Auto, v.policyWith(t, "[[leak]]\nprovider = ['twilio']\ndo = 'revoke'\n", "credentials = { auth_password = 'env:QUENCH_TEST_NONE' }\n"))
+	c, err := r.Leak(t.Context(), leak(t, "twilio-api-key-sid", v.Secret, "a"))
+	if err != nil || c.Action != revoker.Queued {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if i := f.incident(t, r, c.IncidentID); i.State != revoker.StateRevoking || !strings.Contains(i.Note, "QUENCH_TEST_NONE holds nothing") || len(v.net.Seen()) > 0 {
+		t.Errorf("%+v", i)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -104,6 +105,8 @@ type Options struct {
 	// DialContext replaces the connection to providers in tests; the check of
 	// addresses stays in force.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lookup replaces the resolver of providers' names in tests.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 // Revoker contains leaks of one registry. It is safe for concurrent use.
@@ -115,6 +118,7 @@ type Revoker struct {
 	owner  string // of leases: this process
 	queue  *river.Client[*sql.Tx]
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	alerts *notify.Notifier
 	table  *provider.Table // of the policy's apis, nil without any
 	box    *sealed.Box     // nil where no folder for its key is known
@@ -123,7 +127,7 @@ type Revoker struct {
 
 // New makes a Revoker for reg. It calls nobody and starts nothing.
 func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
-	r := &Revoker{reg: reg, policy: p, mode: o.Mode, log: o.Logger, dial: o.DialContext}
+	r := &Revoker{reg: reg, policy: p, mode: o.Mode, log: o.Logger, dial: o.DialContext, lookup: o.Lookup}
 	if r.mode == "" {
 		r.mode = Off
 	}
