@@ -28,6 +28,11 @@ type kept struct {
 	grown   bool
 }
 
+// fewNew says how many trees are so few that they are not worth writing all down again:
+// one of so many. Until there are more, each scan reads these again, which costs less
+// than the sealing and writing.
+const fewNew = 50
+
 // Forest is gitrepo.Store.Forest, with the trees that an earlier scan has kept.
 func (p *Replay) Forest(ctx context.Context, store *gitrepo.Store, workers int) (f *forest.Forest, err error) {
 	if p == nil {
@@ -82,7 +87,7 @@ func (p *Replay) known(ctx context.Context, store *gitrepo.Store, data []byte, w
 	if len(all)-len(fresh) != f.Len() {
 		return nil, nil
 	}
-	p.kept.grown = len(fresh) > 0 || len(old) != len(commits)
+	p.kept.grown = fewNew*len(fresh) > len(all)
 	return f, store.Plant(ctx, f, fresh, workers)
 }
 

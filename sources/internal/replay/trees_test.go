@@ -167,6 +167,35 @@ func TestTreesAreKept(t *testing.T) {
 	}
 }
 
+// For one tree more, what is kept of many is not written again.
+func TestFewNewTrees(t *testing.T) {
+	r, n := newRepo(t), notebook{}
+	for i := range 60 {
+		if err := os.Mkdir(filepath.Join(r.dir, fmt.Sprint(i)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, fmt.Sprint(i), "file"), []byte{byte(i)}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.commit("first", "1")
+	r.git("repack", "-q", "-d")
+	if got := r.scan(n); got != 61 {
+		t.Fatalf("%d trees", got)
+	}
+	first := bytes.Clone(n.only(t))
+	for i, same := range []bool{true, false} {
+		r.commit(fmt.Sprint("more", i), "2")
+		r.git("repack", "-q", "-d")
+		if got := r.scan(n); got != 62+i {
+			t.Fatalf("%d trees, and %d are new", got, i+1)
+		}
+		if bytes.Equal(first, n.only(t)) != same {
+			t.Errorf("with %d new trees, it stays as it was: %v", i+1, !same)
+		}
+	}
+}
+
 // Once a commit is purged, what was kept cannot be opened, and is replaced.
 func TestPurgedTrees(t *testing.T) {
 	r, n := newRepo(t), notebook{}
