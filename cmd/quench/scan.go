@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/baseline"
 	"github.com/quench-dev/quench/cmd/internal/cachedir"
 	"github.com/quench-dev/quench/cmd/internal/config"
+	"github.com/quench-dev/quench/cmd/internal/envelope"
 	"github.com/quench-dev/quench/cmd/internal/limits"
 	"github.com/quench-dev/quench/cmd/internal/pipeline"
 	"github.com/quench-dev/quench/cmd/internal/progress"
@@ -70,6 +71,7 @@ type scanFlags struct {
 	compareFull       bool
 	cache             string
 	redactTo          string
+	logFormat         string
 }
 
 func newScanCmd() *cobra.Command {
@@ -114,6 +116,7 @@ func (f *scanFlags) addTo(cmd *cobra.Command) {
 	f.archives.Add(fl)
 	fl.StringVar(&f.cache, "cache", "", "folder to remember in what history was read, so that the next scan reads only what is new")
 	fl.StringVar(&f.redactTo, "redact-to", "", "pass standard input on with its secrets replaced: - for standard output, the report goes to standard error then, or a folder")
+	fl.StringVar(&f.logFormat, "log-format", "auto", "what standard input is: "+envelope.Formats+"; docker and cri are logs of containers, whose split lines are joined")
 	fl.StringVar(&f.memory, "memory", "", "aim at no more memory than this, such as 256MB: objects of over a quarter of it are passed over, and told")
 	fl.IntVar(&f.workers, "workers", 0, "items read at the same time (default one per CPU)")
 }
@@ -144,6 +147,10 @@ func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err er
 	}
 	o.scanOptions = scanOptions{notes: &notes{}, workers: f.workers, mayBeEmpty: f.scope.MayBeEmpty(), compareFull: f.compareFull,
 		detect: fmt.Sprintf("%+v %d", archives, memory), whole: f.isWhole()}
+	stdin, err := envelope.New(cmd.InOrStdin(), f.logFormat)
+	if err != nil {
+		return o, err
+	}
 	var walks sources.Memory
 	if f.cache != "" {
 		o.cache, err = cachedir.Open(f.cache, func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: the cache: %s\n", s) })
@@ -156,7 +163,7 @@ func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err er
 	for _, target := range targets {
 		o.names = append(o.names, sources.TargetName(target))
 		s, err := sources.Open(target, sources.OpenOptions{
-			Note: o.notes.show, Walks: walks, Stdin: cmd.InOrStdin(), History: f.history, Worktree: f.worktree, Scope: f.scope,
+			Note: o.notes.show, Walks: walks, Stdin: stdin, History: f.history, Worktree: f.worktree, Scope: f.scope,
 			Archives: archives, NoGitignore: f.noGitignore, Unreachable: f.unreachable, TrustAlternates: f.trustAlternates, Memory: memory,
 		})
 		if err != nil {
@@ -186,6 +193,9 @@ func (f *scanFlags) open(cmd *cobra.Command, targets []string) (o opened, err er
 func (f *scanFlags) collect(cmd *cobra.Command, targets []string) (*baseline.Collector, error) {
 	if len(targets) == 0 {
 		targets = []string{"."}
+	}
+	if f.redactTo != "" {
+		return nil, errors.New("--redact-to is of quench scan: this command passes nothing on")
 	}
 	f.detect.showIgnored, f.detect.showDropped = true, false
 	o, err := f.open(cmd, targets)

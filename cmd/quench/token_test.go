@@ -23,6 +23,7 @@ func init() {
 	scriptCmds["silent"] = scriptSilent
 	scriptCmds["nowhere"] = scriptNowhere
 	scriptCmds["cutfile"] = scriptCutFile
+	scriptCmds["splitfile"] = scriptSplitFile
 }
 
 // incidentid FILE NAME sets NAME to the id of the first incident of a list.
@@ -96,6 +97,15 @@ func scriptNowhere(ts *testscript.TestScript, _ bool, args []string) {
 	if files == 0 {
 		ts.Fatalf("no file under %s", args[1])
 	}
+}
+
+// splitfile FROM A B N copies the first N bytes to A and the others to B.
+func scriptSplitFile(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text[:n]), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text[n:]), 0o600))
 }
 
 // cutfile FROM TO N copies the first N bytes.
