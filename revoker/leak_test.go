@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -309,7 +308,7 @@ func TestLostAnswer(t *testing.T) {
 		}
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			c.(net.Conn).Close()
+			c.Close()
 		}
 	}))
 	r := f.revoker(t, revoker.Auto, v.policy(t, revokeGitLab))
