@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,8 +199,8 @@ func (x *erasures) add(e Entry) error {
 // check finds what was taken away and no event tells of. n is how many fields were
 // erased rightly.
 func (x *erasures) check() (n int64, err error) {
-	for f, all := range x.erased {
-		told := x.told[f]
+	for _, f := range slices.Sorted(maps.Keys(x.erased)) { // the same error every time
+		all, told := x.erased[f], x.told[f]
 		slices.SortFunc(told, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
 		i, end := 0, int64(-1)
 		for _, idx := range all {
