@@ -133,12 +133,13 @@ func (r *Run) run(ctx context.Context, in *Reader, prepare func(*batch) error, o
 			if b.err == nil {
 				b.err = prepare(b)
 			}
+			last := end || b.err != nil // the batch is the storing side's from here on
 			select {
 			case ready <- b:
 			case <-ctx.Done():
 				return
 			}
-			if end || b.err != nil {
+			if last {
 				return
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,6 +58,7 @@ type Notifier struct {
 
 // New makes a Notifier. It calls nobody and starts nothing.
 func New(s *store.Store, cfg Config, o Options) (*Notifier, error) {
+	cfg.Targets = slices.Clone(cfg.Targets) // Check completes them, and others may use the same
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,8 +89,8 @@ func TestQueueLetsGo(t *testing.T) {
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		idle := 0
-		l := Live{ReadCloser: r, Idle: func() { idle++ }}
+		var idle atomic.Int32 // it is called from a goroutine of its own
+		l := Live{ReadCloser: r, Idle: func() { idle.Add(1) }}
 		go func() {
 			time.Sleep(Quiet / 2)
 			_, _ = w.Write([]byte("a"))
@@ -97,11 +98,11 @@ func TestLive(t *testing.T) {
 			_ = w.Close()
 		}()
 		b := make([]byte, 1)
-		if _, err := l.Read(b); err != nil || idle != 0 {
-			t.Errorf("%v, idle %d", err, idle)
+		if _, err := l.Read(b); err != nil || idle.Load() != 0 {
+			t.Errorf("%v, idle %d", err, idle.Load())
 		}
-		if _, err := l.Read(b); err != io.EOF || idle != 1 {
-			t.Errorf("%v, idle %d", err, idle)
+		if _, err := l.Read(b); err != io.EOF || idle.Load() != 1 {
+			t.Errorf("%v, idle %d", err, idle.Load())
 		}
 	})
 }
