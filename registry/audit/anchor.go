@@ -37,22 +37,11 @@ func (l *Log) Anchored(ctx context.Context) error {
 	if err != nil || saved == nil {
 		return err
 	}
-	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("reading the audit log: %w", err)
-	}
-	defer tx.Rollback()
-	n, err := size(ctx, tx)
-	if err != nil {
-		return fmt.Errorf("reading the audit log: %w", err)
-	}
-	if n < saved.N {
-		return &Behind{n, saved.N - n, l.anchor}
-	}
-	if err := consistent(*saved, n, hashReader(ctx, tx)); err != nil {
+	err = l.continues(ctx, *saved, l.anchor)
+	if errors.Is(err, ErrTampered) {
 		return fmt.Errorf("comparing the audit log with the checkpoint %q: %w", l.anchor, err)
 	}
-	return nil
+	return err
 }
 
 // Behind compares the log with a checkpoint that was saved elsewhere, as Anchored
@@ -62,6 +51,11 @@ func (l *Log) Behind(ctx context.Context, msg []byte, name string) error {
 	if err != nil {
 		return err
 	}
+	return l.continues(ctx, saved, name)
+}
+
+// continues reports whether the log is as long as a checkpoint and holds its tree.
+func (l *Log) continues(ctx context.Context, saved tlog.Tree, name string) error {
 	tx, err := l.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("reading the audit log: %w", err)
