@@ -1,7 +1,6 @@
 package revoker
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,13 +12,13 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/revoker/internal/credential"
 	"github.com/quench-dev/quench/revoker/internal/decide"
+	"github.com/quench-dev/quench/revoker/internal/strict"
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partner"
 )
@@ -155,19 +154,7 @@ func (p Policy) CheckSecrets() error {
 // ParsePolicy reads a policy in TOML.
 func ParsePolicy(b []byte) (Policy, error) {
 	var p Policy
-	d := toml.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		var unknown *toml.StrictMissingError
-		var at *toml.DecodeError
-		switch {
-		case errors.As(err, &unknown) && len(unknown.Errors) > 0:
-			line, _ := unknown.Errors[0].Position()
-			return Policy{}, fmt.Errorf("line %d: unknown key %q", line, strings.Join(unknown.Errors[0].Key(), "."))
-		case errors.As(err, &at):
-			line, col := at.Position()
-			return Policy{}, fmt.Errorf("line %d, column %d: %v", line, col, err)
-		}
+	if err := strict.Decode(b, &p); err != nil {
 		return Policy{}, err
 	}
 	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/pelletier/go-toml/v2"
+	"github.com/quench-dev/quench/revoker/internal/strict"
 )
 
 // spec is a provider as a TOML file tells it. docs/providers.md describes the
@@ -109,20 +108,8 @@ func parse(b []byte) (*spec, error) {
 		return nil, fmt.Errorf("%w: the file is larger than %d bytes", errSpec, maxSpec)
 	}
 	var s spec
-	d := toml.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		var unknown *toml.StrictMissingError
-		var at *toml.DecodeError
-		switch {
-		case errors.As(err, &unknown) && len(unknown.Errors) > 0:
-			line, _ := unknown.Errors[0].Position()
-			return nil, fmt.Errorf("%w: line %d: unknown key %q", errSpec, line, strings.Join(unknown.Errors[0].Key(), "."))
-		case errors.As(err, &at):
-			line, col := at.Position()
-			return nil, fmt.Errorf("%w: line %d, column %d: %v", errSpec, line, col, err)
-		}
-		return nil, fmt.Errorf("%w: %v", errSpec, err)
+	if err := strict.Decode(b, &s); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("%w %q: %w", errSpec, s.Name, err)
