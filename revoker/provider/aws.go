@@ -38,31 +38,29 @@ func (awsKey) Info() Info {
 // awsCred is what requests are signed with.
 type awsCred struct{ id, secret secret.Secret }
 
-func (awsKey) Check(ctx context.Context, n Net, set Settings, in Input) (a Answer) {
-	a = Answer{Call: "check", At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	if in.Parts["key_id"].IsZero() {
-		a.Outcome, a.Detail = NeedsAdmin, "its key_id is not known; give it beside the secret"
-		return a
-	}
-	code, _, o := awsCall(ctx, n, &a, stsHost, "sts", awsCred{in.Parts["key_id"], in.Secret}, url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}, false)
-	switch {
-	case o != next:
-		a.Outcome = o
-	case a.Status == http.StatusOK:
-		a.Outcome = Live
-	case code == "InvalidClientTokenId": // also of an inactive key
-		a.Outcome = Dead
-	case code == "SignatureDoesNotMatch":
-		a.Outcome, a.Detail = Denied, "AWS knows the id, and it is not that of this secret"
-	case code == "ExpiredToken":
-		a.Outcome = Dead
-	default:
-		a.Outcome = usual(&a, false)
-	}
-	return a
+func (awsKey) Check(ctx context.Context, n Net, _ Settings, in Input) Answer {
+	return n.attempt("check", func(a *Answer) Outcome {
+		if in.Parts["key_id"].IsZero() {
+			a.Detail = noKeyID
+			return NeedsAdmin
+		}
+		code, _, o := awsCall(ctx, n, a, stsHost, "sts", awsCred{in.Parts["key_id"], in.Secret}, url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}, false)
+		switch {
+		case o != next:
+			return o
+		case a.Status == http.StatusOK:
+			return Live
+		case code == "InvalidClientTokenId", code == "ExpiredToken": // the first also of an inactive key
+			return Dead
+		case code == "SignatureDoesNotMatch":
+			a.Detail = "AWS knows the id, and it is not that of this secret"
+			return Denied
+		}
+		return usual(a, false)
+	})
 }
+
+const noKeyID = "its key_id is not known; give it beside the secret"
 
 func (k awsKey) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
 	return k.end(ctx, n, set, in, url.Values{"Action": {"UpdateAccessKey"}, "Status": {"Inactive"}})
@@ -75,43 +73,38 @@ func (k awsKey) Delete(ctx context.Context, n Net, set Settings, in Input) Answe
 
 // end tries with the key itself, whose user AWS takes from the signature, then
 // with the operator's.
-func (k awsKey) end(ctx context.Context, n Net, set Settings, in Input, form url.Values) (a Answer) {
-	a = Answer{Call: "revoke", At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	id := in.Parts["key_id"]
-	switch {
-	case id.IsZero():
-		a.Outcome, a.Detail = NeedsAdmin, "its key_id is not known; give it beside the secret"
-		return a
-	case strings.HasPrefix(string(id.Reveal()), "ASIA"):
-		a.Outcome, a.Detail = Unsupported, "a temporary key: deny its role's older sessions, see "+k.Info().Manual
-		return a
-	}
-	form.Set("Version", "2010-05-08")
-	form.Set("AccessKeyId", string(id.Reveal()))
-	if a.Outcome = k.tell(ctx, n, &a, awsCred{id, in.Secret}, form); a.Outcome != Denied {
-		return a
-	}
-	admin := awsCred{set.Credentials["admin_key_id"], set.Credentials["admin_secret"]}
-	if admin.id.IsZero() || admin.secret.IsZero() {
-		a.Outcome = NeedsAdmin
-		a.Detail += "; it takes admin_key_id and admin_secret"
-		return a
-	}
-	who := url.Values{"Action": {"GetAccessKeyLastUsed"}, "Version": {"2010-05-08"}, "AccessKeyId": form["AccessKeyId"]}
-	_, user, o := awsCall(ctx, n, &a, iamHost, "iam", admin, who, false)
-	switch {
-	case o != next:
-		a.Outcome = o
-		return a
-	case a.Status != http.StatusOK || user == "":
-		a.Outcome = usual(&a, false)
-		return a
-	}
-	form.Set("UserName", user)
-	a.Outcome = k.tell(ctx, n, &a, admin, form)
-	return a
+func (k awsKey) end(ctx context.Context, n Net, set Settings, in Input, form url.Values) Answer {
+	return n.attempt("revoke", func(a *Answer) Outcome {
+		id := in.Parts["key_id"]
+		switch {
+		case id.IsZero():
+			a.Detail = noKeyID
+			return NeedsAdmin
+		case strings.HasPrefix(string(id.Reveal()), "ASIA"):
+			a.Detail = "a temporary key: deny its role's older sessions, see " + k.Info().Manual
+			return Unsupported
+		}
+		form.Set("Version", "2010-05-08")
+		form.Set("AccessKeyId", string(id.Reveal()))
+		if o := k.tell(ctx, n, a, awsCred{id, in.Secret}, form); o != Denied {
+			return o
+		}
+		admin := awsCred{set.Credentials["admin_key_id"], set.Credentials["admin_secret"]}
+		if admin.id.IsZero() || admin.secret.IsZero() {
+			a.Detail += "; it takes admin_key_id and admin_secret"
+			return NeedsAdmin
+		}
+		who := url.Values{"Action": {"GetAccessKeyLastUsed"}, "Version": {"2010-05-08"}, "AccessKeyId": form["AccessKeyId"]}
+		_, user, o := awsCall(ctx, n, a, iamHost, "iam", admin, who, false)
+		switch {
+		case o != next:
+			return o
+		case a.Status != http.StatusOK || user == "":
+			return usual(a, false)
+		}
+		form.Set("UserName", user)
+		return k.tell(ctx, n, a, admin, form)
+	})
 }
 
 func (awsKey) tell(ctx context.Context, n Net, a *Answer, c awsCred, form url.Values) Outcome {

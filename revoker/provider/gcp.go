@@ -122,46 +122,42 @@ func (gcpServiceAccount) exchange(ctx context.Context, n Net, k gcpKey, a *Answe
 	return secret.NewString(t), Live
 }
 
-func (g gcpServiceAccount) Check(ctx context.Context, n Net, set Settings, in Input) (a Answer) {
-	a = Answer{Call: "check", At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	k, err := parseGCPKey(in.Secret)
-	if err != nil {
-		a.Outcome, a.Detail = Unsupported, err.Error()
-		return a
-	}
-	_, a.Outcome = g.exchange(ctx, n, k, &a)
-	return a
+func (g gcpServiceAccount) Check(ctx context.Context, n Net, _ Settings, in Input) Answer {
+	return n.attempt("check", func(a *Answer) Outcome {
+		k, err := parseGCPKey(in.Secret)
+		if err != nil {
+			a.Detail = err.Error()
+			return Unsupported
+		}
+		_, o := g.exchange(ctx, n, k, a)
+		return o
+	})
 }
 
-func (g gcpServiceAccount) Revoke(ctx context.Context, n Net, set Settings, in Input) (a Answer) {
-	a = Answer{Call: "revoke", At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	k, err := parseGCPKey(in.Secret)
-	if err != nil {
-		a.Outcome, a.Detail = Unsupported, err.Error()
-		return a
-	}
-	own, o := g.exchange(ctx, n, k, &a)
-	switch o {
-	case Dead:
-		a.Outcome = AlreadyDead
-		return a
-	case Live:
-		a.Outcome = g.disable(ctx, n, k, own, &a)
-	default:
-		a.Outcome = o
-	}
-	admin := set.Credentials["access_token"]
-	if a.Outcome == Denied && admin.IsZero() {
-		a.Outcome = NeedsAdmin
-		a.Detail += "; it takes access_token: " + g.Info().Needs[0].Ask
-	} else if a.Outcome == Denied {
-		a.Outcome = g.disable(ctx, n, k, admin, &a)
-	}
-	return a
+func (g gcpServiceAccount) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return n.attempt("revoke", func(a *Answer) Outcome {
+		k, err := parseGCPKey(in.Secret)
+		if err != nil {
+			a.Detail = err.Error()
+			return Unsupported
+		}
+		own, o := g.exchange(ctx, n, k, a)
+		switch o {
+		case Dead:
+			return AlreadyDead
+		case Live:
+			o = g.disable(ctx, n, k, own, a)
+		}
+		if o != Denied {
+			return o
+		}
+		admin := set.Credentials["access_token"]
+		if admin.IsZero() {
+			a.Detail += "; it takes access_token: " + g.Info().Needs[0].Ask
+			return NeedsAdmin
+		}
+		return g.disable(ctx, n, k, admin, a)
+	})
 }
 
 // disable asks IAM with a bearer.

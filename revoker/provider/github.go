@@ -54,31 +54,30 @@ func asBearer(s secret.Secret) func(*http.Request) {
 
 // githubCall makes one call of go-github and says what came of it; means maps
 // the statuses that mean something.
-func githubCall(ctx context.Context, n Net, kind string, means map[int]Outcome, do func(context.Context, *Answer, *bool) error) (a Answer) {
-	a = Answer{Call: kind, At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	ctx, cancel := context.WithTimeout(ctx, outbound.Timeout)
-	defer cancel()
-	sent := false
-	err := do(ctx, &a, &sent)
-	var limited *github.RateLimitError
-	var abuse *github.AbuseRateLimitError
-	switch o, known := means[a.Status]; {
-	case errors.As(err, &limited):
-		a.Outcome, a.Detail = Failed, "GitHub's limit of calls an hour is reached"
-		a.RetryAfter = min(max(limited.Rate.Reset.Sub(a.At), time.Second), time.Hour)
-	case errors.As(err, &abuse):
-		a.Outcome, a.Detail = Failed, "GitHub asks to slow down"
-		a.RetryAfter = min(max(abuse.GetRetryAfter(), time.Minute), time.Hour)
-	case a.Status == 0 && err != nil:
-		a.Outcome = lost(&a, err, sent, kind == "revoke")
-	case known:
-		a.Outcome = o // the accepted of a 202 is an error of go-github's
-	default:
-		a.Outcome = usual(&a, kind == "revoke")
-	}
-	return a
+func githubCall(ctx context.Context, n Net, kind string, means map[int]Outcome, do func(context.Context, *Answer, *bool) error) Answer {
+	return n.attempt(kind, func(a *Answer) Outcome {
+		ctx, cancel := context.WithTimeout(ctx, outbound.Timeout)
+		defer cancel()
+		sent := false
+		err := do(ctx, a, &sent)
+		var limited *github.RateLimitError
+		var abuse *github.AbuseRateLimitError
+		switch o, known := means[a.Status]; {
+		case errors.As(err, &limited):
+			a.Detail = "GitHub's limit of calls an hour is reached"
+			a.RetryAfter = min(max(limited.Rate.Reset.Sub(a.At), time.Second), time.Hour)
+			return Failed
+		case errors.As(err, &abuse):
+			a.Detail = "GitHub asks to slow down"
+			a.RetryAfter = min(max(abuse.GetRetryAfter(), time.Minute), time.Hour)
+			return Failed
+		case a.Status == 0 && err != nil:
+			return lost(a, err, sent, kind == "revoke")
+		case known:
+			return o // the accepted of a 202 is an error of go-github's
+		}
+		return usual(a, kind == "revoke")
+	})
 }
 
 // githubPAT is GitHub's way for whoever finds a token: anonymous on github.com,

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
-	"time"
 
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -34,48 +33,48 @@ func (pypi) Check(_ context.Context, n Net, _ Settings, _ Input) Answer {
 	return Answer{Call: "check", At: n.now(), Outcome: Unsupported, Detail: "the index has no call that tells"}
 }
 
-func (p pypi) Revoke(ctx context.Context, n Net, set Settings, in Input) (a Answer) {
-	a = Answer{Call: "revoke", At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
+func (p pypi) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return n.attempt("revoke", func(a *Answer) Outcome { return p.report(ctx, n, set, in, a) })
+}
+
+func (p pypi) report(ctx context.Context, n Net, set Settings, in Input, a *Answer) Outcome {
 	if set.Host == "" || !HostOK(set.Host) {
-		a.Outcome, a.Detail = NeedsAdmin, "which index? Name its host in the policy"
-		return a
+		a.Detail = "which index? Name its host in the policy"
+		return NeedsAdmin
 	}
 	key, id, ok := reportKey(set.Credentials["signing_key"])
 	if !ok {
-		a.Outcome, a.Detail = NeedsAdmin, "it takes signing_key: "+p.Info().Needs[0].Ask
-		return a
+		a.Detail = "it takes signing_key: " + p.Info().Needs[0].Ask
+		return NeedsAdmin
 	}
 	body, err := json.Marshal([]map[string]string{{"token": string(in.Secret.Reveal()), "type": "pypi_api_token", "url": "", "source": "other"}})
 	if err != nil {
-		a.Outcome = Failed
-		return a
+		a.Detail = "the report cannot be written"
+		return Failed
 	}
 	sum := sha256.Sum256(body)
 	sig, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
 	if err != nil {
-		a.Outcome, a.Detail = Failed, "the report cannot be signed"
-		return a
+		a.Detail = "the report cannot be signed"
+		return Failed
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+set.Host+"/_/secrets/disclose-token", bytes.NewReader(body))
 	if err != nil {
-		a.Outcome = Failed
-		return a
+		a.Detail = "the report cannot be sent to that host"
+		return Failed
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Github-Public-Key-Identifier", id)
 	req.Header.Set("Github-Public-Key-Signature", base64.StdEncoding.EncodeToString(sig))
-	_, o := roundTrip(n.client(set, nil, ""), req, &a, true)
+	_, o := roundTrip(n.client(set, nil, ""), req, a, true)
 	switch {
 	case o != next:
-		a.Outcome = o
+		return o
 	case a.Status == http.StatusNoContent:
-		a.Outcome, a.Detail = Accepted, "the index ends it if it is one of its own; it never says whether it was"
-	default:
-		a.Outcome = usual(&a, true)
+		a.Detail = "the index ends it if it is one of its own; it never says whether it was"
+		return Accepted
 	}
-	return a
+	return usual(a, true)
 }
 
 // reportKey reads a signing key; id is the SHA-256 of its public half, by which

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -79,38 +78,32 @@ func (e entry) values(set Settings, in Input, c call) (vars, string) {
 }
 
 // run makes the steps of one call.
-func (e entry) run(ctx context.Context, n Net, set Settings, in Input, kind string, c call) (a Answer) {
-	a = Answer{Call: kind, At: n.now()}
-	start := time.Now()
-	defer func() { a.Took = time.Since(start) }()
-	v, missing := e.values(set, in, c)
-	if missing != "" {
-		a.Outcome, a.Detail = NeedsAdmin, missing
-		return a
-	}
-	host := cmp.Or(set.Host, e.s.Host)
-	if host == "" && slices.ContainsFunc(c.Steps, func(st step) bool { return strings.HasPrefix(st.URL, "https://{{host}}") }) {
-		a.Outcome, a.Detail = NeedsAdmin, "which host of "+e.s.Title+"? Name it in the policy"
-		return a
-	}
-	if set.Host != "" && !HostOK(set.Host) {
-		a.Outcome, a.Detail = NeedsAdmin, "the host in the policy is no name or name:port"
-		return a
-	}
-	if host != "" {
-		v["host"] = secret.NewString(host)
-	}
-	client := n.client(set, e.s.Hosts, e.s.Host)
-	for i, st := range c.Steps {
-		x := exchange{client: client, st: st, v: v, host: host, kind: kind}
-		o := x.do(ctx, &a)
-		if o == next && i < len(c.Steps)-1 {
-			continue
+func (e entry) run(ctx context.Context, n Net, set Settings, in Input, kind string, c call) Answer {
+	return n.attempt(kind, func(a *Answer) Outcome {
+		v, missing := e.values(set, in, c)
+		host := cmp.Or(set.Host, e.s.Host)
+		switch {
+		case missing != "":
+			a.Detail = missing
+			return NeedsAdmin
+		case host == "" && slices.ContainsFunc(c.Steps, func(st step) bool { return strings.HasPrefix(st.URL, "https://{{host}}") }):
+			a.Detail = "which host of " + e.s.Title + "? Name it in the policy"
+			return NeedsAdmin
+		case set.Host != "" && !HostOK(set.Host):
+			a.Detail = "the host in the policy is no name or name:port"
+			return NeedsAdmin
+		case host != "":
+			v["host"] = secret.NewString(host)
 		}
-		a.Outcome = o
-		return a
-	}
-	return a
+		client := n.client(set, e.s.Hosts, e.s.Host)
+		for i, st := range c.Steps {
+			x := exchange{client: client, st: st, v: v, host: host, kind: kind}
+			if o := x.do(ctx, a); o != next || i == len(c.Steps)-1 {
+				return o
+			}
+		}
+		return Failed // a call has steps
+	})
 }
 
 // exchange is one step on its way.

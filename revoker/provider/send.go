@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quench-dev/quench/revoker/internal/outbound"
 )
@@ -36,6 +37,15 @@ func withPort(h string) string {
 		return h + ":443"
 	}
 	return h
+}
+
+// attempt is one attempt and how long it took; do says what came of it.
+func (n Net) attempt(kind string, do func(a *Answer) Outcome) Answer {
+	a := Answer{Call: kind, At: n.now()}
+	start := time.Now()
+	a.Outcome = do(&a)
+	a.Took = time.Since(start)
+	return a
 }
 
 // maxBody bounds an answer in bytes: a page of a hundred keys has some 50 kB.
