@@ -267,6 +267,52 @@ func TestDownForAnHour(t *testing.T) {
 	}
 }
 
+// What waits for a target that failed a moment ago is told, with why, and nobody is
+// called for it; without alerts nothing waits.
+func TestDrainWhileWaiting(t *testing.T) {
+	p := newPlace(t)
+	n := p.notifier(notify.Config{Targets: []notify.Target{slack(p)}})
+	p.answer = func(string) int { return http.StatusBadGateway }
+	p.write(alert.Alert{Title: "one"})
+	if err := n.Drain(t.Context()); err == nil {
+		t.Fatal("a failure is not told")
+	}
+	before := len(p.net.Seen())
+	if err := n.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "tried again later") || !strings.Contains(err.Error(), "502") {
+		t.Errorf("%v", err)
+	}
+	if got := len(p.net.Seen()); got != before {
+		t.Errorf("called %d times before its time", got-before)
+	}
+	p.answer = nil
+	p.clock.step(time.Minute)
+	if err := n.Drain(t.Context()); err != nil || len(p.told()) != 1 {
+		t.Errorf("%d messages, %v", len(p.told()), err)
+	}
+}
+
+// A refusal among more alerts than a message holds keeps none of them for later.
+func TestRefusedAmongMany(t *testing.T) {
+	p := newPlace(t)
+	n := p.notifier(notify.Config{Targets: []notify.Target{slack(p)}})
+	p.answer = func(body string) int {
+		if strings.Contains(body, "poison") {
+			return http.StatusBadRequest
+		}
+		return http.StatusOK
+	}
+	p.write(alert.Alert{Title: "poison"})
+	for range 70 {
+		p.write(alert.Alert{Title: "good"})
+	}
+	if err := n.Drain(t.Context()); err == nil {
+		t.Error("the refusal is not told")
+	}
+	if st, err := n.Status(t.Context()); err != nil || st[0].Waiting != 0 || st[0].Refused != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // One alert that a target takes in no form keeps no other back, and is not lost
 // silently.
 func TestRefused(t *testing.T) {

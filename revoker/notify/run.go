@@ -130,14 +130,14 @@ func (n *Notifier) serve(ctx context.Context, t Target) {
 		case err != nil:
 			n.o.Logger.Warn("alerts cannot be read", "err", err)
 		case newest > seen:
-			done, sent, err := n.deliver(ctx, t, held)
-			if sent {
+			d, err := n.deliver(ctx, t, held)
+			if d.told {
 				held = n.o.Now().Add(t.hold)
 			}
-			if err != nil && ctx.Err() == nil && !errors.Is(err, errBusy) {
+			if err != nil && ctx.Err() == nil && !errors.Is(err, errWaiting) {
 				n.o.Logger.Warn("an alert could not be delivered; it is tried again", "target", t.Name, "err", err)
 			}
-			if done {
+			if d.done {
 				seen = newest
 			}
 		}
@@ -155,11 +155,11 @@ func (n *Notifier) Drain(ctx context.Context) error {
 	var errs []error
 	for _, t := range n.cfg.Targets {
 		for {
-			done, sent, err := n.deliver(ctx, t, time.Time{})
+			d, err := n.deliver(ctx, t, time.Time{})
 			if err != nil {
 				errs = append(errs, fmt.Errorf("telling %s: %w", t.Name, err))
 			}
-			if done || err != nil || !sent {
+			if d.done || !d.moved {
 				break
 			}
 		}
@@ -236,41 +236,65 @@ func (n *Notifier) settle(ctx context.Context, t Target, last int64, refused []a
 	})
 }
 
-// deliver tells a target what lies behind its place, in one message. done means
-// that nothing more lies there now. Before held, nothing is told until something
-// critical is there.
-func (n *Notifier) deliver(ctx context.Context, t Target, held time.Time) (done, sent bool, err error) {
+// delivered is what came of deliver: something was told; the target's place moved; and
+// nothing more lies behind it now.
+type delivered struct{ told, moved, done bool }
+
+// deliver tells a target what lies behind its place, in one message. Before held,
+// nothing is told until something critical is there.
+func (n *Notifier) deliver(ctx context.Context, t Target, held time.Time) (d delivered, err error) {
 	last, known, err := n.position(ctx, t)
 	if err != nil {
-		return false, false, err
+		return d, n.unlessTold(ctx, t, last, err)
 	}
 	if known { // looked at without the write lock, which others need
 		due, _, total, err := n.due(ctx, t, last, held)
 		if err != nil || total == 0 || due == nil {
-			return err == nil && total == 0, false, err
+			d.done = err == nil && total == 0
+			return d, err
 		}
 	}
 	if last, err = n.claim(ctx, t); err != nil {
-		return false, false, quiet(err)
+		return d, quiet(err)
 	}
 	due, to, total, err := n.due(ctx, t, last, held)
 	if err != nil || due == nil {
-		return false, false, errors.Join(err, n.settle(ctx, t, last, nil, err))
+		return d, errors.Join(err, n.settle(ctx, t, last, nil, err))
 	}
 	var refused []alert.Alert
+	end := to
 	if len(due) > 0 {
 		to, refused, err = n.tell(ctx, t, last, to, due)
 	}
-	serr := n.settle(ctx, t, to, refused, err)
-	return total < batch && err == nil, err == nil, errors.Join(err, serr)
+	d.told, d.moved = to > last && len(due) > len(refused), to > last
+	d.done = total < batch && to == end
+	return d, errors.Join(err, n.settle(ctx, t, to, refused, err))
+}
+
+// unlessTold is err, if alerts wait behind last: without any, nothing is waited for.
+func (n *Notifier) unlessTold(ctx context.Context, t Target, last int64, err error) error {
+	if !errors.Is(err, errWaiting) {
+		return err
+	}
+	due, _, _, derr := n.due(ctx, t, last, time.Time{})
+	if derr != nil || len(due) == 0 {
+		return derr
+	}
+	return err
 }
 
 // position is the last alert that a target was told; known is false for a target
-// that never was.
+// that never was. errWaiting says that it failed, and with what, and is not to be
+// tried again yet: no lock is taken for that.
 func (n *Notifier) position(ctx context.Context, t Target) (last int64, known bool, err error) {
-	err = n.store.Reader().QueryRowContext(ctx, "SELECT alert_id FROM notify_targets WHERE name = ?", t.Name).Scan(&last)
-	if errors.Is(err, sql.ErrNoRows) {
+	var next int64
+	var failure string
+	err = n.store.Reader().QueryRowContext(ctx, "SELECT alert_id, next_at, error FROM notify_targets WHERE name = ?", t.Name).Scan(&last, &next, &failure)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return 0, false, nil
+	case err == nil && next > n.o.Now().UnixMicro():
+		err = fmt.Errorf("%w: %s", errWaiting, failure)
 	}
 	return last, err == nil, store.Explain(err)
 }
