@@ -2,24 +2,22 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/quench-dev/quench/revoker"
 )
 
 // Every example of docs/configuration.md works as it stands, in order, in one fresh
 // repository: files are written where their comment says, commands are run.
 func TestConfigurationExamples(t *testing.T) {
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("the commands are for a POSIX shell, and there is none here")
-	}
 	doc, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := "set -euo pipefail\ngit init -q -b main .\necho 'PORT=8080' > app.env\ngit add .\ngit commit -qm start\n"
+	var script string
 	blocks := regexp.MustCompile("(?ms)^(?:<!-- (run|file) ?(\\S*) -->\n)?```[a-z]*\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
 	if n := strings.Count(string(doc), "\n```"); n != 2*len(blocks) {
 		t.Errorf("%d fences and %d examples: one is not told apart", n, len(blocks))
@@ -34,28 +32,47 @@ func TestConfigurationExamples(t *testing.T) {
 			t.Errorf("an example is neither run nor a file:\n%s", b[3])
 		}
 	}
-	dir := t.TempDir()
-	cmd := exec.Command("bash", "-c", script)
-	cmd.Dir = filepath.Join(dir, "repo")
-	if err := os.MkdirAll(cmd.Dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+dir+"/state", "XDG_CONFIG_HOME="+dir+"/config", "XDG_CACHE_HOME="+dir+"/cache",
-		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com", "QUENCH_REGISTRY=", "NO_COLOR=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out := runDocumented(t, script)
 	for _, want := range []string{
 		"min-confidence    medium", "ok    acme-api-key", "read rules/acme.toml", "read shared/quench.toml", "allow lists: 2",
 		"0123456789abcdef  github-pat", "removed .quenchignore:3", "1 entry added", "read gitleaks.toml",
 		"crm is told by webhook", "1 tokens and 1 owners are protected", "issued ", "which is forbidden", "longer than the longest",
 	} {
-		if !strings.Contains(string(out), want) {
+		if !strings.Contains(out, want) {
 			t.Errorf("the examples never say %q", want)
 		}
 	}
 	if t.Failed() {
 		t.Logf("%s", out)
+	}
+}
+
+// The policies and providers that docs/alerts.md and docs/providers.md show are read as
+// they stand.
+func TestDocumentedPolicies(t *testing.T) {
+	for _, name := range []string{"alerts", "providers"} {
+		doc, err := os.ReadFile("../../docs/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?ms)^```toml\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
+		if len(blocks) == 0 {
+			t.Errorf("docs/%s.md shows nothing", name)
+		}
+		for _, b := range blocks {
+			if name, ok := strings.CutPrefix(b[1], "name = \""); ok { // a provider's file
+				dir := t.TempDir()
+				name, _, _ = strings.Cut(name, "\"")
+				if err := os.WriteFile(filepath.Join(dir, name+".toml"), []byte(b[1]), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err = revoker.Policy{ProviderDir: dir}.Table()
+			} else {
+				_, err = revoker.ParsePolicy([]byte(b[1]))
+			}
+			if err != nil {
+				t.Errorf("docs/%s.md: %v in\n%s", name, err, b[1])
+			}
+		}
 	}
 }

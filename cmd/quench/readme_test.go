@@ -12,9 +12,6 @@ import (
 // Every block of the README marked "run" works as it stands, in order, in a
 // fresh repository with a fresh home.
 func TestREADMECommands(t *testing.T) {
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("the README's commands are for a POSIX shell, and there is none here")
-	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -23,12 +20,27 @@ func TestREADMECommands(t *testing.T) {
 	if len(blocks) < 3 {
 		t.Fatalf("the README has %d blocks to run", len(blocks))
 	}
-	dir := t.TempDir()
-	script := "set -eu\ngit init -q -b main .\necho 'PORT=8080' > app.env\ngit add .\ngit commit -qm start\n"
+	var script string
 	for _, b := range blocks {
 		script += b[1]
 	}
-	cmd := exec.Command("bash", "-c", script)
+	out := runDocumented(t, script)
+	for _, want := range []string{"would", "revoked", "complete"} {
+		if !strings.Contains(strings.ToLower(out), want) {
+			t.Errorf("the README's commands never say %q:\n%s", want, out)
+		}
+	}
+}
+
+// runDocumented runs commands of the documentation in a fresh repository with a fresh
+// home, and returns what they print.
+func runDocumented(t *testing.T, script string) string {
+	t.Helper()
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("the commands are for a POSIX shell, and there is none here")
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("bash", "-c", "set -euo pipefail\ngit init -q -b main .\necho 'PORT=8080' > app.env\ngit add .\ngit commit -qm start\n"+script)
 	cmd.Dir = filepath.Join(dir, "repo")
 	if err := os.MkdirAll(cmd.Dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -39,11 +51,7 @@ func TestREADMECommands(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"would", "revoked", "complete"} {
-		if !strings.Contains(strings.ToLower(string(out)), want) {
-			t.Errorf("the README's commands never say %q:\n%s", want, out)
-		}
-	}
+	return string(out)
 }
 
 // The commands named outside those blocks exist.
