@@ -564,6 +564,7 @@ func TestGitCoversWhatGitLists(t *testing.T) {
 				r.git("gc", "-q")
 			case "stash":
 				r.write(map[string]string{"a": fmt.Sprint("stashed", i)})
+				r.git("add", "a") // where a was deleted it would stay, and be in the way of a checkout
 				r.git("stash")
 			}
 		}
