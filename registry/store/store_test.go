@@ -345,21 +345,3 @@ func TestInTxCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-func TestReadOnly(t *testing.T) {
-	storetest.OnlySQLite(t)
-	if os.Getuid() <= 0 {
-		t.Skip("permissions do not bind this user")
-	}
-	path := filepath.Join(t.TempDir(), "ro", "registry.db")
-	open(t, path).Close()
-	for _, p := range []string{path, filepath.Dir(path)} {
-		if err := os.Chmod(p, 0o500); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer os.Chmod(filepath.Dir(path), 0o700)
-	if _, err := store.Open(context.Background(), path, store.Options{}); !errors.Is(err, store.ErrReadOnly) {
-		t.Errorf("%v, want ErrReadOnly", err)
-	}
-}
