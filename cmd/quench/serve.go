@@ -17,7 +17,7 @@ import (
 // newServeCmd serves with uses written down together, which other commands do not
 // live long enough for.
 func newServeCmd() *cobra.Command {
-	return servecmd.New(servecmd.Env{Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
+	return servecmd.New(servecmd.Env{Version: buildVersion(), Close: closeRegistry, Open: func(cmd *cobra.Command) (*registry.Registry, error) {
 		return openWatched(cmd, false, cmd.ErrOrStderr())
 	}, Beside: serveBeside})
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/cmd/internal/watch"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
@@ -17,6 +19,7 @@ func newWatchCmd() *cobra.Command {
 	var of outputFlags
 	var df detectFlags
 	var cf containFlags
+	var mf metrics.Flags
 	var from string
 	cmd := &cobra.Command{
 		Use:   "watch PATH…",
@@ -32,17 +35,18 @@ folder, so that a restart goes on where the last run ended, also after a kill.`,
 		Example: "  quench watch --revoke=auto /var/log/app /var/log/nginx/access.log",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWatch(cmd, args, of, df, cf, watch.From(from))
+			return runWatch(cmd, args, of, df, cf, &mf, watch.From(from))
 		},
 	}
 	of.add(cmd)
 	df.add(cmd)
 	cf.add(cmd)
+	mf.Add(cmd.Flags())
 	cmd.Flags().StringVar(&from, "from", string(watch.FromCheckpoint), "where files are read from: checkpoint (their start when there is none), start, end")
 	return cmd
 }
 
-func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags, cf containFlags, from watch.From) (err error) {
+func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags, cf containFlags, mf *metrics.Flags, from watch.From) (err error) {
 	switch from {
 	case watch.FromCheckpoint, watch.FromStart, watch.FromEnd:
 	default:
@@ -78,6 +82,11 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if err != nil {
 		return err
 	}
+	set, stop, err := mf.Start(buildVersion(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+	if err != nil {
+		return err
+	}
+	defer stop(&err)
 	queue := make(chan error, 1)
 	if c.revoker != nil && cf.revoke == string(revoker.Auto) {
 		go func() { queue <- c.revoker.Work(cmd.Context(), revoker.WorkOptions{}) }()
@@ -88,6 +97,7 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 		return watch.Run(cmd.Context(), watch.Options{
 			Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
 			MinConfidence: rules.Confidence(df.minConfidence), Filter: conf.Filters[0], ShowIgnored: df.showIgnored,
+			Metrics: metrics.NewWatch(set),
 			Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
 			Trouble: func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
 		})

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/duecmd"
+	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/registry/checkpoint"
 	"github.com/quench-dev/quench/registry/sweeper"
 	"github.com/quench-dev/quench/revoker"
@@ -15,6 +17,7 @@ import (
 func newWorkerCmd() *cobra.Command {
 	var drain bool
 	var policy string
+	var mf metrics.Flags
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Work the queue of calls to providers, and deliver alerts",
@@ -25,7 +28,12 @@ audit log every ten minutes. It runs until interrupted; with --drain until
 nothing is due, and fails if a call still waits for a later attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withRevoker(cmd, policy, func(r *revoker.Revoker) error {
+			return withRevoker(cmd, policy, func(r *revoker.Revoker) (err error) {
+				_, stop, err := mf.Start(buildVersion(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+				if err != nil {
+					return err
+				}
+				defer stop(&err)
 				work := func() error { return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain}) }
 				if drain {
 					_, err := sweeper.Sweep(cmd.Context(), r.Registry())
@@ -35,6 +43,7 @@ nothing is due, and fails if a call still waits for a later attempt.`,
 			})
 		},
 	}
+	mf.Add(cmd.Flags())
 	cmd.Flags().BoolVar(&drain, "drain", false, "end when nothing is due")
 	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
 	return cmd

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/input"
+	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/httpauth"
@@ -29,8 +30,9 @@ import (
 
 // Env is what the command is given.
 type Env struct {
-	Open  func(*cobra.Command) (*registry.Registry, error)
-	Close func(*registry.Registry, *error)
+	Version string // of the build
+	Open    func(*cobra.Command) (*registry.Registry, error)
+	Close   func(*registry.Registry, *error)
 	// Beside runs work, and what a registry needs done as time goes by beside it; nil
 	// is work alone. It gives work further handlers, by pattern of http.ServeMux.
 	Beside func(cmd *cobra.Command, r *registry.Registry, log *slog.Logger, work func(more map[string]http.Handler) error) error
@@ -58,6 +60,7 @@ type options struct {
 	plain                     bool
 	proxies                   []string
 	country                   string
+	metrics                   metrics.Flags
 }
 
 // New makes the command.
@@ -92,6 +95,11 @@ delivers alerts, and signs a checkpoint of the audit log every ten minutes.`,
 			}
 			defer e.Close(r, &err)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			_, stop, err := o.metrics.Start(e.Version, log)
+			if err != nil {
+				return err
+			}
+			defer stop(&err)
 			work := func(more map[string]http.Handler) error { return o.run(cmd.Context(), r, log, more) }
 			if e.Beside == nil {
 				return work(nil)
@@ -100,6 +108,7 @@ delivers alerts, and signs a checkpoint of the audit log every ten minutes.`,
 		},
 	}
 	f := cmd.Flags()
+	o.metrics.Add(f)
 	f.StringVar(&o.listen, "listen", defaultListen, "address and port to listen on")
 	f.StringVar(&o.socket, "socket", "", "listen on this Unix socket instead")
 	f.StringVar(&o.cert, "tls-cert", "", "certificate, with its chain, in PEM")

@@ -8,6 +8,7 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/registry/store"
@@ -47,6 +49,8 @@ type Options struct {
 	// Ready and Trouble are those of sources.TailOptions.
 	Ready   func(files int)
 	Trouble func(path string, err error)
+	// Metrics are counted in, nil for nowhere.
+	Metrics *metrics.Watch
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -113,6 +117,7 @@ type logFile struct {
 	stream *scanner.Stream
 	found  []scanner.Match
 	saved  time.Time
+	read   time.Time // when the last bytes came
 	// pairs holds halves of credentials for the lines that may hold the others; from is
 	// where to begin again so that none of them is lost.
 	pairs *scanner.Pairs
@@ -121,6 +126,7 @@ type logFile struct {
 
 func (w *watcher) trouble(path string, err error) {
 	w.cov.Skipped[sources.SkipUnreadable]++
+	w.o.Metrics.Unread(string(sources.SkipUnreadable))
 	if len(w.cov.Unread) < 20 {
 		w.cov.Unread = append(w.cov.Unread, scanner.Unread{What: path, Reason: sources.SkipUnreadable, Err: err.Error()})
 	}
@@ -137,12 +143,15 @@ func (w *watcher) event(ctx context.Context, e sources.TailEvent) error {
 		l.pairs, l.from = w.o.Engine.NewPairs(), e.Position
 		l.stream = w.o.Engine.NewStream(func(m scanner.Match) { l.found = append(l.found, m) })
 		w.logs[e.Path] = l
+		w.o.Metrics.At(e.Path, l.offset)
 		w.cov.Items++
 		w.cov.Files++
 		return nil
 	case sources.TailData:
 		w.cov.Bytes += int64(len(e.Data))
-		l.id = e.Position.Identity
+		l.id, l.read = e.Position.Identity, w.o.Now()
+		w.o.Metrics.At(e.Path, e.Position.Offset)
+		w.o.Metrics.Read(len(e.Data), bytes.Count(e.Data, []byte{'\n'}))
 		l.stream.Write(e.Data)
 	case sources.TailIdle:
 		l.stream.Flush()
@@ -150,6 +159,7 @@ func (w *watcher) event(ctx context.Context, e sources.TailEvent) error {
 	case sources.TailEnd:
 		l.stream.Close()
 		delete(w.logs, e.Path)
+		w.o.Metrics.Gone(e.Path)
 		return w.settle(ctx, l, true)
 	}
 	return w.settle(ctx, l, false)
@@ -174,8 +184,10 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 				return fmt.Errorf("containing token %s: %w", f.Token.ID, err)
 			}
 			f.IncidentID, f.Contained = c.IncidentID, c.Told()
+			w.incident(c)
 			if c.Action == revoker.Revoked || c.Action == revoker.Queued {
 				w.totals.Revoked++
+				w.o.Metrics.Killed(w.o.Now().Sub(l.read))
 			}
 		}
 		if err := w.leak(ctx, &f); err != nil {
@@ -193,6 +205,7 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 		return err
 	}
 	l.saved = w.o.Now()
+	w.o.Metrics.Saved(l.saved)
 	for _, f := range told {
 		if r, ok := w.o.Filter.Ignored(f); ok {
 			if err := w.ignored(f, r); err != nil {
@@ -201,6 +214,7 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 			continue
 		}
 		w.totals.Findings++
+		w.o.Metrics.Finding(f.Rule.ID, string(f.Confidence))
 		w.totals.ByConfidence[f.Confidence]++
 		if f.IncidentID != "" {
 			w.totals.Incidents++
@@ -210,6 +224,13 @@ func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
 		}
 	}
 	return nil
+}
+
+// incident counts a containment; what is reported alone is none.
+func (w *watcher) incident(c revoker.Containment) {
+	if c.IncidentID != "" {
+		w.o.Metrics.Incident(string(c.Action))
+	}
 }
 
 // leak does what the policy says about a secret that a rule found. What is left out of
@@ -226,6 +247,7 @@ func (w *watcher) leak(ctx context.Context, f *scanner.Finding) error {
 		return fmt.Errorf("containing the secret at %s, line %d: %w", f.Origin.Path, f.Line, err)
 	}
 	f.IncidentID, f.Contained = c.IncidentID, c.Told()
+	w.incident(c)
 	if c.Action == revoker.Revoked {
 		w.totals.Revoked++
 	}
