@@ -516,6 +516,7 @@ func TestAccepted(t *testing.T) {
 
 // The worker goes on when the provider is back.
 func TestWorkerGoesOn(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for a job's time")
 	}
@@ -594,6 +595,7 @@ func TestBackupLeavesSealedOut(t *testing.T) {
 // itself, else refused with words until the operator gives a credential; and never
 // another of the vendor's.
 func TestEachVendor(t *testing.T) {
+	t.Parallel()
 	table, err := provider.Builtin()
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,7 @@ func TestLateAnswer(t *testing.T) {
 // After its last attempt an incident says that nobody comes back to it, and a
 // person's retry puts it into the queue again.
 func TestGivesUp(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	r, i := incident(t)
 	if _, err := r.reg.Store().Writer().Exec("UPDATE river_job SET attempt = ?, max_attempts = ?, scheduled_at = ?", maxAttempts-1, maxAttempts,

@@ -534,6 +534,7 @@ func TestGitSubmodule(t *testing.T) {
 // TestGitCoversWhatGitLists compares with git rev-list --objects --all over random
 // histories, loose, packed and mixed.
 func TestGitCoversWhatGitLists(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs git some hundred times")
 	}

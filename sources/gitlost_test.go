@@ -259,6 +259,7 @@ func TestGitHeaders(t *testing.T) {
 // TestGitCoversAllObjects compares with all objects that git lists, over random
 // histories that lose parts of themselves.
 func TestGitCoversAllObjects(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs git some hundred times")
 	}

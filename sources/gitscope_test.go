@@ -76,6 +76,7 @@ func imported(t testing.TB, rt *rapid.T, n int, skewed bool) *testRepo {
 // histories. Where clocks were wrong git itself is not exact: nothing that it gives
 // may be left out then.
 func TestScopeSelectsWhatGitDoes(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		skewed := rapid.Bool().Draw(rt, "skewed")
 		n := rapid.IntRange(2, 25).Draw(rt, "commits")
@@ -111,6 +112,7 @@ func TestScopeSelectsWhatGitDoes(t *testing.T) {
 // What a range gives of the blobs is what no commit it stops at has: the blobs that
 // git rev-list --objects gives.
 func TestRangeGivesTheBlobsGitGives(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(2, 15).Draw(rt, "commits")
 		r := imported(t, rt, n, false)
@@ -226,6 +228,7 @@ func given(t testing.TB, src sources.Source, label string) (paths, before []stri
 // git diff and git ls-files --others, where content is new: a file that is gone, or
 // has another mode, holds nothing to scan.
 func TestStagedIsWhatGitSays(t *testing.T) {
+	t.Parallel()
 	names := []string{"a", "b", "dir/a", "dir/deep/c", "z.txt", "with space", "ü\xff"}
 	rapid.Check(t, func(rt *rapid.T) {
 		r := newRepo(t)
