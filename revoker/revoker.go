@@ -32,6 +32,7 @@ import (
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/notify"
+	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/scanner"
 )
@@ -148,6 +149,9 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 	}
 	if path, err := reg.KeyFile(sealedKey); err == nil {
 		r.box = sealed.New(path)
+	}
+	if path, err := reg.KeyFile(partnerkey.File); err == nil && r.table != nil {
+		r.table = r.table.Signing(partnerkey.At(path, reg.Now))
 	}
 	r.alerts, err = notify.New(reg.Store(), p.Notify, notify.Options{Logger: r.log, Dial: o.DialContext})
 	return r, err

@@ -92,6 +92,7 @@ var revealers = map[string]string{
 	"revoker/provider/github.go":        "requests to GitHub hold it",
 	"revoker/provider/aws.go":           "requests to AWS are signed with it",
 	"revoker/provider/gcp.go":           "a key file is parsed, and an assertion signed with it",
+	"revoker/provider/report.go":        "a report in the format of secret scanning partners holds it, and is signed",
 	"revoker/provider/pypi.go":          "a report to the index holds it, and is signed",
 	"cmd/internal/providercmd/whose.go": "the rules are asked who issued a secret that is to be checked",
 }

@@ -115,6 +115,6 @@ something wanted could not be read.`,
 		newRulesCmd(),
 		newViewCmd(),
 	)
-	root.AddCommand(providercmd.New(providercmd.Deps{Policy: loadPolicy, Code: func(code int) error { return exit{Code: code} }})...)
+	root.AddCommand(providercmd.New(providercmd.Deps{Policy: loadPolicy, Keys: partnerKeys, Code: func(code int) error { return exit{Code: code} }})...)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/partner"
+	"github.com/quench-dev/quench/revoker/partnerkey"
 )
 
 // newServeCmd serves with uses written down together, which other commands do not
@@ -43,6 +45,16 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 			return err
 		}
 	}
+	keys, err := published(reg, p)
+	if err != nil {
+		return err
+	}
+	if keys != nil {
+		if routes == nil {
+			routes = map[string]http.Handler{}
+		}
+		routes["GET "+partnerkey.Path] = keys
+	}
 	queue := make(chan error, 1)
 	ctx, stop := context.WithCancel(cmd.Context())
 	if p.Receive.Revoke == revoker.Auto {
@@ -53,4 +65,29 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 	err = beside(cmd, r, func() error { return work(routes) })
 	stop()
 	return errors.Join(err, <-queue)
+}
+
+// published are the keys that reports to the providers of a policy are signed with, nil
+// if none takes any.
+func published(reg *registry.Registry, p revoker.Policy) (*partnerkey.Keys, error) {
+	t, err := p.Table()
+	if err != nil || !slices.ContainsFunc(p.Providers, func(v revoker.Provider) bool { return t.Reports(v.Name) }) {
+		return nil, err
+	}
+	path, err := reg.KeyFile(partnerkey.File)
+	if err != nil {
+		return nil, err
+	}
+	return partnerkey.At(path, reg.Now), nil
+}
+
+// partnerKeys are the keys of the registry that exists.
+func partnerKeys(cmd *cobra.Command) (_ *partnerkey.Keys, err error) {
+	reg, err := openRegistry(cmd, false)
+	if err != nil {
+		return nil, err
+	}
+	defer closeRegistry(reg, &err)
+	path, err := reg.KeyFile(partnerkey.File)
+	return partnerkey.At(path, nil), err
 }

@@ -32,6 +32,8 @@ type spec struct {
 	Check  *call             `toml:"check"`
 	// Revoke are ways to end it, tried in this order until one does.
 	Revoke []call `toml:"revoke"`
+	// Report is instead of calls: see report.go.
+	Report *report `toml:"report"`
 
 	patterns func() map[string]*regexp.Regexp
 }
@@ -135,8 +137,12 @@ func (s *spec) check() error {
 		return errors.New("name: want lower-case letters, digits, - and _")
 	case s.Title == "" || s.Docs == "":
 		return errors.New("title and docs are required: what people call it, and the page the calls are documented at")
+	case s.Report != nil:
+		if err := s.Report.check(s); err != nil {
+			return err
+		}
 	case s.Check == nil && len(s.Revoke) == 0 && s.Manual == "":
-		return errors.New("want a check, a revoke, or at least the manual page")
+		return errors.New("want a check, a revoke, a report, or at least the manual page")
 	}
 	for key, u := range map[string]string{"docs": s.Docs, "manual": s.Manual} {
 		if p, err := url.Parse(strings.Replace(u, "{{host}}", "host", 1)); u != "" && (err != nil || p.Scheme != "https" || p.Host == "") {

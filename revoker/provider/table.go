@@ -75,7 +75,11 @@ func (t *Table) load(files fs.FS, dir string) error {
 		if s.Name != strings.TrimSuffix(path.Base(name), ".toml") {
 			return fmt.Errorf("%s: %w: it is called %q; name the file so", name, errSpec, s.Name)
 		}
-		if err := t.add(entry{s}); err != nil {
+		var p Provider = entry{s}
+		if s.Report != nil {
+			p = reporter{s: s}
+		}
+		if err := t.add(p); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

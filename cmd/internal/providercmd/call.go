@@ -70,6 +70,15 @@ func (f *callFlags) read(cmd *cobra.Command, d Deps) (x target, err error) {
 			return x, err
 		}
 	}
+	if name := x.p.Info().Name; t.Reports(name) {
+		keys, err := d.Keys(cmd)
+		if err != nil {
+			return x, fmt.Errorf("%s takes signed reports: %w", name, err)
+		}
+		if x.p, err = t.Signing(keys).Get(name); err != nil {
+			return x, err
+		}
+	}
 	return x, f.settings(policy, &x)
 }
 

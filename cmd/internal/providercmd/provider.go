@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/provider"
 )
 
@@ -23,6 +24,8 @@ import (
 type Deps struct {
 	// Policy reads a policy file, or the usual one for an empty path.
 	Policy func(path string) (revoker.Policy, error)
+	// Keys are those that reports are signed with.
+	Keys func(*cobra.Command) (*partnerkey.Keys, error)
 	// Code makes the error that ends the program with a code and says nothing.
 	Code func(code int) error
 }
@@ -35,7 +38,7 @@ func New(d Deps) []*cobra.Command {
 		Long: `A provider is who issued a secret, and can say whether it is alive and end it.
 Most are one TOML file each; docs/providers.md tells how to add your own.`,
 	}
-	cmd.AddCommand(newList(d), newShow(d), newTest(d))
+	cmd.AddCommand(newList(d), newShow(d), newTest(d), newKeys(d))
 	return []*cobra.Command{cmd, newCheck(d), newRevoke(d)}
 }
 
