@@ -82,11 +82,15 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	if err != nil {
 		return err
 	}
-	set, stop, err := mf.Start(buildVersion(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+	set, stop, err := mf.Start(buildVersion(), log)
 	if err != nil {
 		return err
 	}
 	defer stop(&err)
+	if c.registry != nil {
+		set.Incidents(c.registry, log)
+	}
 	queue := make(chan error, 1)
 	if c.revoker != nil && cf.revoke == string(revoker.Auto) {
 		go func() { queue <- c.revoker.Work(cmd.Context(), revoker.WorkOptions{}) }()

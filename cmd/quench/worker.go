@@ -29,11 +29,13 @@ nothing is due, and fails if a call still waits for a later attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) (err error) {
-				_, stop, err := mf.Start(buildVersion(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+				log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+				set, stop, err := mf.Start(buildVersion(), log)
 				if err != nil {
 					return err
 				}
 				defer stop(&err)
+				set.Incidents(r.Registry(), log)
 				work := func() error { return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain}) }
 				if drain {
 					_, err := sweeper.Sweep(cmd.Context(), r.Registry())

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
+
+	"github.com/quench-dev/quench/registry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 var silent = slog.New(slog.DiscardHandler)
 
@@ -172,6 +175,7 @@ func TestDocumented(t *testing.T) {
 	w.Finding("x", "high")
 	w.Incident("revoked")
 	w.Unread("unreadable")
+	s.Incidents(withIncident(t), silent)
 	families, err := s.reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -191,9 +195,50 @@ func TestDocumented(t *testing.T) {
 			t.Errorf("docs/metrics.md has no row %s", row)
 		}
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(quench_watch_\\w+|quench_build\\w+)`").FindAllStringSubmatch(string(doc), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(quench_watch_\\w+|quench_build\\w+|quench_incident\\w+)`").FindAllStringSubmatch(string(doc), -1) {
 		if !want[m[1]] {
 			t.Errorf("docs/metrics.md tells of %s, which there is not", m[1])
 		}
+	}
+}
+
+// withIncident is a registry with one incident that is done.
+func withIncident(t *testing.T) *registry.Registry {
+	t.Helper()
+	dir := t.TempDir()
+	r, err := registry.Open(t.Context(), registry.Options{Path: filepath.Join(dir, "db", "registry.db"), Create: true, Pepper: registry.PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	err = r.Store().InTx(t.Context(), func(tx *sql.Tx) error {
+		now := r.Now().UnixMicro()
+		_, err := tx.ExecContext(t.Context(), "INSERT INTO incidents (id, secret_mac, state, provider, note, leaked_at, found_at, matched_at, dead_at, confirmed_at) VALUES ('i', ?, 'dead', 'acme', '', ?, ?, ?, ?, ?)",
+			[]byte("m"), now-7e6, now-2e6, now-2e6, now, now)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The times of an incident are a histogram, and a database that is gone costs no other
+// metric.
+func TestIncidents(t *testing.T) {
+	s, r := New("1"), withIncident(t)
+	s.Incidents(r, silent)
+	_, body := get(s.Handler(false, silent), "", "/metrics")
+	for _, want := range []string{`quench_incidents{state="dead"} 1`, `quench_incident_step_seconds_bucket{provider="acme",step="leaked_found",le="5"} 1`,
+		`quench_incident_step_seconds_sum{provider="acme",step="found_dead"} 2`, `quench_incident_step_seconds_bucket{provider="acme",step="found_dead",le="1"} 0`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+	s, r = New("1"), withIncident(t)
+	s.Incidents(r, silent)
+	r.Close()
+	if code, body := get(s.Handler(false, silent), "", "/metrics"); code != 200 || !strings.Contains(body, "quench_build_info") {
+		t.Errorf("%d", code)
 	}
 }

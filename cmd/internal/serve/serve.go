@@ -95,11 +95,12 @@ delivers alerts, and signs a checkpoint of the audit log every ten minutes.`,
 			}
 			defer e.Close(r, &err)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			_, stop, err := o.metrics.Start(e.Version, log)
+			set, stop, err := o.metrics.Start(e.Version, log)
 			if err != nil {
 				return err
 			}
 			defer stop(&err)
+			set.Incidents(r, log)
 			work := func(more map[string]http.Handler) error { return o.run(cmd.Context(), r, log, more) }
 			if e.Beside == nil {
 				return work(nil)
