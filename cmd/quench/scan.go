@@ -221,7 +221,7 @@ func (f *scanFlags) run(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("--show-dropped with --format %s: every result of that format stands for a finding; use human, json, jsonl or csv", f.output.format)
 		}
 	}
-	through, err := redactcmd.Open(cmd, f.redactTo, args)
+	through, err := redactcmd.Open(cmd, f.redactTo, f.logFormat, args)
 	if err != nil {
 		return err
 	}

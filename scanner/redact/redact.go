@@ -70,6 +70,7 @@ type Writer struct {
 	done   int64 // all before it is written
 	spans  []span
 	open   bool // a private key began, and nothing found it
+	opened int64
 	inKey  bool // its tag is written
 	head   bool // the first bytes were looked at
 	err    error
@@ -187,6 +188,19 @@ func (w *Writer) rest(n int) {
 	w.pass(w.base + int64(n))
 }
 
+// Done is the offset before which everything is passed on.
+func (w *Writer) Done() int64 { return w.done }
+
+// Resume is an offset from which on another Writer of the same text decides what this one
+// does behind Done, but for what Late decided.
+func (w *Writer) Resume() int64 {
+	at := max(0, min(w.done, w.safe()))
+	if w.open {
+		at = min(at, w.opened)
+	}
+	return at
+}
+
 // Holds is whether complete lines wait to be passed on.
 func (w *Writer) Holds() bool {
 	return w.err == nil && w.base+int64(bytes.LastIndexByte(w.buf, '\n')+1) > w.done
@@ -297,7 +311,7 @@ func (w *Writer) plain(out []byte, upTo int64) []byte {
 			w.open, w.inKey = false, false
 		}
 		if i := bytes.Index(body, begin); i >= 0 && bytes.Contains(body[i:], private) && !bytes.Contains(body[i:], endMark) {
-			w.open, w.inKey = true, false
+			w.open, w.inKey, w.opened = true, false, w.done
 		}
 		out = append(out, line...)
 		w.done = end

@@ -94,7 +94,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		var n int
 		n, r.err = r.in.Read(r.chunk[:])
 		r.out = r.text.Write(r.chunk[:n])
-		r.text.Resume(r.text.given, 0) // nobody asks where it stood
+		r.text.Forget(r.text.given) // nobody asks where it stood
 		if r.err != nil {
 			rest := bytes.Clone(r.out)
 			r.out = append(rest, r.text.Close()...)

@@ -321,18 +321,30 @@ func (t *Text) Spans(start, end int64, each func(from, to int64)) {
 
 // Resume is where in the log a reader must begin again to have all of the text from an
 // offset on, before which there are lines line feeds, and how many line feeds are before
-// it. It forgets what lies before.
+// it. In an envelope that is the beginning of a record.
 func (t *Text) Resume(offset int64, lines int) (raw, line int64) {
 	if t.format == "plain" {
 		return t.base + offset, t.lines + int64(lines)
 	}
-	i := sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].text > offset }) - 1
-	t.cuts = t.cuts[:copy(t.cuts, t.cuts[max(i, 0):])]
-	c := t.cuts[0]
-	n := sort.Search(len(t.pieces), func(i int) bool { return t.pieces[i].text+int64(t.pieces[i].size) >= c.text })
-	t.pieces = slices.Delete(t.pieces, 0, n)
+	c := t.cuts[t.before(offset)]
 	return c.raw, c.lines
 }
+
+func (t *Text) before(offset int64) int {
+	return max(0, sort.Search(len(t.cuts), func(i int) bool { return t.cuts[i].text > offset })-1)
+}
+
+// Forget says that nothing before where a reader of the text from offset on would begin
+// is asked about any more.
+func (t *Text) Forget(offset int64) {
+	t.cuts = slices.Delete(t.cuts, 0, t.before(offset))
+	from := t.cuts[0].text
+	n := sort.Search(len(t.pieces), func(i int) bool { return t.pieces[i].text+int64(t.pieces[i].size) >= from })
+	t.pieces = slices.Delete(t.pieces, 0, n)
+}
+
+// Given is how long the text is so far.
+func (t *Text) Given() int64 { return t.given }
 
 // parse opens a record, and tells the format by it while that is not known.
 func (t *Text) parse(line []byte) (o opened, ok bool) {

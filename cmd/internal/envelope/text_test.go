@@ -106,6 +106,10 @@ func TestResume(t *testing.T) {
 		if n := strings.Count(log[:raw], "\n"); int64(n) != lines || raw > int64(cut) {
 			t.Fatalf("seed %d: at %d with %d lines before, there are %d", seed, raw, lines, n)
 		}
+		x.Forget(int64(settled))
+		if at, _ := x.Resume(int64(settled), bytes.Count(text[:settled], []byte{'\n'})); at != raw {
+			t.Fatalf("seed %d: at %d after Forget, %d before", seed, at, raw)
+		}
 		text = append(append(text, x.Write([]byte(log[cut:]))...), x.Close()...)
 		again := newText(t, format, raw, lines)
 		rest := append(bytes.Clone(again.Write([]byte(log[raw:]))), again.Close()...)

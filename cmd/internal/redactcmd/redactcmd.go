@@ -1,6 +1,6 @@
 // Package redactcmd passes what a scan reads from standard input on, redacted.
 //
-// It knows files, time and a redact.Writer; what is a secret and what stands for it
+// It knows files, time and a passon.Writer; what is a secret and what stands for it
 // is that one's. Start reading at Open.
 package redactcmd
 
@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/passon"
 	"github.com/quench-dev/quench/scanner/redact"
 )
 
@@ -28,28 +29,31 @@ const Delay = time.Second
 // Through is standard input that passes on what is read from it. A nil Through
 // does nothing.
 type Through struct {
-	in    io.Reader
-	out   io.Writer
-	close func() error
-	after func(time.Duration, func()) *time.Timer
+	in     io.Reader
+	out    io.Writer
+	format string
+	close  func() error
+	after  func(time.Duration, func()) *time.Timer
 
 	mu     sync.Mutex
-	w      *redact.Writer // nil before Start
+	w      *passon.Writer // nil before Start
+	err    error          // of Start
 	timer  *time.Timer
 	closed bool
 }
 
 // Open makes cmd read standard input through what it returns, which is nil where
-// to, the value of --redact-to, is empty. The report of a command that passes its
+// to, the value of --redact-to, is empty. What is read is a log in a format of
+// envelope.Formats. The report of a command that passes its
 // input on to standard output goes to standard error.
-func Open(cmd *cobra.Command, to string, targets []string) (*Through, error) {
+func Open(cmd *cobra.Command, to, format string, targets []string) (*Through, error) {
 	if to == "" {
 		return nil, nil
 	}
 	if len(targets) != 1 || targets[0] != "-" {
 		return nil, errors.New("--redact-to passes standard input on: the one target must be -")
 	}
-	t := &Through{in: cmd.InOrStdin(), out: cmd.OutOrStdout(), close: func() error { return nil }, after: time.AfterFunc}
+	t := &Through{in: cmd.InOrStdin(), out: cmd.OutOrStdout(), format: format, close: func() error { return nil }, after: time.AfterFunc}
 	if to == "-" {
 		// So that a reader who goes away is an error, after which there is a report,
 		// and not the end of the process.
@@ -76,8 +80,7 @@ func (t *Through) Start(o redact.Options) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o.Out = t.out
-	t.w = redact.New(o)
+	t.w, t.err = passon.New(o, t.format, passon.Position{}, t.out)
 }
 
 // Read reads and passes on what of it is decided. What could not be passed on is
@@ -86,6 +89,9 @@ func (t *Through) Read(p []byte) (int, error) {
 	n, err := t.in.Read(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.err != nil {
+		return 0, t.err
+	}
 	if t.closed || t.w == nil {
 		return 0, os.ErrClosed
 	}

@@ -21,7 +21,7 @@ func opened(t *testing.T, in io.Reader, out, report io.Writer) *Through {
 	cmd.SetIn(in)
 	cmd.SetOut(out)
 	cmd.SetErr(report)
-	th, err := Open(cmd, "-", []string{"-"})
+	th, err := Open(cmd, "-", "auto", []string{"-"})
 	if err != nil {
 		t.Fatal(err)
 	}
