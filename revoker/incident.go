@@ -189,6 +189,15 @@ func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
 	return i, nil
 }
 
+// incidentOf is an incident for those who are told of an alert; nil if there is none.
+func (r *Revoker) incidentOf(ctx context.Context, id string) (any, error) {
+	i, err := r.Incident(ctx, id)
+	if errors.Is(err, ErrNoIncident) {
+		return nil, nil
+	}
+	return i, err
+}
+
 func (i *Incident) readPlaces(ctx context.Context, db *sql.DB) error {
 	rows, err := db.QueryContext(ctx, `SELECT f.source, f.path, f.line, f.commit_id, f.rule, f.found_at FROM incident_places p
 		JOIN findings f ON f.id = p.finding_id WHERE p.incident_id = ? ORDER BY f.found_at, f.path, f.line`, i.ID)

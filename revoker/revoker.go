@@ -153,7 +153,8 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 	if path, err := reg.KeyFile(partnerkey.File); err == nil && r.table != nil {
 		r.table = r.table.Signing(partnerkey.At(path, reg.Now))
 	}
-	r.alerts, err = notify.New(reg.Store(), p.Notify, notify.Options{Logger: r.log, Dial: o.DialContext})
+	r.alerts, err = notify.New(reg.Store(), p.Notify, notify.Options{Logger: r.log, Dial: o.DialContext,
+		Incident: r.incidentOf})
 	return r, err
 }
 

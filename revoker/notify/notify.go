@@ -42,7 +42,7 @@ type Route struct {
 // Target is one place that alerts are delivered to.
 type Target struct {
 	Name string `toml:"name"`
-	// Kind is slack, teams, pagerduty, webhook, smtp, syslog or github-issue.
+	// Kind is slack, teams, pagerduty, webhook, smtp, syslog, github-issue or exec.
 	Kind string `toml:"kind"`
 	// URL is https://… for a webhook, or env:NAME or file:PATH that holds it: those
 	// of Slack and Teams are secrets themselves.
@@ -63,14 +63,25 @@ type Target struct {
 	// CAFile holds certificates, in PEM, that are trusted for it instead of the
 	// system's.
 	CAFile string `toml:"ca_file"`
+	// Each is for a webhook: a call for each alert, with its incident as it is now.
+	Each bool `toml:"each"`
+	// Command is a program and its arguments for exec, run for each alert; Env are
+	// variables that it gets, and Timeout what it may take, 10s if empty.
+	Command []string `toml:"command"`
+	Env     []string `toml:"env"`
+	Timeout string   `toml:"timeout"`
 	// MinSeverity is the least it is told of: info, warning or critical.
 	MinSeverity string `toml:"min_severity"`
 	// Hold is how long after a message further alerts below critical are gathered
 	// into the next one; 10s if empty, 0s for none.
 	Hold string `toml:"hold"`
 
-	hold time.Duration
+	hold    time.Duration
+	timeout time.Duration
 }
+
+// single reports whether a target is told of each alert by itself.
+func (t Target) single() bool { return t.Kind == "exec" || t.Each }
 
 // defaultHold keeps a burst from being a message each: ten seconds is what a person
 // takes to open the first one.
@@ -138,7 +149,9 @@ func (t *Target) check() error {
 	if t.MinSeverity != "" && !slices.Contains(severities, t.MinSeverity) {
 		return fmt.Errorf("min_severity %q: want one of %q", t.MinSeverity, severities)
 	}
-	t.hold = defaultHold
+	if t.hold = defaultHold; t.single() { // there is no message that more could be gathered into
+		t.hold = 0
+	}
 	if t.Hold != "" {
 		d, err := time.ParseDuration(t.Hold)
 		if err != nil || d < 0 || d > maxHold {
@@ -149,7 +162,15 @@ func (t *Target) check() error {
 	if t.Key != "" && !credential.OK(t.Key) {
 		return errors.New("key: want env:NAME or file:PATH") // what stands there may be the key
 	}
+	if t.Each && t.Kind != "webhook" {
+		return errors.New("each is for kind webhook")
+	}
+	if t.Kind != "exec" && (t.Command != nil || t.Env != nil || t.Timeout != "") {
+		return errors.New("command, env and timeout are for kind exec")
+	}
 	switch t.Kind {
+	case "exec":
+		return t.checkExec()
 	case "slack", "teams":
 		if !credential.OK(t.URL) {
 			return errors.New("url: want env:NAME or file:PATH, since the address is a secret")
@@ -176,9 +197,20 @@ func (t *Target) check() error {
 			return errors.New("want repository owner/name, and key: a token with issues: write")
 		}
 	default:
-		return fmt.Errorf("kind %q: want slack, teams, pagerduty, webhook, smtp, syslog or github-issue", t.Kind)
+		return fmt.Errorf("kind %q: want slack, teams, pagerduty, webhook, smtp, syslog, github-issue or exec", t.Kind)
 	}
 	return nil
+}
+
+func (t *Target) checkExec() error {
+	if t.Timeout != "" {
+		d, err := time.ParseDuration(t.Timeout)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("timeout %q: want a time such as 5s", t.Timeout)
+		}
+		t.timeout = d
+	}
+	return t.program().Check()
 }
 
 func (t *Target) checkMail() error {

@@ -44,6 +44,9 @@ type Options struct {
 	// Dial and Lookup replace the network in tests.
 	Dial   outbound.Dial
 	Lookup outbound.Lookup
+	// Incident gives what is known of one, for those who are told of each by itself;
+	// nil is nothing.
+	Incident func(ctx context.Context, id string) (any, error)
 	// API replaces the addresses of vendors in tests.
 	API map[string]string
 }
@@ -333,9 +336,12 @@ func quiet(err error) error {
 // is sent again alert by alert, so that one cannot keep the others back; told and
 // refused say how far that came.
 func (n *Notifier) tell(ctx context.Context, t Target, from, to int64, due []alert.Alert) (told int64, refused []alert.Alert, err error) {
-	err = n.send(ctx, t, due)
 	var no *refusedError
+	if !t.single() {
+		err = n.send(ctx, t, due)
+	}
 	switch {
+	case t.single():
 	case err == nil:
 		return to, nil, nil
 	case !errors.As(err, &no):
@@ -345,7 +351,11 @@ func (n *Notifier) tell(ctx context.Context, t Target, from, to int64, due []ale
 	}
 	told = from
 	var first error
+	begun := time.Now()
 	for _, a := range due {
+		if time.Since(begun) > lease/2 { // while the target is still ours; the rest is told at once after
+			return told, refused, first
+		}
 		err := n.send(ctx, t, []alert.Alert{a})
 		if errors.As(err, &no) {
 			refused = append(refused, a)

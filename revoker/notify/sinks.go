@@ -45,7 +45,12 @@ func (n *Notifier) send(ctx context.Context, t Target, list []alert.Alert) error
 	case "teams":
 		return n.post(ctx, t, n.address(t), teamsBody(list), nil)
 	case "webhook":
+		if t.Each {
+			return n.each(ctx, list, func(e event) error { return n.signed(ctx, t, e.id, e) })
+		}
 		return n.webhook(ctx, t, list)
+	case "exec":
+		return n.each(ctx, list, func(e event) error { return n.exec(ctx, t, e) })
 	case "pagerduty":
 		for _, a := range list { // one event each: it groups them itself
 			if err := n.pagerduty(ctx, t, a); err != nil {
@@ -218,9 +223,15 @@ func plainMarkdown(s string) string {
 	return strings.NewReplacer("\\", "\\\\", "[", "\\[", "]", "\\]", "*", "\\*", "_", "\\_", "`", "\\`", "<", "&lt;", ">", "&gt;", "@", "@\u200b", "#", "\\#", "!", "\\!").Replace(s)
 }
 
-// webhook is a call signed by the Standard Webhooks scheme. Its id is that of the
-// alerts in it, so that a receiver takes a repeated call for what it is.
+// webhook is one call about all alerts of a message. Its id is that of the alerts in
+// it, so that a receiver takes a repeated call for what it is.
 func (n *Notifier) webhook(ctx context.Context, t Target, list []alert.Alert) error {
+	id := fmt.Sprintf("alerts_%d_%d", list[0].ID, list[len(list)-1].ID)
+	return n.signed(ctx, t, id, obj{"type": "alerts", "timestamp": n.o.Now().UTC(), "data": cleaned(list)})
+}
+
+// signed is a call signed by the Standard Webhooks scheme.
+func (n *Notifier) signed(ctx context.Context, t Target, id string, v any) error {
 	secret, err := key(t)
 	if err != nil {
 		return err
@@ -230,8 +241,7 @@ func (n *Notifier) webhook(ctx context.Context, t Target, list []alert.Alert) er
 		return errors.New("its key is not whsec_ and base64")
 	}
 	now := n.o.Now()
-	id := fmt.Sprintf("alerts_%d_%d", list[0].ID, list[len(list)-1].ID)
-	return n.post(ctx, t, n.address(t), obj{"type": "alerts", "timestamp": now.UTC(), "data": cleaned(list)}, func(body []byte, h http.Header) error {
+	return n.post(ctx, t, n.address(t), v, func(body []byte, h http.Header) error {
 		sig, err := sign.Sign(id, now, body)
 		if err != nil {
 			return errors.New("the call cannot be signed with its key")
