@@ -2,6 +2,7 @@ package limits
 
 import (
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -19,20 +20,39 @@ const smallMemory = 170 << 20
 // little more data, stayed small and took 11% more CPU for it.
 const smallData = smallMemory / 7 * 4
 
-// keepSmall keeps the memory small as long as the data is, unless the user said
-// otherwise (GOMEMLIMIT).
+// startMemory is what a scan takes before garbage is collected at all. Rules, tables and
+// buffers take some 30 MB while they are made, of which half is garbage, and to collect
+// that took a fifth of the CPU time of a scan of one commit, which is over then.
+const startMemory = 64 << 20
+
+// keepSmall keeps the memory small as long as the data is, and collects nothing while
+// there is little, unless the user said otherwise (GOMEMLIMIT, GOGC).
 func keepSmall() {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return
 	}
-	debug.SetMemoryLimit(smallMemory)
-	runtime.SetFinalizer(&collection{}, (*collection).done)
+	c, limit := &collection{}, int64(smallMemory)
+	if os.Getenv("GOGC") == "" {
+		c.percent, limit = debug.SetGCPercent(-1), startMemory
+	}
+	debug.SetMemoryLimit(limit)
+	runtime.SetFinalizer(c, (*collection).done)
 }
 
 // collection is garbage, and so is told of after each collection.
-type collection struct{ _ *collection }
+type collection struct {
+	_       *collection
+	percent int // to collect by from the first collection on; 0 after it
+}
 
 func (c *collection) done() {
+	if c.percent != 0 {
+		debug.SetGCPercent(c.percent)
+		c.percent = 0
+		if debug.SetMemoryLimit(-1) == startMemory {
+			debug.SetMemoryLimit(smallMemory)
+		}
+	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
 	switch {
