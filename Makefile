@@ -85,7 +85,7 @@ usage-quality: ## judge the usage watch on ten simulated months of 1,000 tokens
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
-	$(MAKE) bench-verify bench-bulk bench-usage
+	$(MAKE) bench-verify bench-bulk bench-usage bench-revoke
 
 bench-verify: ## measure verification with a million tokens
 	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
@@ -98,6 +98,12 @@ bench-verify-postgres: ## the same on a PostgreSQL of its own, where it is insta
 
 bench-usage: ## measure the usage watch on one core: reading logs, judging, writing
 	go test ./registry/accesslog ./registry/usage ./registry/usage/watch -run '^$$' -bench 'Read|Observe|Feed|Ingest' -cpu 1
+
+# Each measures once, a thousand leaks: the percentiles are what it tells.
+.PHONY: bench-revoke
+bench-revoke: ## measure from a finding to its end, from an alert to its sink; on PostgreSQL too, where it is installed
+	go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
+	go run ./testdata/postgres go test ./revoker -run '^$$' -bench Found -benchtime 1x
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md
