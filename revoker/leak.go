@@ -76,7 +76,7 @@ func (r *Revoker) leakTx(ctx context.Context, tx *sql.Tx, f scanner.Finding, by 
 		return false, err
 	}
 	p := by.Plan(l, lately)
-	place, _, err := finding.Store(ctx, tx, Record(f.Hit))
+	place, unknown, err := finding.Store(ctx, tx, Record(f.Hit))
 	if err != nil {
 		return false, err
 	}
@@ -84,7 +84,7 @@ func (r *Revoker) leakTx(ctx context.Context, tx *sql.Tx, f scanner.Finding, by 
 	if err != nil {
 		return false, err
 	}
-	c.IncidentID, c.DeadAt = inc.ID, inc.DeadAt
+	c.IncidentID, c.Fresh, c.DeadAt = inc.ID, unknown, inc.DeadAt
 	if _, err := tx.ExecContext(ctx, "INSERT INTO incident_places (incident_id, finding_id) VALUES (?, ?) ON CONFLICT DO NOTHING", inc.ID, place); err != nil {
 		return false, err
 	}

@@ -80,6 +80,7 @@ const (
 // reached are zero.
 type Containment struct {
 	IncidentID string
+	Fresh      bool // the place was not known before
 	TokenID    string
 	Action     Action
 	// Text says it in words, for the report; Offer says what a person may want to do
@@ -246,7 +247,7 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 // containTx is the one transaction. job is the queue's id when a provider is to
 // be told.
 func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *Containment) (job int64, err error) {
-	finding, _, err := finding.Store(ctx, tx, Record(h))
+	finding, place, err := finding.Store(ctx, tx, Record(h))
 	if err != nil {
 		return 0, err
 	}
@@ -254,7 +255,7 @@ func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *C
 	if err != nil {
 		return 0, err
 	}
-	c.IncidentID = inc.ID
+	c.IncidentID, c.Fresh = inc.ID, place
 	if _, err := tx.ExecContext(ctx, "INSERT INTO incident_places (incident_id, finding_id) VALUES (?, ?) ON CONFLICT DO NOTHING", inc.ID, finding); err != nil {
 		return 0, err
 	}

@@ -72,7 +72,7 @@ func BenchmarkPasses(b *testing.B) {
 				s := benchEngine(b, c.o).NewStream(nil)
 				b.SetBytes(size)
 				for b.Loop() {
-					s.reset(func(Match) {})
+					s.Reset(func(Match) {})
 					for at := 0; at < size; at += readSize {
 						s.Write(text.b[at : at+readSize])
 					}

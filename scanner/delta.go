@@ -67,7 +67,7 @@ func (e *Engine) knowsLineFeeds() bool {
 
 // Part implements delta.Engine.
 func (d *deltaScan) Part(text []byte, match func(m *Match, start, end int), found func(c *compiled, start, end int)) {
-	d.s.reset(func(m Match) { match(&m, int(m.Start), int(m.End)) })
+	d.s.Reset(func(m Match) { match(&m, int(m.Start), int(m.End)) })
 	d.s.multi = func(a anchor) { found(a.rule, a.start, a.end) }
 	d.s.mark = func(start, end int) { match(&Match{Rule: markRule}, start, end) }
 	d.s.borrowed(text, func() { d.s.process(true) })
@@ -86,7 +86,7 @@ func (d *deltaScan) Decide(text []byte, c *compiled, start, end int) (out *Match
 	}
 	from, to = r.start, r.end
 	r.start, r.end = r.start-lo, r.end-lo
-	d.lines.reset(func(Match) {})
+	d.lines.Reset(func(Match) {})
 	d.lines.multi = func(anchor) {}
 	d.lines.borrowed(text[lo:hi], func() {
 		d.lines.process(true)

@@ -270,7 +270,7 @@ func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, 
 		return 0, part, err
 	}
 	defer g.Close() // what was found is told, also of an item that breaks off
-	s.reset(g.match)
+	s.Reset(g.match)
 	s.mark = func(start, _ int) {
 		line, _, _ := s.lineOf(start)
 		g.Mark(line + g.first())

@@ -85,8 +85,8 @@ func (e *Engine) NewStream(emit func(Match)) *Stream {
 	return s
 }
 
-// reset starts another text in the memory of the last one.
-func (s *Stream) reset(emit func(Match)) {
+// Reset starts another text in the memory of the last one.
+func (s *Stream) Reset(emit func(Match)) {
 	clear(s.sent)
 	clear(s.pending[:cap(s.pending)])
 	clear(s.views[:cap(s.views)])
@@ -116,7 +116,7 @@ func (e *Engine) ScanBytes(b []byte) []Match {
 // that is used for nothing else.
 func (s *Stream) whole(b []byte, depth int, via []string, mark func(start, end int)) []Match {
 	var out []Match
-	s.reset(func(m Match) { out = append(out, m) })
+	s.Reset(func(m Match) { out = append(out, m) })
 	s.depth, s.via, s.mark, s.buf = depth, via, mark, b
 	s.process(true)
 	s.buf = nil // it belongs to the caller

@@ -99,11 +99,12 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 	}
 	run := func() error {
 		return watch.Run(cmd.Context(), watch.Options{
-			Engine: eng, Registry: c.registry, Revoker: c.revoker, Writer: w, Paths: paths, From: from, State: watchState(),
-			MinConfidence: rules.Confidence(df.minConfidence), Filter: conf.Filters[0], ShowIgnored: df.showIgnored,
+			Engine: eng, Registry: c.registry, Writer: w, Paths: paths, From: from, State: watchState(),
+			MinConfidence: rules.Confidence(df.minConfidence), Settings: watch.Settings{Revoker: c.revoker, Filter: conf.Filters[0], ShowIgnored: df.showIgnored},
 			Metrics: metrics.NewWatch(set),
 			Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
-			Trouble: func(path string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "quench: %s: %v\n", path, err) },
+			Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
+			Blocked: func(err error) { tell(log, "storing works again", err) },
 		})
 	}
 	if c.registry == nil {
@@ -115,6 +116,15 @@ func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags,
 		return err
 	}
 	return errors.Join(err, <-queue, c.check())
+}
+
+// tell logs a trouble, or that it is over.
+func tell(log *slog.Logger, over string, err error, about ...any) {
+	if err == nil {
+		log.Info(over, about...)
+		return
+	}
+	log.Warn(err.Error(), about...)
 }
 
 // absolute makes positions independent of the folder that watch is started in.

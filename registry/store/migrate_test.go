@@ -97,3 +97,17 @@ func TestMigratesIncidents(t *testing.T) {
 		t.Error("a lease of no incident was taken")
 	}
 }
+
+// Positions of names become positions of files, known as their findings know them.
+func TestMigratesPositions(t *testing.T) {
+	s, err := Open(context.Background(), at(t, 30, "INSERT INTO watch_positions VALUES ('/a', 7, 9, x'01', 5, 2, 0)",
+		"INSERT INTO watch_positions VALUES ('/link to a', 7, 9, x'01', 5, 2, 0)"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	all, err := s.Positions(context.Background())
+	if err != nil || len(all) != 1 || all[0].File != "7:9" || all[0].Path != "/a" || all[0].Offset != 5 || all[0].Line != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}

@@ -152,8 +152,8 @@ func TestOpenTogether(t *testing.T) {
 			defer s.Close()
 			for range 5 {
 				if err := s.InTx(context.Background(), func(tx *sql.Tx) error {
-					_, err := tx.Exec(`INSERT INTO watch_positions VALUES ('p', 0, 0, ?, 1, 0, 0)
-						ON CONFLICT (path) DO UPDATE SET "offset" = watch_positions."offset" + 1`, []byte{})
+					_, err := tx.Exec(`INSERT INTO watch_files VALUES ('f', 'p', 0, 0, ?, 1, 0, 0)
+						ON CONFLICT (id) DO UPDATE SET "offset" = watch_files."offset" + 1`, []byte{})
 					return err
 				}); err != nil {
 					t.Error(err)
@@ -273,14 +273,14 @@ func TestPositions(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, storetest.Address(t, filepath.Join(t.TempDir(), "registry.db")))
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
-	p := store.Position{Path: "/var/log/it's; DROP TABLE tokens", Dev: 1 << 63, Ino: 1<<64 - 1, HeadHash: []byte{1, 0, 2}, Offset: 1 << 40, Line: 7, Updated: at}
+	p := store.Position{File: "f", Path: "/var/log/it's; DROP TABLE tokens", Dev: 1 << 63, Ino: 1<<64 - 1, HeadHash: []byte{1, 0, 2}, Offset: 1 << 40, Line: 7, Updated: at}
 	save := func(p store.Position) {
 		t.Helper()
 		if err := s.InTx(ctx, func(tx *sql.Tx) error { return store.SavePosition(ctx, tx, p) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	save(store.Position{Path: "a", Updated: at})
+	save(store.Position{File: "g", Path: "a", Updated: at})
 	p.Offset--
 	save(p)
 	p.Offset++

@@ -188,7 +188,7 @@ func (d *demo) leakInLog(ctx context.Context) (Leak, error) {
 	defer stop()
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- watch.Run(watching, watch.Options{Engine: d.eng, Registry: d.reg, Revoker: d.rev, Writer: w, Paths: []string{log}, Ready: func(int) { close(ready) }})
+		done <- watch.Run(watching, watch.Options{Engine: d.eng, Registry: d.reg, Settings: watch.Settings{Revoker: d.rev}, Writer: w, Paths: []string{log}, Ready: func(int) { close(ready) }})
 	}()
 	select {
 	case <-ready:

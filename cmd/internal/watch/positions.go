@@ -16,13 +16,7 @@ import (
 	"github.com/quench-dev/quench/sources"
 )
 
-// positions keeps how far files were read, durably.
-type positions interface {
-	load(context.Context) ([]sources.TailPosition, error)
-	save(context.Context, sources.TailPosition) error
-}
-
-func (w *watcher) openPositions(context.Context) error {
+func (w *watcher) openPositions() error {
 	if w.o.Registry != nil {
 		w.positions = inStore{w.o.Registry.Store(), w.o.Now}
 		return nil
@@ -50,22 +44,37 @@ func (p inStore) load(ctx context.Context) ([]sources.TailPosition, error) {
 	}
 	var out []sources.TailPosition
 	for _, x := range list {
-		out = append(out, sources.TailPosition{Path: x.Path, Offset: x.Offset, Line: x.Line,
+		out = append(out, sources.TailPosition{File: x.File, Path: x.Path, Offset: x.Offset, Line: x.Line,
 			Identity: sources.TailIdentity{Dev: x.Dev, Ino: x.Ino, Head: x.HeadHash}})
 	}
 	return out, nil
 }
 
-func (p inStore) save(ctx context.Context, x sources.TailPosition) error {
-	return p.s.InTx(ctx, func(tx *sql.Tx) error {
-		return store.SavePosition(ctx, tx, store.Position{Path: x.Path, Dev: x.Dev, Ino: x.Ino, HeadHash: x.Head, Offset: x.Offset, Line: x.Line, Updated: p.now()})
-	})
+func (p inStore) inTx(ctx context.Context, all map[string]sources.TailPosition, forget []string) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
+		now := p.now()
+		for _, f := range sorted(all) {
+			x := all[f]
+			if err := store.SavePosition(ctx, tx, store.Position{File: f, Path: x.Path, Dev: x.Dev, Ino: x.Ino, HeadHash: x.Head, Offset: x.Offset, Line: x.Line, Updated: now}); err != nil {
+				return err
+			}
+		}
+		for _, f := range forget {
+			if err := store.ForgetPosition(ctx, tx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
+
+func (inStore) after(map[string]sources.TailPosition, []string) error { return nil }
+func (inStore) every() time.Duration                                  { return saveEvery }
 
 // inFile keeps them in a JSON file that is replaced whole.
 type inFile struct {
 	path string
-	all  map[string]sources.TailPosition
+	all  map[string]sources.TailPosition // by file; by path in files of older versions
 }
 
 func (p *inFile) load(context.Context) ([]sources.TailPosition, error) {
@@ -76,18 +85,32 @@ func (p *inFile) load(context.Context) ([]sources.TailPosition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading positions: %w", err)
 	}
-	if err := json.Unmarshal(b, &p.all); err != nil {
+	read := map[string]sources.TailPosition{}
+	if err := json.Unmarshal(b, &read); err != nil {
 		return nil, fmt.Errorf("the positions in %q do not parse; delete the file to read all logs from their start: %w", p.path, err)
 	}
 	var out []sources.TailPosition
-	for _, x := range p.all {
+	for _, x := range read {
+		if x.File == "" {
+			x.File = fmt.Sprintf("%d:%d", x.Dev, x.Ino)
+		}
+		p.all[x.File] = x
 		out = append(out, x)
 	}
 	return out, nil
 }
 
-func (p *inFile) save(_ context.Context, x sources.TailPosition) error {
-	p.all[x.Path] = x
+func (p *inFile) inTx(context.Context, map[string]sources.TailPosition, []string) func(*sql.Tx) error {
+	return nil
+}
+
+func (p *inFile) after(all map[string]sources.TailPosition, forget []string) error {
+	for f, x := range all {
+		p.all[f] = x
+	}
+	for _, f := range forget {
+		delete(p.all, f)
+	}
 	b, err := json.Marshal(p.all)
 	if err != nil {
 		return err
@@ -96,4 +119,9 @@ func (p *inFile) save(_ context.Context, x sources.TailPosition) error {
 		return fmt.Errorf("saving positions: %w", err)
 	}
 	return nil
+}
+
+// every is a second, and one more for each thousand files, since all are written anew.
+func (p *inFile) every() time.Duration {
+	return saveEvery + time.Duration(len(p.all)/1000)*time.Second
 }

@@ -1,29 +1,27 @@
 // Package watch takes followed logs through the scanner to containment.
 //
-// Each file has a stream of its own. What a stream decides is contained first
-// when it is a token of the registry, then stored together with the position
-// up to which everything is decided, then reported. Killed at any point, the next
-// run reads again from that position: what was stored is not told twice, what was
-// not is found again. Start reading at Run.
+// Each file has a stream of its own while anything in it is undecided. After each round
+// of reading, what the streams decided is contained first, then stored in one transaction
+// with the positions up to which all is decided, then reported. Killed at any point, the
+// next run reads again from those positions: what was stored is not told twice, what was
+// not is found again. While nothing can be stored nothing is read, and the logs wait on
+// disk. Start reading at Run, then log.go and record.go.
 package watch
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/registry"
-	"github.com/quench-dev/quench/registry/finding"
-	"github.com/quench-dev/quench/registry/store"
-	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
-	"github.com/quench-dev/quench/scanner/ignore"
 	"github.com/quench-dev/quench/scanner/report"
 	"github.com/quench-dev/quench/sources"
 )
@@ -33,26 +31,33 @@ type Options struct {
 	Engine *scanner.Engine
 	// Registry stores findings and positions; nil keeps positions in State.
 	Registry *registry.Registry
-	// Revoker contains tokens of the registry; nil without one.
-	Revoker *revoker.Revoker
-	Writer  report.Writer
-	Paths   []string
+	Settings
+	Writer report.Writer
+	Paths  []string
 	// From says where files are read from.
 	From From
 	// State is the file for positions when there is no registry.
 	State         string
 	MinConfidence rules.Confidence
-	// Filter says what is left out of the report, nil nothing; ShowIgnored writes it
-	// all the same.
-	Filter      *ignore.Filter
-	ShowIgnored bool
-	// Ready and Trouble are those of sources.TailOptions.
+	// Reload brings what a reload changed, nil for never.
+	Reload <-chan Change
+	// Ready and Trouble are those of sources.TailOptions. Blocked hears why nothing is
+	// read, each reason once until it changes, and nil when that is over.
 	Ready   func(files int)
 	Trouble func(path string, err error)
+	Blocked func(err error)
 	// Metrics are counted in, nil for nowhere.
 	Metrics *metrics.Watch
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Change is what a reload may change.
+type Change struct {
+	Engine        *scanner.Engine
+	MinConfidence rules.Confidence
+	Settings
+	Paths []string
 }
 
 // From says where files are read from.
@@ -66,9 +71,18 @@ const (
 	FromEnd        From = "end"
 )
 
-// saveEvery bounds how much is read again after a kill when nothing is found: a
-// second of log. Saving at each read would cost a disk flush each.
-const saveEvery = time.Second
+const (
+	// saveEvery bounds how much is read again after a kill when nothing is found: a
+	// second of log. Saving at each read would cost a disk flush each.
+	saveEvery = time.Second
+	// firstRetry and maxRetry bound how long a store that failed is left alone.
+	firstRetry, maxRetry = 100 * time.Millisecond, 5 * time.Second
+	// maxEnded bounds the positions that are kept of files that were moved away, oldest
+	// first: they may come back.
+	maxEnded = 1000
+)
+
+var errWriting = errors.New("writing the report")
 
 // Run watches until ctx ends and then reports what was covered.
 func Run(ctx context.Context, o Options) error {
@@ -78,9 +92,11 @@ func Run(ctx context.Context, o Options) error {
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
 	}
-	w := &watcher{o: o, logs: map[string]*logFile{}, cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
-		totals: report.Totals{ByConfidence: map[rules.Confidence]int{}}}
-	if err := w.openPositions(ctx); err != nil {
+	w := &watcher{o: o, ctx: ctx, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
+		cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
+		rec: &Recorder{Registry: o.Registry, Writer: o.Writer, Metrics: o.Metrics, Now: o.Now, settings: o.Settings}}
+	w.engine.Store(&engine{o.Engine, o.MinConfidence})
+	if err := w.openPositions(); err != nil {
 		return err
 	}
 	positions, err := w.positions.load(ctx)
@@ -91,236 +107,270 @@ func Run(ctx context.Context, o Options) error {
 		positions = nil
 	}
 	start := o.Now()
-	err = sources.Tail(ctx, sources.TailOptions{Paths: o.Paths, Positions: positions, FromEnd: o.From == FromEnd, Ready: o.Ready, Trouble: w.trouble},
-		func(e sources.TailEvent) error { return w.event(context.WithoutCancel(ctx), e) })
+	paths := make(chan []string)
+	done := make(chan struct{})
+	ctx, stop := context.WithCancel(ctx)
+	go func() { defer close(done); w.reload(ctx, paths) }()
+	err = sources.Tail(ctx, sources.TailOptions{Paths: o.Paths, Repath: paths, Positions: positions, FromEnd: o.From == FromEnd,
+		Ready: o.Ready, Trouble: w.trouble, Round: w.round}, w.event)
+	stop()
+	<-done
 	w.cov.Elapsed = o.Now().Sub(start)
+	w.closing = true
 	for _, l := range w.logs {
-		err = errors.Join(err, w.settle(context.WithoutCancel(ctx), l, true))
+		if l.stream != nil || l.pairs != nil || l.dirty {
+			l.quiet = true
+			w.touch(l)
+		}
 	}
-	return errors.Join(err, o.Writer.Close(w.cov, w.totals))
+	return errors.Join(err, w.round(), w.rec.Close(w.cov))
 }
 
 type watcher struct {
 	o         Options
+	ctx       context.Context
 	positions positions
-	logs      map[string]*logFile
-	cov       scanner.Coverage
-	totals    report.Totals
-}
+	rec       *Recorder
+	engine    atomic.Pointer[engine]
 
-// logFile is one followed file.
-type logFile struct {
-	path   string
-	id     sources.TailIdentity
-	offset int64 // in the file of the stream's first byte
-	line   int64 // line feeds before it
-	stream *scanner.Stream
-	found  []scanner.Match
-	saved  time.Time
-	read   time.Time // when the last bytes came
-	// pairs holds halves of credentials for the lines that may hold the others; from is
-	// where to begin again so that none of them is lost.
-	pairs *scanner.Pairs
-	from  sources.TailPosition
+	mu    sync.Mutex
+	logs  map[string]*logFile // by file
+	lines map[string]int64    // of files that ended and may come back: their line feeds
+	dirty []*logFile          // since the last round
+	spare []*scanner.Stream
+	cov   scanner.Coverage
+
+	// Of the round alone.
+	unsaved map[string]sources.TailPosition
+	forget  []string // files that are no more
+	ended   []string // and those that may come back, oldest first
+	saved   time.Time
+	blocked string
+	closing bool
+	failed  bool // findings are not stored that unsaved is past
 }
 
 func (w *watcher) trouble(path string, err error) {
-	w.cov.Skipped[sources.SkipUnreadable]++
-	w.o.Metrics.Unread(string(sources.SkipUnreadable))
-	if len(w.cov.Unread) < 20 {
-		w.cov.Unread = append(w.cov.Unread, scanner.Unread{What: path, Reason: sources.SkipUnreadable, Err: err.Error()})
+	if err != nil {
+		w.mu.Lock()
+		w.cov.Skipped[sources.SkipUnreadable]++
+		if len(w.cov.Unread) < 20 {
+			w.cov.Unread = append(w.cov.Unread, scanner.Unread{What: path, Reason: sources.SkipUnreadable, Err: err.Error()})
+		}
+		w.mu.Unlock()
+		w.o.Metrics.Unread(string(sources.SkipUnreadable))
 	}
 	if w.o.Trouble != nil {
 		w.o.Trouble(path, err)
 	}
 }
 
-func (w *watcher) event(ctx context.Context, e sources.TailEvent) error {
-	l := w.logs[e.Path]
+// reload takes changes until ctx ends.
+func (w *watcher) reload(ctx context.Context, paths chan<- []string) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-w.o.Reload:
+			w.engine.Store(&engine{c.Engine, c.MinConfidence})
+			w.rec.Set(c.Settings)
+			w.mu.Lock()
+			w.spare = nil
+			w.mu.Unlock()
+			select {
+			case paths <- c.Paths:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// event is called for different files at the same time.
+func (w *watcher) event(e sources.TailEvent) error {
+	w.mu.Lock()
+	l := w.logs[e.File]
+	w.mu.Unlock()
 	switch e.Kind {
 	case sources.TailBegin:
-		l = &logFile{path: e.Path, id: e.Position.Identity, offset: e.Position.Offset, line: e.Position.Line, saved: w.o.Now()}
-		l.pairs, l.from = w.o.Engine.NewPairs(), e.Position
-		l.stream = w.o.Engine.NewStream(func(m scanner.Match) { l.found = append(l.found, m) })
-		w.logs[e.Path] = l
-		w.o.Metrics.At(e.Path, l.offset)
+		l = &logFile{file: e.File, path: e.Path, id: e.Position.Identity, end: e.Position.Offset, lines: e.Position.Line, from: e.Position}
+		w.mu.Lock()
+		if n, ok := w.lines[e.File]; ok {
+			l.lines = n
+		}
+		w.logs[e.File] = l
 		w.cov.Items++
 		w.cov.Files++
+		w.mu.Unlock()
+		w.o.Metrics.At(e.Path, l.end)
 		return nil
 	case sources.TailData:
-		w.cov.Bytes += int64(len(e.Data))
-		l.id, l.read = e.Position.Identity, w.o.Now()
+		before := l.lines
+		if l.path != e.Path {
+			w.o.Metrics.Gone(l.path)
+		}
+		l.id, l.path, l.read, l.quiet = e.Position.Identity, e.Path, w.o.Now(), false
+		w.write(l, e.Data)
 		w.o.Metrics.At(e.Path, e.Position.Offset)
-		w.o.Metrics.Read(len(e.Data), bytes.Count(e.Data, []byte{'\n'}))
-		l.stream.Write(e.Data)
+		w.o.Metrics.Read(len(e.Data), int(l.lines-before))
+		w.mu.Lock()
+		w.cov.Bytes += int64(len(e.Data))
+		w.mu.Unlock()
 	case sources.TailIdle:
-		l.stream.Flush()
-		return w.settle(ctx, l, true)
+		l.quiet = true
+		if l.stream != nil {
+			l.stream.Flush()
+		}
 	case sources.TailEnd:
-		l.stream.Close()
-		delete(w.logs, e.Path)
+		l.ended, l.final = true, e.Final
+		if l.stream != nil {
+			l.stream.Close()
+		}
 		w.o.Metrics.Gone(e.Path)
-		return w.settle(ctx, l, true)
 	}
-	return w.settle(ctx, l, false)
-}
-
-// settle contains, stores and reports what a stream has decided.
-func (w *watcher) settle(ctx context.Context, l *logFile, save bool) error {
-	if len(l.found) == 0 && !save && w.o.Now().Sub(l.saved) < saveEvery {
-		return nil
-	}
-	at, line := l.stream.SettledAt()
-	list := w.decided(l, int(l.line)+line, save)
-	fresh, err := w.store(ctx, list)
-	if err != nil {
-		return err
-	}
-	var told []scanner.Finding
-	for i, f := range list {
-		if f.Token != nil && w.o.Revoker != nil {
-			c, err := w.o.Revoker.Contain(ctx, f.Hit)
-			if err != nil {
-				return fmt.Errorf("containing token %s: %w", f.Token.ID, err)
-			}
-			f.IncidentID, f.Contained = c.IncidentID, c.Told()
-			w.incident(c)
-			if c.Action == revoker.Revoked || c.Action == revoker.Queued {
-				w.totals.Revoked++
-				w.o.Metrics.Killed(w.o.Now().Sub(l.read))
-			}
-		}
-		if err := w.leak(ctx, &f); err != nil {
-			return err
-		}
-		if fresh[i] {
-			told = append(told, f)
-		}
-	}
-	if l.pairs.First() == nil {
-		l.from = sources.TailPosition{Path: l.path, Offset: l.offset + at, Line: l.line + int64(line)}
-	}
-	l.from.Identity = l.id
-	if err := w.positions.save(ctx, l.from); err != nil {
-		return err
-	}
-	l.saved = w.o.Now()
-	w.o.Metrics.Saved(l.saved)
-	for _, f := range told {
-		if r, ok := w.o.Filter.Ignored(f); ok {
-			if err := w.ignored(f, r); err != nil {
-				return err
-			}
-			continue
-		}
-		w.totals.Findings++
-		w.o.Metrics.Finding(f.Rule.ID, string(f.Confidence))
-		w.totals.ByConfidence[f.Confidence]++
-		if f.IncidentID != "" {
-			w.totals.Incidents++
-		}
-		if err := w.o.Writer.Finding(f); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
-	}
+	w.touch(l)
 	return nil
 }
 
-// incident counts a containment; what is reported alone is none.
-func (w *watcher) incident(c revoker.Containment) {
-	if c.IncidentID != "" {
-		w.o.Metrics.Incident(string(c.Action))
+// touch has the next round look at a file.
+func (w *watcher) touch(l *logFile) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !l.dirty {
+		l.dirty = true
+		w.dirty = append(w.dirty, l)
 	}
 }
 
-// leak does what the policy says about a secret that a rule found. What is left out of
-// the report is left alone.
-func (w *watcher) leak(ctx context.Context, f *scanner.Finding) error {
-	if f.Token != nil || w.o.Revoker == nil {
+// round delivers what was decided.
+func (w *watcher) round() error {
+	if w.failed {
 		return nil
 	}
-	if _, ok := w.o.Filter.Ignored(*f); ok {
-		return nil
-	}
-	c, err := w.o.Revoker.Leak(ctx, *f)
-	if err != nil {
-		return fmt.Errorf("containing the secret at %s, line %d: %w", f.Origin.Path, f.Line, err)
-	}
-	f.IncidentID, f.Contained = c.IncidentID, c.Told()
-	w.incident(c)
-	if c.Action == revoker.Revoked {
-		w.totals.Revoked++
-	}
-	return nil
-}
-
-// decided gives what is found and waits for nothing: halves of credentials wait until
-// the first lines hold all that they could belong to, or the log is quiet. Tokens of
-// the registry never do.
-func (w *watcher) decided(l *logFile, lines int, quiet bool) (out []scanner.Finding) {
-	for _, m := range l.found {
-		h := w.hit(l, m)
-		f := scanner.Finding{Hit: h, ID: scanner.FindingID(h.Rule.ID, h.Origin.Path, h.Key, h.Context, h.Secret)}
-		if f.Token != nil || !l.pairs.Add(f) {
-			out = append(out, f)
+	w.mu.Lock()
+	dirty := w.dirty
+	w.dirty = nil
+	w.mu.Unlock()
+	d := &delivery{}
+	for _, l := range dirty {
+		l.dirty = false
+		for _, f := range w.settle(l) {
+			d.list, d.read = append(d.list, f), append(d.read, l.read)
+		}
+		w.unsaved[l.file] = l.from
+		if l.ended {
+			w.end(l)
 		}
 	}
-	l.found = nil
-	if quiet {
-		lines = scanner.AllLines
-	}
-	return slices.DeleteFunc(append(out, l.pairs.Take(lines)...), func(f scanner.Finding) bool {
-		return f.Token == nil && !f.Confidence.AtLeast(w.o.MinConfidence)
-	})
-}
-
-// ignored counts a finding that is left out, and shows it where that is asked for.
-func (w *watcher) ignored(f scanner.Finding, r ignore.Reason) error {
-	if w.totals.Ignored == nil {
-		w.totals.Ignored = map[string]int{}
-	}
-	w.totals.Ignored[string(r.Kind)]++
-	if !w.o.ShowIgnored {
-		return nil
-	}
-	f.Ignored = string(r.Kind) + ": " + r.Text
-	if err := w.o.Writer.Finding(f); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	return nil
-}
-
-// hit places a match in its file.
-func (w *watcher) hit(l *logFile, m scanner.Match) scanner.Hit {
-	m.Start += l.offset
-	m.End += l.offset
-	m.Line += int(l.line)
-	m.EndLine += int(l.line)
 	now := w.o.Now()
-	return scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: "tail", Root: fmt.Sprintf("%d:%d", l.id.Dev, l.id.Ino), Path: l.path, Time: now}}
+	if len(d.list) == 0 && !w.closing && (len(w.unsaved)+len(w.forget) == 0 || now.Sub(w.saved) < w.positions.every()) {
+		return nil
+	}
+	err := w.deliver(d)
+	w.failed = err != nil
+	return err
 }
 
-// store records findings before anything is done about them, and says which were not
-// known. They are recorded again with their incident, which changes nothing.
-func (w *watcher) store(ctx context.Context, list []scanner.Finding) (fresh []bool, err error) {
-	fresh = make([]bool, len(list))
-	if w.o.Registry == nil || len(list) == 0 {
-		for i := range fresh {
-			fresh[i] = true
-		}
-		return fresh, nil
+// end forgets a file.
+func (w *watcher) end(l *logFile) {
+	w.mu.Lock()
+	delete(w.logs, l.file)
+	if !l.final {
+		w.lines[l.file] = l.lines
 	}
-	err = w.o.Registry.Store().InTx(ctx, func(tx *sql.Tx) error {
-		for i, f := range list {
-			var err error
-			if _, fresh[i], err = finding.Store(ctx, tx, revoker.Record(f.Hit)); err != nil {
+	w.mu.Unlock()
+	if l.final {
+		delete(w.unsaved, l.file)
+		w.forget = append(w.forget, l.file)
+		return
+	}
+	w.ended = append(w.ended, l.file)
+	if len(w.ended) > maxEnded {
+		w.mu.Lock()
+		old := w.ended[0]
+		if w.logs[old] == nil {
+			delete(w.unsaved, old)
+			w.forget = append(w.forget, old)
+		}
+		delete(w.lines, old)
+		w.mu.Unlock()
+		w.ended = w.ended[1:]
+	}
+}
+
+// deliver delivers findings with the positions that they are found up to. It does not
+// return before they are stored, so that nothing more is read meanwhile, unless ctx
+// ends: then they are found again by the next run.
+func (w *watcher) deliver(d *delivery) error {
+	ctx := context.WithoutCancel(w.ctx)
+	since := w.o.Now()
+	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
+		err := w.rec.deliver(ctx, d, w.positions.inTx(ctx, w.unsaved, w.forget))
+		if err == nil || errors.Is(err, errWriting) {
+			w.tell(nil)
+			w.o.Metrics.Blocked(time.Time{})
+			if err != nil {
 				return err
 			}
+			break
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("storing what was found: %w", store.Explain(err))
+		if len(d.list) == 0 && !w.closing {
+			// Nothing is lost by reading on: it is read again.
+			w.tell(fmt.Errorf("positions cannot be saved, a restart would read again from the last: %w", err))
+			w.saved = w.o.Now()
+			return nil
+		}
+		w.tell(fmt.Errorf("what was found cannot be stored, nothing is read until it is: %w", err))
+		w.o.Metrics.Blocked(since)
+		select {
+		case <-w.ctx.Done():
+			return fmt.Errorf("what was found is not stored; the next run finds it again: %w", err)
+		case <-time.After(wait):
+		}
 	}
-	return fresh, nil
+	if err := w.positions.after(w.unsaved, w.forget); err != nil {
+		w.tell(fmt.Errorf("positions cannot be saved, a restart would read again from the last: %w", err))
+		w.saved = w.o.Now()
+		return nil
+	}
+	clear(w.unsaved)
+	w.forget = nil
+	w.saved = w.o.Now()
+	w.o.Metrics.Saved(w.saved)
+	return nil
+}
+
+// tell tells what keeps from storing, once until it changes.
+func (w *watcher) tell(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == w.blocked {
+		return
+	}
+	w.blocked = text
+	if w.o.Blocked != nil {
+		w.o.Blocked(err)
+	}
+}
+
+// positions keeps how far files were read, durably.
+type positions interface {
+	load(context.Context) ([]sources.TailPosition, error)
+	// inTx gives what saves positions in the transaction of the findings, nil where they
+	// are saved after it.
+	inTx(ctx context.Context, all map[string]sources.TailPosition, forget []string) func(*sql.Tx) error
+	after(all map[string]sources.TailPosition, forget []string) error
+	// every is how often they are saved when nothing is found.
+	every() time.Duration
+}
+
+// sorted are the files in one order, so that two processes lock rows alike.
+func sorted(all map[string]sources.TailPosition) []string {
+	files := make([]string, 0, len(all))
+	for f := range all {
+		files = append(files, f)
+	}
+	slices.Sort(files)
+	return files
 }

@@ -28,3 +28,13 @@ func inode(st fs.FileInfo) (dev, ino uint64) {
 	}
 	return 0, 0
 }
+
+// deleted reports whether an open file has no name any more.
+func deleted(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	s, ok := st.Sys().(*syscall.Stat_t)
+	return ok && s.Nlink == 0
+}

@@ -1,23 +1,26 @@
 // Package tail follows growing files through rotation, truncation and deletion.
 //
-// A Follower wakes on file-system events, and once a second in any case, since
-// events can be missed (NFS, FUSE, watch limits). At each wake it looks at what
-// is on disk and reads what is new: events only say when to look, never what
-// happened, so that lost or merged events lose nothing. It knows nothing of
-// scanning or of how positions are stored. Start reading at Follow.
+// Two loops share the work. One notices: it takes file-system events, looks on its own
+// at what events may have missed (NFS, FUSE, watch limits, symlinks that flip far
+// away), and opens files as soon as they are there, so that a file which is deleted a
+// moment later is read all the same. The other reads, some files at a time, a bounded
+// piece of each, and tells the caller when such a round is done. Events only say where
+// to look, never what happened, so that lost or merged events lose nothing; what is not
+// read yet waits on disk and not in memory.
+//
+// It knows nothing of scanning or of how positions are stored. Start reading at Follow,
+// then notice.go and read.go.
 package tail
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -33,6 +36,10 @@ type Identity struct {
 
 // Position is how far a file has been read.
 type Position struct {
+	// File names the file for as long as it is followed, across renames and restarts,
+	// and no other: not what comes to have its name, its inode, or its place after it
+	// was truncated.
+	File string
 	Path string
 	Identity
 	Offset int64
@@ -42,10 +49,15 @@ type Position struct {
 // Event is what happened to a file: a new file begins, data was appended, or no
 // more will come. Every file begins before it has data and ends at most once.
 type Event struct {
+	File string
 	Path string
 	Kind Kind
-	// Position is where the file begins to be read, for Begin.
+	// Position is where the file begins to be read, for Begin, and how far it was, for
+	// Data.
 	Position Position
+	// Final says for an End that the file is no more: it was deleted, or truncated.
+	// Another that was moved away may come back, and go on.
+	Final bool
 	// Data are the next bytes, for Data; they are valid during the call only.
 	Data []byte
 }
@@ -63,9 +75,13 @@ const (
 
 // Options say what is followed and from where.
 type Options struct {
-	// Paths are files and folders; files in a folder are followed, those in its
-	// subfolders not. They need not exist yet.
+	// Paths are files, folders and patterns of their names (doublestar, where no file
+	// is called so); files in a folder are followed, those in its subfolders not. They
+	// need not exist yet.
 	Paths []string
+	// Repath brings other Paths, nil for never. Files that are not among them any more are
+	// read to their end and given up.
+	Repath <-chan []string
 	// Positions are where files were left; a file without one is read from its
 	// start, or from its end when FromEnd is set and it is there when following
 	// begins.
@@ -75,407 +91,195 @@ type Options struct {
 	// compromise between the delay where events do not work and the cost of a
 	// stat for each file.
 	Rescan time.Duration
+	// Linger is for how long a file that was renamed or deleted must be quiet until it
+	// is given up; 0 means a minute: programs write to the old file until they are told
+	// of the new one.
+	Linger time.Duration
+	// Workers is how many files are read at the same time; 0 is one per CPU.
+	Workers int
+	// Round is called after each piece of all that is read was given, and once every
+	// Rescan, from one goroutine, and no event comes meanwhile. While it does not
+	// return nothing is read, though files are opened. An error ends following.
+	Round func() error
 	// Ready is called once, when all that was there has been read.
 	Ready func(files int)
 	// Trouble hears of files and folders that cannot be read, each trouble once
-	// until it changes.
+	// until it changes, and with nil when it is over.
 	Trouble func(path string, err error)
 }
 
 const (
-	readSize = 256 << 10
-	// headLen is how many first bytes identify a file: a log's first lines hold
-	// a time, so that two files differ within them.
-	headLen = 1024
+	// readSize is how much is read at once: more does not make it faster, and there is
+	// a buffer for each worker.
+	readSize = 128 << 10
+	// quantum bounds what a file gives in one round, and perRound how many files do, so
+	// that a round takes some tens of milliseconds at most and a leak in a quiet file does
+	// not wait for a flood in another.
+	quantum, perRound = 256 << 10, 16
 	// idleAfter is how long a file must be quiet before Idle: writers that flush
 	// a record in several pieces do so within milliseconds.
 	idleAfter = time.Second
+	// events is how many events are held before the kernel holds them.
+	events = 4096
 )
 
-// Follower is the state of one Follow.
+// follower is the state of one Follow.
 type follower struct {
 	o     Options
 	event func(Event) error
-	files map[string]*file
-	saved map[string]Position
-	dirs  map[string]bool
-	told  map[string]string
 	watch *fsnotify.Watcher
-	first bool
-	buf   []byte
+
+	// What only notice touches.
+	wanted  map[string]*target         // by name
+	links   []string                   // names that are symlinks, to be looked at in turn
+	next    int                        // in links
+	blind   bool                       // a wanted folder is not there
+	devs    map[string]uint64          // file systems of folders of Paths when first seen
+	ticks   int                        // since the names were found
+	places  map[string]map[string]bool // where events tell of it → names
+	folders map[string]map[string]bool // real folder → folders of Paths that are it
+	globs   map[string]map[string]bool // real folder → patterns of Paths
+	dirs    map[string]*folder         // real folders that are watched
+	others  map[string]*file           // what unknown places hold, until the next tick
+	first   bool
+	renew   bool // what is followed and not wanted is given up
+
+	mu      sync.Mutex
+	saved   map[inodeKey][]Position // where files may be opened
+	said    map[string]bool
+	failing map[*file]bool // could not be read, to be tried again
+	told    map[string]string
+	names   map[string]*file // what is followed under its name
+	byID    map[inodeKey]*file
+	gone    []*file            // renamed or deleted, oldest first
+	active  map[*file]struct{} // read and not yet idle
+	redo    map[string]bool    // names that a reader wants to be looked at
+	fresh   []*file            // to be read: those that were read to their end before
+	behind  []*file            // and those that were not
+	unread  int                // files of the start that were not yet read to their end
+	ready   bool
+
+	wake chan struct{} // something is to be read
+	poke chan struct{} // something is in redo
+}
+
+type inodeKey struct {
+	dev, ino uint64
+	path     string // where there are no inodes
 }
 
 type file struct {
-	path   string
-	f      *os.File
-	id     Identity
+	id    string
+	f     *os.File
+	st    fs.FileInfo
+	key   inodeKey
+	begin Position
+
+	// Of the one that reads it.
+	head   []byte
 	offset int64
-	quiet  time.Time // of the last data
-	idle   bool
+	begun  bool
+	ended  bool
+
+	// Under the follower's mutex.
+	path                       string
+	queued, busy, again, early bool      // early: not yet read to its end
+	wantIdle, evict            bool      // evict: given up when it is read to its end
+	quiet, goneAt              time.Time // of the last data; of its name being another's
+	size                       int64     // when it was last looked at
+	mod                        time.Time
 }
 
-// Follow follows until ctx ends, which is no error, or event returns one, which
-// it hands back. event is called from one goroutine.
+// Follow follows until ctx ends, which is no error, or event or Round returns one, which
+// it hands back. event is called from several goroutines, for each file from one at a
+// time and in order.
 func Follow(ctx context.Context, o Options, event func(Event) error) error {
 	if o.Rescan <= 0 {
 		o.Rescan = time.Second
 	}
-	fl := &follower{o: o, event: event, files: map[string]*file{}, saved: map[string]Position{}, dirs: map[string]bool{}, told: map[string]string{}, first: true, buf: make([]byte, readSize)}
-	for _, p := range o.Positions {
-		fl.saved[p.Path] = p
+	if o.Linger <= 0 {
+		o.Linger = time.Minute
 	}
-	w, err := fsnotify.NewWatcher()
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	fl := &follower{o: o, event: event, first: true, told: map[string]string{}, names: map[string]*file{}, byID: map[inodeKey]*file{},
+		active: map[*file]struct{}{}, redo: map[string]bool{}, saved: map[inodeKey][]Position{}, others: map[string]*file{},
+		dirs: map[string]*folder{}, devs: map[string]uint64{}, said: map[string]bool{}, failing: map[*file]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+	for _, p := range o.Positions {
+		k := keyOf(p.Dev, p.Ino, p.Path)
+		fl.saved[k] = append(fl.saved[k], p)
+	}
+	w, err := fsnotify.NewBufferedWatcher(events)
 	if err != nil {
-		fl.trouble("", fmt.Errorf("file-system events do not work, looking every %v instead: %w", o.Rescan, err))
+		fl.trouble("", fmt.Errorf("file-system events do not work, looking every %v instead%s: %w", o.Rescan, hint(err), err))
 	} else {
 		fl.watch = w
 		defer w.Close()
 	}
-	defer func() {
-		for _, f := range fl.files {
-			f.f.Close()
-		}
-	}()
-	if err := fl.look(ctx); err != nil {
-		return ignoreDone(ctx, err)
-	}
+	defer fl.close()
+	fl.find()
+	fl.resume()
 	fl.first = false
-	if o.Ready != nil {
-		o.Ready(len(fl.files))
+	fl.mu.Lock()
+	fl.unread = len(fl.fresh)
+	for _, x := range fl.fresh {
+		x.early = true
 	}
-	return ignoreDone(ctx, fl.loop(ctx))
-}
-
-func ignoreDone(ctx context.Context, err error) error {
+	// What was renamed comes before what took its name.
+	slices.SortStableFunc(fl.fresh, func(a, b *file) int { return b.goneAt.Compare(a.goneAt) })
+	fl.mu.Unlock()
+	inner, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); fl.notice(inner) }()
+	err = fl.read(inner)
+	stop()
+	<-done
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
 }
 
-func (fl *follower) loop(ctx context.Context) error {
-	tick := time.NewTicker(fl.o.Rescan)
-	defer tick.Stop()
-	var events chan fsnotify.Event
-	var errs chan error
-	if fl.watch != nil {
-		events, errs = fl.watch.Events, fl.watch.Errors
+func (fl *follower) close() {
+	for _, x := range fl.names {
+		x.f.Close()
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-			if err := fl.look(ctx); err != nil {
-				return err
-			}
-		case err := <-errs: // overflow: some events are lost
-			fl.trouble("", err)
-			if err := fl.look(ctx); err != nil {
-				return err
-			}
-		case ev := <-events:
-			if err := fl.wake(ctx, ev); err != nil {
-				return err
-			}
-		}
+	for _, x := range fl.gone {
+		x.f.Close()
 	}
 }
 
-// wake handles one event and those that wait behind it: a file written to is
-// read, anything else makes a look at everything.
-func (fl *follower) wake(ctx context.Context, ev fsnotify.Event) error {
-	written, all := map[string]bool{}, false
-	for n := 0; ; n++ {
-		if ev.Op == fsnotify.Write && fl.files[ev.Name] != nil {
-			written[ev.Name] = true
-		} else {
-			all = all || ev.Op != fsnotify.Chmod
-		}
-		if n < 1000 {
-			select {
-			case ev = <-fl.watch.Events:
-				continue
-			default:
-			}
-		}
-		break
-	}
-	if all {
-		return fl.look(ctx)
-	}
-	for p := range written {
-		if err := fl.poll(ctx, fl.files[p]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// look reads what is new everywhere.
-func (fl *follower) look(ctx context.Context) error {
-	want := fl.targets()
-	var known []string
-	for p := range fl.files {
-		known = append(known, p)
-	}
-	slices.Sort(known)
-	for _, p := range known {
-		if f := fl.files[p]; f != nil {
-			if err := fl.poll(ctx, f); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range want {
-		if fl.files[p] == nil {
-			if err := fl.begin(ctx, p); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// targets lists the files that should be followed now and watches their folders.
-func (fl *follower) targets() []string {
-	var out []string
-	for _, p := range fl.o.Paths {
-		st, err := os.Stat(p)
-		if err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				fl.trouble(p, err)
-			}
-			fl.watchDir(filepath.Dir(p))
-			continue
-		}
-		if !st.IsDir() {
-			fl.watchDir(filepath.Dir(p))
-			out = append(out, p)
-			continue
-		}
-		fl.watchDir(p)
-		entries, err := os.ReadDir(p)
-		if err != nil {
-			fl.trouble(p, err)
-			continue
-		}
-		for _, e := range entries {
-			out = append(out, filepath.Join(p, e.Name()))
-		}
-	}
-	return out
-}
-
-func (fl *follower) watchDir(dir string) {
-	if fl.watch == nil || fl.dirs[dir] {
-		return
-	}
-	if err := fl.watch.Add(dir); err != nil {
-		fl.trouble(dir, fmt.Errorf("no file-system events, looking every %v instead: %w", fl.o.Rescan, err))
-		return
-	}
-	fl.dirs[dir] = true
-}
-
-// trouble tells each trouble once.
+// trouble tells each trouble once, and its end.
 func (fl *follower) trouble(path string, err error) {
-	if fl.o.Trouble == nil || fl.told[path] == err.Error() {
-		return
-	}
-	fl.told[path] = err.Error()
-	fl.o.Trouble(path, err)
-}
-
-// begin opens a file that is not followed yet and reads it.
-func (fl *follower) begin(ctx context.Context, path string) error {
-	f, err := openRegular(path)
-	switch {
-	case errors.Is(err, errNotRegular), errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		fl.trouble(path, err)
-		return nil
-	}
-	delete(fl.told, path)
-	st, err := f.Stat()
+	text := ""
 	if err != nil {
-		f.Close()
-		fl.trouble(path, err)
-		return nil
+		text = err.Error()
 	}
-	at := Position{Path: path}
-	saved, ok := fl.saved[path]
-	delete(fl.saved, path)
-	switch {
-	case ok && sameFile(f, st, saved):
-		at = saved
-	case ok:
-		// Rotated while nobody looked: finish the old file first.
-		if err := fl.finish(ctx, saved); err != nil {
-			f.Close()
-			return err
-		}
-	case fl.first && fl.o.FromEnd:
-		at.Offset = st.Size()
+	fl.mu.Lock()
+	news := fl.told[path] != text
+	if text == "" {
+		delete(fl.told, path)
+	} else {
+		fl.told[path] = text
 	}
-	return fl.follow(ctx, path, f, st, at)
-}
-
-// follow begins to read an open file at a position.
-func (fl *follower) follow(ctx context.Context, path string, f *os.File, st fs.FileInfo, at Position) error {
-	x := &file{path: path, f: f, offset: at.Offset, quiet: time.Now()}
-	x.id.Dev, x.id.Ino = inode(st)
-	x.id.Head, _ = headHash(f, min(st.Size(), headLen))
-	at.Path, at.Identity = path, x.id
-	if err := fl.event(Event{Path: path, Kind: Begin, Position: at}); err != nil {
-		f.Close()
-		return err
-	}
-	fl.files[path] = x
-	return fl.poll(ctx, x)
-}
-
-// finish reads the rest of a file that was renamed: the one in the same folder
-// that has its identity.
-func (fl *follower) finish(ctx context.Context, old Position) error {
-	dir := filepath.Dir(old.Path)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if path == old.Path || fl.files[path] != nil {
-			continue
-		}
-		f, err := openRegular(path)
-		if err != nil {
-			continue
-		}
-		st, err := f.Stat()
-		if err != nil || !sameFile(f, st, old) {
-			f.Close()
-			continue
-		}
-		// Where its folder is followed, it goes on under its new name.
-		if slices.Contains(fl.o.Paths, dir) {
-			return fl.follow(ctx, path, f, st, old)
-		}
-		if err := fl.follow(ctx, old.Path, f, st, old); err != nil {
-			return err
-		}
-		// poll has ended it already when it saw the new file under its name.
-		if x := fl.files[old.Path]; x != nil {
-			return fl.end(x)
-		}
-		return nil
-	}
-	return nil
-}
-
-// poll reads what is new in a file and notices when another one took its place.
-func (fl *follower) poll(ctx context.Context, x *file) error {
-	own, err := x.f.Stat()
-	if err != nil {
-		fl.trouble(x.path, err)
-		return fl.end(x)
-	}
-	if own.Size() < x.offset || !x.sameHead() {
-		// Truncated, or truncated and written again past where we were.
-		if err := fl.end(x); err != nil {
-			return err
-		}
-		return fl.begin(ctx, x.path)
-	}
-	if err := fl.read(ctx, x); err != nil {
-		return err
-	}
-	st, err := os.Stat(x.path)
-	switch {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		fl.trouble(x.path, err)
-		return nil
-	case err != nil, !os.SameFile(st, own):
-		// Renamed or deleted: what was written before that is read to its end.
-		if err := fl.read(ctx, x); err != nil {
-			return err
-		}
-		return fl.end(x)
-	}
-	if !x.idle && time.Since(x.quiet) > idleAfter {
-		x.idle = true
-		return fl.event(Event{Path: x.path, Kind: Idle})
-	}
-	return nil
-}
-
-// sameHead reports whether the file still begins as it did.
-func (x *file) sameHead() bool {
-	if len(x.id.Head) == 0 {
-		return true
-	}
-	h, err := headHash(x.f, int64(binary.BigEndian.Uint16(x.id.Head)))
-	return err != nil || string(h) == string(x.id.Head)
-}
-
-// read gives all that is there beyond the offset.
-func (fl *follower) read(ctx context.Context, x *file) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := x.f.ReadAt(fl.buf, x.offset)
-		if n > 0 {
-			x.offset += int64(n)
-			x.quiet, x.idle = time.Now(), false
-			if len(x.id.Head) == 0 || binary.BigEndian.Uint16(x.id.Head) < headLen {
-				x.id.Head, _ = headHash(x.f, min(x.offset, headLen))
-			}
-			if err := fl.event(Event{Path: x.path, Kind: Data, Data: fl.buf[:n], Position: Position{Path: x.path, Identity: x.id, Offset: x.offset}}); err != nil {
-				return err
-			}
-		}
-		switch {
-		case err == io.EOF || err == nil && n == 0:
-			return nil
-		case err != nil:
-			fl.trouble(x.path, fmt.Errorf("reading it: %w", err))
-			return nil
-		}
+	fl.mu.Unlock()
+	if news && fl.o.Trouble != nil {
+		fl.o.Trouble(path, err)
 	}
 }
 
-func (fl *follower) end(x *file) error {
-	delete(fl.files, x.path)
-	x.f.Close()
-	return fl.event(Event{Path: x.path, Kind: End})
+func keyOf(dev, ino uint64, path string) inodeKey {
+	if dev|ino != 0 {
+		path = ""
+	}
+	return inodeKey{dev, ino, path}
 }
 
-// headHash identifies a file by its first n bytes: n in two bytes, then half of
-// their SHA-256.
-func headHash(f *os.File, n int64) ([]byte, error) {
-	if n == 0 {
-		return nil, nil
+// signal wakes whoever waits at c, once.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
-	b := make([]byte, n)
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(b)
-	return append(binary.BigEndian.AppendUint16(nil, uint16(n)), sum[:16]...), nil
 }
-
-// sameFile reports whether an open file is the one that a position is about.
-func sameFile(f *os.File, st fs.FileInfo, p Position) bool {
-	if dev, ino := inode(st); dev != p.Dev || ino != p.Ino || st.Size() < p.Offset {
-		return false
-	}
-	if len(p.Head) < 2 {
-		return true
-	}
-	h, err := headHash(f, int64(binary.BigEndian.Uint16(p.Head)))
-	return err == nil && string(h) == string(p.Head)
-}
-
-var errNotRegular = errors.New("not a regular file")

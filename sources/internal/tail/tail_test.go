@@ -33,6 +33,7 @@ func start(t *testing.T, o Options) *watched {
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	o.Ready = func(int) { close(w.ready) }
+	o.Workers = 1 // so that the order of files is told, too
 	if o.Rescan == 0 {
 		o.Rescan = 50 * time.Millisecond
 	}
@@ -51,7 +52,7 @@ func start(t *testing.T, o Options) *watched {
 				w.data[name].Write(e.Data)
 				w.last[name] = e.Position
 			case End:
-				w.log = append(w.log, "end "+name)
+				w.log = append(w.log, "end "+name+map[bool]string{true: ", final"}[e.Final])
 			}
 			return nil
 		})
@@ -240,4 +241,204 @@ func TestOddFiles(t *testing.T) {
 			t.Error(l)
 		}
 	}
+}
+
+// A program goes on writing to the file that was renamed under it, and where the folder
+// is followed the file goes on under its new name and is not read again.
+func TestRenamedIsWrittenTo(t *testing.T) {
+	for _, folder := range []bool{false, true} {
+		dir := t.TempDir()
+		log := filepath.Join(dir, "app.log")
+		add(t, log, "one\n")
+		o := Options{Paths: []string{log}}
+		if folder {
+			o.Paths[0] = dir
+		}
+		w := start(t, o)
+		w.wait(t, "app.log", "one\n")
+		must(t, os.Rename(log, log+".1"))
+		add(t, log, "new\n")
+		w.wait(t, "app.log", "one\nnew\n")
+		add(t, log+".1", "late\n")
+		if folder {
+			w.wait(t, "app.log.1", "late\n")
+		} else {
+			w.wait(t, "app.log", "one\nnew\nlate\n")
+		}
+		w.end(t)
+		if got := strings.Join(w.log, ", "); got != "begin app.log at 0, begin app.log at 0" {
+			t.Errorf("folder %v: %s", folder, got)
+		}
+	}
+}
+
+// A file that is gone is given up when it was quiet for a while, and what is deleted or
+// truncated does not come back.
+func TestGone(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "app.log")
+	add(t, log, "one\n")
+	w := start(t, Options{Paths: []string{log}, Linger: time.Millisecond})
+	w.wait(t, "app.log", "one\n")
+	must(t, os.Rename(log, log+".away"))
+	w.told(t, "end app.log")
+	must(t, os.Rename(log+".away", log))
+	w.told(t, "begin app.log at 4")
+	add(t, log, "two\n")
+	w.wait(t, "app.log", "one\ntwo\n")
+	must(t, os.Remove(log))
+	w.told(t, "end app.log, final")
+	add(t, log, "x")
+	w.told(t, "begin app.log at 0")
+}
+
+// told waits until the last that happened is want.
+func (w *watched) told(t *testing.T, want string) {
+	t.Helper()
+	last := ""
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		w.mu.Lock()
+		if last = ""; len(w.log) > 0 {
+			last = w.log[len(w.log)-1]
+		}
+		w.mu.Unlock()
+		if last == want {
+			return
+		}
+	}
+	t.Fatalf("the last was %q, want %q", last, want)
+}
+
+// A file that lives for a moment is read, however busy the reader is, since its opening
+// waits for nobody.
+func TestShortLives(t *testing.T) {
+	dir := t.TempDir()
+	hold := make(chan struct{})
+	held := false
+	w := start(t, Options{Paths: []string{dir}, Round: func() error {
+		if held { // the first round has nothing to read
+			<-hold
+		}
+		held = true
+		return nil
+	}})
+	const n = 200
+	for i := range n {
+		log := filepath.Join(dir, fmt.Sprint(i))
+		add(t, log, fmt.Sprint("line ", i))
+		waitOpen(t, log)
+		must(t, os.Remove(log))
+	}
+	close(hold)
+	for i := range n {
+		w.wait(t, fmt.Sprint(i), fmt.Sprint("line ", i))
+	}
+}
+
+// waitOpen waits until this process has a file open.
+func waitOpen(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		fds, err := filepath.Glob("/proc/self/fd/*")
+		if err != nil || len(fds) == 0 {
+			t.Skip("no list of open files here")
+		}
+		for _, fd := range fds {
+			if at, _ := os.Readlink(fd); at == path {
+				return
+			}
+		}
+	}
+	t.Fatalf("%s was not opened", path)
+}
+
+// Names of a pattern are followed, those that come later, too.
+func TestPattern(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
+	add(t, filepath.Join(dir, "a", "x.log"), "x\n")
+	add(t, filepath.Join(dir, "a", "x.txt"), "no\n")
+	w := start(t, Options{Paths: []string{filepath.Join(dir, "**", "*.log")}})
+	w.wait(t, "x.log", "x\n")
+	add(t, filepath.Join(dir, "a", "y.log"), "y\n")
+	w.wait(t, "y.log", "y\n")
+	must(t, os.Mkdir(filepath.Join(dir, "b"), 0o755))
+	add(t, filepath.Join(dir, "b", "z.log"), "z\n")
+	w.wait(t, "z.log", "z\n")
+	if w.data["x.txt"] != nil {
+		t.Error("a name that does not match was followed")
+	}
+}
+
+// Rounds are bounded, and files that were quiet do not wait for those with much to read.
+func TestRounds(t *testing.T) {
+	dir := t.TempDir()
+	big := bytes.Repeat([]byte("0123456789abcde\n"), 4*quantum/16)
+	for i := range 40 {
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("big%02d", i)), big, 0o644))
+	}
+	var mu sync.Mutex
+	got, round, most := map[string]int{}, 0, 0
+	quiet := filepath.Join(dir, "quiet")
+	must(t, os.WriteFile(quiet, nil, 0o644))
+	rounds, when := 0, 0
+	ctx, stop := context.WithCancel(t.Context())
+	err := Follow(ctx, Options{Paths: []string{dir}, Workers: 2, Round: func() error {
+		most, round = max(most, round), 0
+		if rounds++; rounds == 6 {
+			return os.WriteFile(quiet, []byte("leak\n"), 0o644)
+		}
+		return nil
+	}, Ready: func(int) { stop() }}, func(e Event) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got[filepath.Base(e.Path)] += len(e.Data)
+		round += len(e.Data)
+		if e.Path == quiet && e.Kind == Data {
+			when = rounds
+		}
+		return nil
+	})
+	if err != nil || most > perRound*(quantum+readSize) || when == 0 || when > 30 {
+		t.Errorf("%v; a round gave %d bytes, the quiet file was read in round %d of %d", err, most, when, rounds)
+	}
+	for i := range 40 {
+		if n := got[fmt.Sprintf("big%02d", i)]; n != len(big) {
+			t.Errorf("file %d gave %d bytes of %d", i, n, len(big))
+		}
+	}
+}
+
+// Where another folder comes to lie under a name, it is watched.
+func TestFolderReplaced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	must(t, os.Mkdir(dir, 0o755))
+	log := filepath.Join(dir, "app.log")
+	add(t, log, "one\n")
+	w := start(t, Options{Paths: []string{log}})
+	w.wait(t, "app.log", "one\n")
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Mkdir(dir, 0o755))
+	add(t, log, "two\n")
+	w.wait(t, "app.log", "one\ntwo\n")
+	add(t, log, "three\n")
+	w.wait(t, "app.log", "one\ntwo\nthree\n")
+}
+
+// A symlink's folder is exchanged, as Kubernetes does; events come from where it leads.
+func TestFarFlip(t *testing.T) {
+	dir := t.TempDir()
+	for _, v := range []string{"v1", "v2"} {
+		must(t, os.Mkdir(filepath.Join(dir, v), 0o755))
+		add(t, filepath.Join(dir, v, "app.log"), v+"\n")
+	}
+	must(t, os.Symlink("v1", filepath.Join(dir, "data")))
+	must(t, os.Mkdir(filepath.Join(dir, "logs"), 0o755))
+	link := filepath.Join(dir, "logs", "app.log")
+	must(t, os.Symlink("../data/app.log", link))
+	w := start(t, Options{Paths: []string{link}})
+	add(t, filepath.Join(dir, "v1", "app.log"), "more\n")
+	w.wait(t, "app.log", "v1\nmore\n")
+	must(t, os.Symlink("v2", filepath.Join(dir, "data.new")))
+	must(t, os.Rename(filepath.Join(dir, "data.new"), filepath.Join(dir, "data")))
+	w.wait(t, "app.log", "v1\nmore\nv2\n")
 }

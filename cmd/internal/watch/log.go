@@ -1,0 +1,150 @@
+package watch
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/sources"
+)
+
+// engine is what logs are scanned with until a reload brings another.
+type engine struct {
+	*scanner.Engine
+	min rules.Confidence
+}
+
+// logFile is one followed file. Its reader alone touches it, and between rounds the
+// round.
+type logFile struct {
+	file, path string
+	id         sources.TailIdentity
+	end, lines int64 // bytes and line feeds that came
+	ended      bool  // no more will
+	final      bool  // and the file is no more
+
+	engine *engine // of the stream
+	// stream holds what is undecided; nil where nothing is, so that a file which is
+	// quiet takes no memory. It begins at offset, after line line feeds.
+	stream       *scanner.Stream
+	offset, line int64
+	found        []scanner.Finding
+	read         time.Time // when the last bytes came
+	quiet        bool      // nothing came for a while
+	// pairs holds halves of credentials for the lines that may hold the others, nil for
+	// none; from is where to begin again so that none of them is lost.
+	pairs *scanner.Pairs
+	from  sources.TailPosition
+	dirty bool // in the watcher's list
+}
+
+// maxSpare bounds the streams that are kept for files that get something new: each
+// holds a buffer and a memory of lines, a megabyte at most, and what is read at the same
+// time is a few files.
+const maxSpare = 16
+
+// open gives the file a stream, at its end.
+func (w *watcher) open(l *logFile) {
+	l.engine = w.engine.Load()
+	l.offset, l.line = l.end, l.lines
+	emit := func(m scanner.Match) { l.found = append(l.found, w.finding(l, m)) }
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.spare); n > 0 {
+		l.stream = w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		l.stream.Reset(emit)
+		return
+	}
+	l.stream = l.engine.NewStream(emit)
+}
+
+// release takes its stream from a file of which all is decided.
+func (w *watcher) release(l *logFile) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.spare) < maxSpare && l.engine == w.engine.Load() {
+		l.stream.Reset(func(scanner.Match) {})
+		w.spare = append(w.spare, l.stream)
+	}
+	l.stream = nil
+}
+
+// write gives the stream what came. After a reload the new rules begin as soon as
+// nothing is undecided, which is at the end of a line.
+func (w *watcher) write(l *logFile, data []byte) {
+	for l.stream != nil && l.engine != w.engine.Load() && len(data) > 0 {
+		n := bytes.IndexByte(data, '\n') + 1
+		if n == 0 {
+			n = len(data)
+		}
+		w.feed(l, data[:n])
+		data = data[n:]
+		if l.offset+l.stream.Settled() == l.end {
+			w.release(l)
+		}
+	}
+	if len(data) > 0 {
+		w.feed(l, data)
+	}
+}
+
+func (w *watcher) feed(l *logFile, data []byte) {
+	if l.stream == nil {
+		w.open(l)
+	}
+	l.end += int64(len(data))
+	l.lines += int64(bytes.Count(data, []byte{'\n'}))
+	l.stream.Write(data)
+}
+
+// finding places a match in its file.
+func (w *watcher) finding(l *logFile, m scanner.Match) scanner.Finding {
+	m.Start += l.offset
+	m.End += l.offset
+	m.Line += int(l.line)
+	m.EndLine += int(l.line)
+	now := w.o.Now()
+	h := scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: "tail", Root: l.file, Path: l.path, Time: now}}
+	return scanner.Finding{Hit: h, ID: scanner.FindingID(h.Rule.ID, h.Origin.Path, h.Key, h.Context, h.Secret)}
+}
+
+// settle gives what is found and waits for nothing, and notes how far that is: halves of
+// credentials wait until the first lines hold all that they could belong to, or the log
+// is quiet. Tokens of the registry never do.
+func (w *watcher) settle(l *logFile) (out []scanner.Finding) {
+	at, line := l.end, l.lines
+	if l.stream != nil {
+		o, n := l.stream.SettledAt()
+		at, line = l.offset+o, l.line+int64(n)
+	}
+	for _, f := range l.found {
+		if l.pairs == nil {
+			l.pairs = l.engine.NewPairs()
+		}
+		if f.Token != nil || !l.pairs.Add(f) {
+			out = append(out, f)
+		}
+	}
+	clear(l.found)
+	l.found = l.found[:0]
+	if l.pairs != nil {
+		upTo := int(line)
+		if l.quiet || l.ended {
+			upTo = scanner.AllLines
+		}
+		out = append(out, l.pairs.Take(upTo)...)
+	}
+	if l.pairs == nil || l.pairs.First() == nil {
+		l.from = sources.TailPosition{File: l.file, Path: l.path, Offset: at, Line: line}
+		l.pairs = nil
+	}
+	l.from.Identity, l.from.Path = l.id, l.path
+	if l.stream != nil && (l.ended || l.quiet && at == l.end) {
+		w.release(l)
+	}
+	min := w.engine.Load().min
+	return slices.DeleteFunc(out, func(f scanner.Finding) bool { return f.Token == nil && !f.Confidence.AtLeast(min) })
+}

@@ -1,0 +1,38 @@
+package tail
+
+import "golang.org/x/sys/unix"
+
+// remote names the kind of a file system whose files others change without events, empty
+// for one that tells of all.
+func remote(dir string) string {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return ""
+	}
+	switch uint32(st.Type) {
+	case unix.NFS_SUPER_MAGIC:
+		return "on NFS"
+	case unix.FUSE_SUPER_MAGIC:
+		return "on FUSE"
+	case unix.SMB_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC:
+		return "on SMB"
+	case unix.V9FS_MAGIC:
+		return "on 9P"
+	case unix.CEPH_SUPER_MAGIC:
+		return "on Ceph"
+	case unix.AFS_SUPER_MAGIC, unix.AFS_FS_MAGIC, unix.CODA_SUPER_MAGIC:
+		return "on AFS"
+	}
+	return ""
+}
+
+// hint says which limit of the system to raise.
+func hint(err error) string {
+	switch err {
+	case unix.ENOSPC:
+		return " (raise fs.inotify.max_user_watches by sysctl for events)"
+	case unix.EMFILE:
+		return " (raise fs.inotify.max_user_instances by sysctl for events)"
+	}
+	return ""
+}
