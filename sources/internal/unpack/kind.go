@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/quench-dev/quench/sources/internal/cfb"
 	"github.com/quench-dev/quench/sources/internal/keystore"
 	"github.com/quench-dev/quench/sources/internal/pyc"
 	"github.com/quench-dev/quench/sources/internal/sevenzip"
 	"github.com/quench-dev/quench/sources/internal/sqlitefile"
+	"github.com/quench-dev/quench/sources/internal/textruns"
 )
 
 // Kind is what the first bytes of a file say it is. A name decides nothing: a text
@@ -37,6 +39,9 @@ const (
 	RAR
 	SevenZip
 	Ar
+	Cpio
+	RPM
+	OLE
 )
 
 // Wide reports whether it is text to be decoded.
@@ -69,6 +74,9 @@ func init() {
 		SevenZip: {open: (*walker).sevenzip, random: true},
 		RAR:      {open: (*walker).rar},
 		Ar:       {open: (*walker).ar},
+		Cpio:     {open: (*walker).cpio},
+		RPM:      {open: (*walker).rpm},
+		OLE:      {open: (*walker).ole, random: true},
 		PDF:      {open: (*walker).pdf},
 		Pyc:      {open: (*walker).pyc},
 		Keystore: {open: (*walker).keystore},
@@ -87,7 +95,8 @@ var magics = []struct {
 }{
 	{"\x89PNG\r\n\x1a\n", Binary}, {"\xff\xd8\xff", Binary}, {"GIF87a", Binary}, {"GIF89a", Binary}, {"%PDF-", PDF},
 	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
-	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {arMagic, Ar}, {"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
+	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {arMagic, Ar}, {cpioPortable, Cpio}, {cpioNew, Cpio}, {cpioSum, Cpio}, {rpmMagic, RPM}, {cfb.Magic, OLE},
+	{"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
 	{sqlitefile.Magic, SQLite}, {"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
 	{"\x00\x00\xfe\xff", UTF32BE}, {"\xff\xfe\x00\x00", UTF32LE}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE},
 }
@@ -136,7 +145,7 @@ func KindOf(head []byte) Kind {
 
 func ascii(b []byte) (n int) {
 	for _, c := range b {
-		if isASCIIText(c) {
+		if textruns.IsASCII(c) {
 			n++
 		}
 	}
@@ -148,14 +157,14 @@ func ascii(b []byte) (n int) {
 func mixed(head []byte) bool {
 	for i := 0; i < len(head); i++ {
 		c := head[i]
-		if c != 0 && (isASCIIText(c) || c >= 0x80 || c == '\f' || c == 0x1b) {
+		if c != 0 && (textruns.IsASCII(c) || c >= 0x80 || c == '\f' || c == 0x1b) {
 			continue
 		}
-		if c != 0 || i == 0 || !isASCIIText(head[i-1]) {
+		if c != 0 || i == 0 || !textruns.IsASCII(head[i-1]) {
 			return false
 		}
 		run := i
-		for i+2 < len(head) && isASCIIText(head[i+1]) && head[i+2] == 0 {
+		for i+2 < len(head) && textruns.IsASCII(head[i+1]) && head[i+2] == 0 {
 			i += 2
 		}
 		if i-run < 2*minRaw && (i+3 < len(head) || len(head) < SniffLen) {
@@ -176,12 +185,23 @@ func Undecided(head []byte) bool {
 	}
 	if first[head[0]] {
 		for _, m := range magics {
-			if n := min(len(head), len(m.magic)); string(head[:n]) == m.magic[:n] && len(head) < 16 && m.kind != Binary {
+			if n := min(len(head), len(m.magic)); string(head[:n]) == m.magic[:n] && len(head) < undecided(m.kind) && m.kind != Binary {
 				return true
 			}
 		}
 	}
 	return bytes.IndexByte(head, 0) >= 0
+}
+
+// undecided is how many bytes confirmed may want to see.
+func undecided(k Kind) int {
+	switch k {
+	case Cpio:
+		return cpioNewHeader
+	case Ar:
+		return len(arMagic) + arHeader
+	}
+	return 16
 }
 
 // confirmed looks past a magic that a text may begin with.
@@ -194,6 +214,10 @@ func confirmed(k Kind, head []byte) Kind {
 		}
 	case Ar:
 		if !isAr(head) {
+			return Text
+		}
+	case Cpio:
+		if !isCpio(head) {
 			return Text
 		}
 	case Gzip:

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/quench-dev/quench/sources/internal/cfb/cfbtest"
 )
 
 type file struct{ name, data string }
@@ -469,7 +471,7 @@ func TestUndecided(t *testing.T) {
 			t.Errorf("%q is held back", text)
 		}
 	}
-	for _, data := range []string{zipOf(t, file{"a", "b"}), gzipOf(t, "x"), tarOf(t, file{"a", "b"}), wideText("text", binary.LittleEndian, true)} {
+	for _, data := range []string{zipOf(t, file{"a", "b"}), gzipOf(t, "x"), tarOf(t, file{"a", "b"}), wideText("text", binary.LittleEndian, true), arOf(file{"a/", "text"}), cpioOf(cpioPortable, file{"a", "b"}), cpioOf(cpioNew, file{"a", "b"}), rpmOf("text", "")} {
 		want := KindOf([]byte(data))
 		for n := 2; n <= len(data); n++ {
 			if !Undecided([]byte(data[:n])) {
@@ -485,6 +487,8 @@ func TestUndecided(t *testing.T) {
 func FuzzWalk(f *testing.F) {
 	inner := zipOf(f, file{"a.txt", "text"}, file{"b.gz", gzipOf(f, "more")})
 	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true), xzOf(f, "text", 4096), zstdOf(f, "text"), rarOf(0, file{"a", "text"}), sevenZipOf('a', "text"), arOf(file{"//", "name/\n"}, file{"/0", "text"}),
+		cpioOf(cpioNew, file{"a", "text"}), cpioOf(cpioPortable, file{"a", "text"}), rpmOf("some text\x00", gzipOf(f, cpioOf(cpioNew, file{"a", "text"}))),
+		cfbtest.File(cfbtest.Stream{Path: "Workbook", Data: record(0xfc, "12345678"+word16(9)+"\x00text") + record(0x3c, "\x01w\x00i\x00d\x00e\x00r\x00")}, cfbtest.Stream{Path: "VBA/m", Data: "\x01\x0a\xb0\x00Attribut\x01\x00\x00"}),
 		"%PDF-1.4\n1 0 obj\n<< /Type /Page /Contents 2 0 R >>\nendobj\n2 0 obj\n<< /Length 9 >>\nstream\nBT (a) Tj ET\nendstream\n"} {
 		f.Add([]byte(seed))
 	}

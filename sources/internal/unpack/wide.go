@@ -5,6 +5,8 @@ import (
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/quench-dev/quench/sources/internal/textruns"
 )
 
 // Decode gives a text of kind UTF16LE to UTF32BE as UTF-8, without its byte order
@@ -106,14 +108,12 @@ func (d *wideReader) fill() {
 // and says whether one that is none follows in b.
 func (d *wideReader) ascii(b []byte) (n int, whole bool) {
 	for ; 2*n+2 <= len(b); n++ {
-		if !isASCIIText(b[2*n]) || !isASCIIText(b[2*n+1]) {
+		if !textruns.IsASCII(b[2*n]) || !textruns.IsASCII(b[2*n+1]) {
 			return n, true
 		}
 	}
 	return n, false
 }
-
-func isASCIIText(c byte) bool { return c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' }
 
 // halves gives half of a pair whose other half does not come.
 func (d *wideReader) halves(out []byte) []byte {
