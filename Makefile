@@ -65,8 +65,9 @@ cross: ## build for the other platforms
 	GOOS=windows GOARCH=amd64 go build ./...
 
 .PHONY: crash
-crash: ## kill a process that changes the registry, 200 times
+crash: ## kill processes that change the registry, and that end leaked tokens, 200 times each
 	QUENCH_TEST_KILLS=200 go test ./registry -run '^TestKill$$' -count=1 -v
+	QUENCH_TEST_KILLS=200 go test ./cmd/quench -run '^TestKilledWithSecrets$$' -count=1 -timeout 30m -v
 
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"
