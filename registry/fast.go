@@ -1,19 +1,13 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"maps"
-	"slices"
-	"strings"
 	"sync/atomic"
-	"time"
 
-	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/counts"
 	"github.com/quench-dev/quench/registry/recent"
 	"github.com/quench-dev/quench/registry/store"
-	"github.com/quench-dev/quench/registry/use"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -49,11 +43,10 @@ func (r *Registry) prepare(ctx context.Context) (err error) {
 	if r.fast.version, err = r.store.Reader().PrepareContext(ctx, "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens"); err != nil {
 		return store.Explain(err)
 	}
-	const find = "SELECT " + tokenColumns + " FROM tokens WHERE mac = ? AND key_id = ?"
-	if r.fast.find, err = r.store.Reader().PrepareContext(ctx, find); err != nil {
+	if r.fast.find, err = r.store.Reader().PrepareContext(ctx, findToken); err != nil {
 		return store.Explain(err)
 	}
-	r.fast.judge, err = r.store.Writer().PrepareContext(ctx, find)
+	r.fast.judge, err = r.store.Writer().PrepareContext(ctx, findToken)
 	return store.Explain(err)
 }
 
@@ -146,45 +139,15 @@ func (r *Registry) Ready(ctx context.Context) error {
 // Flush writes the uses down that wait for their second to end.
 func (r *Registry) Flush(ctx context.Context) error { return r.uses.Flush(ctx) }
 
-// writeUses writes down what verifyFast answered: the uses in the tokens' rows, and
+// writeUses writes down what verifyFast answered: the uses in the tokens' counts, and
 // one audit event for each token and second.
 func (r *Registry) writeUses(ctx context.Context, all []Decided) error {
-	type key struct {
-		id     string
-		second int64
-	}
-	tokens, seconds := map[string][]*Use{}, map[key][]*Use{}
-	last := map[string]time.Time{}
+	used := make([]counts.Used, len(all))
 	for i := range all {
-		u := &all[i]
-		id := u.Token.ID
-		tokens[id] = append(tokens[id], &u.Use)
-		k := key{id, u.At.Unix()}
-		seconds[k] = append(seconds[k], &u.Use)
-		last[id] = u.At
+		used[i] = counts.Used{TokenID: all[i].Token.ID, Use: &all[i].Use, At: all[i].At}
 	}
-	var events []audit.Event
-	for k, uses := range seconds {
-		e := audit.Event{Kind: "token.use", Actor: r.actor, TokenID: k.id, Details: use.Together(uses)}
-		e.Details["second"] = time.Unix(k.second, 0).UTC().Format(time.RFC3339)
-		events = append(events, e)
-	}
-	slices.SortFunc(events, func(a, b audit.Event) int {
-		return cmp.Or(strings.Compare(a.Details["second"], b.Details["second"]), strings.Compare(a.TokenID, b.TokenID))
-	})
 	return r.told(ctx, func(tx *sql.Tx) (func(), error) {
-		update, err := tx.PrepareContext(ctx, "UPDATE tokens SET uses = uses + ?, last_used_at = CASE WHEN last_used_at > ? THEN last_used_at ELSE ? END WHERE id = ?")
-		if err != nil {
-			return nil, err
-		}
-		defer update.Close()
-		for _, id := range slices.Sorted(maps.Keys(tokens)) {
-			at := last[id].UnixMicro()
-			if _, err := update.ExecContext(ctx, len(tokens[id]), at, at, id); err != nil {
-				return nil, err
-			}
-		}
-		if err := audit.AppendAll(ctx, tx, r.Now(), events); err != nil {
+		if err := counts.Write(ctx, tx, r.Now(), r.actor, used); err != nil {
 			return nil, err
 		}
 		return r.observe(ctx, tx, all)

@@ -20,7 +20,7 @@ import (
 // It follows the registry until it, or the registry, is closed.
 func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 	// Prepared once: a log may repeat a token a million times.
-	find, err := r.store.Reader().PrepareContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE mac = ? AND key_id = ?")
+	find, err := r.store.Reader().PrepareContext(ctx, findToken)
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", store.Explain(err))
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quench-dev/quench/registry/counts"
 	"github.com/quench-dev/quench/registry/store"
 )
 
@@ -23,8 +24,8 @@ func (r *Registry) Due(ctx context.Context, within time.Duration) (all []Due, er
 	now := r.Now()
 	until := now.Add(within)
 	// Each half has an index of its own, in which the many that expired are not read.
-	rows, err := r.store.Reader().QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
-		WHERE state = 'live' AND expires_at > ? AND expires_at <= ? UNION SELECT `+tokenColumns+` FROM tokens
+	rows, err := r.store.Reader().QueryContext(ctx, "SELECT "+tokenColumns+" FROM "+counts.Tokens+`
+		WHERE state = 'live' AND expires_at > ? AND expires_at <= ? UNION SELECT `+tokenColumns+" FROM "+counts.Tokens+`
 		WHERE state = 'live' AND rotate_by <= ? AND (expires_at IS NULL OR expires_at > ?)`, now.UnixMicro(), until.UnixMicro(), until.UnixMicro(), now.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("reading deadlines: %w", store.Explain(err))
@@ -66,7 +67,7 @@ func (r *Registry) NextSweep(ctx context.Context) (time.Time, error) {
 // until its deadlines change.
 func (r *Registry) Unswept(ctx context.Context, tx *sql.Tx, most int) (all []Token, err error) {
 	now := r.Now()
-	rows, err := tx.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE state = 'live' AND sweep_at <= ? ORDER BY sweep_at, id LIMIT ?", now.UnixMicro(), most)
+	rows, err := tx.QueryContext(ctx, "SELECT "+tokenColumns+" FROM "+counts.Tokens+" WHERE state = 'live' AND sweep_at <= ? ORDER BY sweep_at, id LIMIT ?", now.UnixMicro(), most)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quench-dev/quench/registry/counts"
 	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/values"
@@ -63,17 +64,20 @@ type Token struct {
 }
 
 const tokenColumns = `id, hint, origin, owner, purpose, env, provider, scopes, tags, state, created_at, expires_at,
-	revoked_at, revoked_by, revoked_reason, last_used_at, uses, shape_len, shape_extra, hard_to_find, family, predecessor,
+	revoked_at, revoked_by, revoked_reason, ` + counts.Columns + `, shape_len, shape_extra, hard_to_find, family, predecessor,
 	networks, countries, max_uses, rotate_by, overdue_at`
 
-// scanToken reads a row of tokenColumns; now decides whether it is expired.
+// findToken finds a token by its MAC under a key.
+const findToken = "SELECT " + tokenColumns + " FROM " + counts.Tokens + " WHERE mac = ? AND key_id = ?"
+
+// scanToken reads a row of tokenColumns, of counts.Tokens; now decides whether it is expired.
 func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error) {
 	var t Token
 	var scopes, tags, hard, networks, countries string
 	var created int64
-	var expires, revoked, used, rotate, overdue sql.NullInt64
+	var expires, revoked, uses, used, rotate, overdue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Hint, &t.Origin, &t.Owner, &t.Purpose, &t.Env, &t.Provider, &scopes, &tags, &t.State, &created, &expires,
-		&revoked, &t.RevokedBy, &t.RevokedReason, &used, &t.Uses, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor,
+		&revoked, &t.RevokedBy, &t.RevokedReason, &uses, &used, &t.Shape.Len, &t.Shape.Extra, &hard, &t.Family, &t.Predecessor,
 		&networks, &countries, &t.MaxUses, &rotate, &overdue)
 	if err != nil {
 		return Token{}, err
@@ -86,6 +90,7 @@ func scanToken(row interface{ Scan(...any) error }, now time.Time) (Token, error
 			return Token{}, fmt.Errorf("%w: token %s: %w", store.ErrCorrupt, t.ID, err)
 		}
 	}
+	t.Uses = uses.Int64
 	t.CreatedAt = time.UnixMicro(created).UTC()
 	t.ExpiresAt, t.RevokedAt, t.LastUsedAt = fromMicro(expires), fromMicro(revoked), fromMicro(used)
 	t.RotateBy, t.overdueAt = fromMicro(rotate), fromMicro(overdue)
@@ -112,7 +117,7 @@ func (r *Registry) list(ctx context.Context, q querier, f Filter) ([]Token, erro
 			return nil, fmt.Errorf("listing tokens: %w", err)
 		}
 	}
-	rows, err := q.QueryContext(ctx, "SELECT "+tokenColumns+` FROM tokens
+	rows, err := q.QueryContext(ctx, "SELECT "+tokenColumns+" FROM "+counts.Tokens+`
 		WHERE (?1 = '' OR owner = ?1) AND (?2 = '' OR tags LIKE ?2) AND (CAST(?3 AS BIGINT) IS NULL OR created_at < ?3) AND (?4 = '' OR family = ?4)
 		ORDER BY created_at, id`, f.Owner, rows.Holding(f.Tag), toMicro(f.Before), f.Family)
 	if err != nil {
@@ -169,7 +174,7 @@ func (r *Registry) token(ctx context.Context, q querier, id string) (Token, erro
 }
 
 func (r *Registry) tokenBy(ctx context.Context, q querier, where string, args ...any) (Token, error) {
-	return scanToken(q.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE "+where, args...), r.Now())
+	return scanToken(q.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM "+counts.Tokens+" WHERE "+where, args...), r.Now())
 }
 
 // noToken repeats an id only where it has the form of one: what else was given

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/registry/counts"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/registry/use"
 	"github.com/quench-dev/quench/registry/values"
@@ -142,8 +143,7 @@ func (r *Registry) record(ctx context.Context, tx *sql.Tx, v *Verdict, use Use, 
 	first := v.Token.Uses == 0
 	v.Token.Uses++
 	v.Token.LastUsedAt = r.Now()
-	_, err := tx.ExecContext(ctx, "UPDATE tokens SET uses = uses + 1, last_used_at = ? WHERE id = ?", v.Token.LastUsedAt.UnixMicro(), v.Token.ID)
-	if err != nil {
+	if err := counts.Add(ctx, tx, v.Token.ID, v.Token.LastUsedAt); err != nil {
 		return err
 	}
 	delete(details, "reason")

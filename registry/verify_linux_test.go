@@ -43,7 +43,7 @@ func fill(tb testing.TB, r *Registry, n int) (v issuedValues) {
 		}
 	}
 	err := r.store.InTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE tokens SET uses = 1, last_used_at = created_at")
+		_, err := tx.ExecContext(ctx, "INSERT INTO token_uses (token_id, uses, last_used_at) SELECT id, 1, created_at FROM tokens ORDER BY id")
 		return err
 	})
 	if err != nil {

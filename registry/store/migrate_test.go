@@ -111,3 +111,34 @@ func TestMigratesPositions(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
+
+// Counts of uses that stood in the tokens' rows are kept.
+func TestMigratesUses(t *testing.T) {
+	ctx := context.Background()
+	const token = `INSERT INTO tokens (id, key_id, mac, fingerprint, origin, hint, owner, purpose, env, provider, scopes, tags, state, created_at, shape_len, shape_extra, seq, uses, last_used_at)
+		VALUES (?, x'01020304', ?, 0, 'issued', '', 'o', 'p', 'live', '', '[]', '[]', 'live', 7, 20, '', ?, ?, ?)`
+	path := at(t, 30)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range [][]any{{"a", make([]byte, 32), 1, 0, nil}, {"b", append(make([]byte, 31), 1), 2, 5, 9}} {
+		if _, err := db.Exec(token, row...); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	db.Close()
+	s, err := Open(ctx, path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var got string
+	err = s.Reader().QueryRow("SELECT group_concat(t.id || coalesce(u.uses || '/' || u.last_used_at, '-')) FROM tokens t LEFT JOIN token_uses u ON u.token_id = t.id ORDER BY t.id").Scan(&got)
+	if err != nil || got != "a-,b5/9" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := s.Sound(ctx); err != nil {
+		t.Error(err)
+	}
+}

@@ -371,7 +371,10 @@ func TestChanges(t *testing.T) {
 		await("a new connection", c)
 		await("a new connection", other)
 	}
-	if err := b.InTx(ctx, func(tx *sql.Tx) error { _, err := tx.Exec("UPDATE tokens SET uses = uses + 1"); return err }); err != nil {
+	if err := b.InTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO token_uses (token_id, uses, last_used_at) SELECT id, 1, 0 FROM tokens")
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	stop()

@@ -11,6 +11,7 @@ import (
 type Rows struct {
 	Into  string // table (column, …)
 	Width int    // columns
+	Then  string // what follows the rows, such as ON CONFLICT …
 	args  []any
 }
 
@@ -46,5 +47,5 @@ func (r *Rows) Insert(ctx context.Context, tx *sql.Tx) error {
 
 func (r *Rows) statement(rows int) string {
 	one := "(" + strings.Repeat("?, ", r.Width-1) + "?)"
-	return "INSERT INTO " + r.Into + " VALUES " + strings.Repeat(one+", ", rows-1) + one
+	return "INSERT INTO " + r.Into + " VALUES " + strings.Repeat(one+", ", rows-1) + one + " " + r.Then
 }
