@@ -3,119 +3,133 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/daemon"
 	"github.com/quench-dev/quench/cmd/internal/metrics"
+	"github.com/quench-dev/quench/cmd/internal/reload"
 	"github.com/quench-dev/quench/cmd/internal/watch"
 	"github.com/quench-dev/quench/revoker"
-	"github.com/quench-dev/quench/rules"
 )
 
 func newWatchCmd() *cobra.Command {
-	var of outputFlags
-	var df detectFlags
-	var cf containFlags
-	var mf metrics.Flags
-	var from string
+	var f watchFlags
 	cmd := &cobra.Command{
-		Use:   "watch PATH…",
+		Use:   "watch [PATH…]",
 		Short: "Follow logs and contain tokens that leak into them",
-		Long: `Watch follows files, and the files in folders, through rotation and truncation,
-until interrupted. Each line is decided when it is complete. Tokens of the
-registry are contained as --revoke says, before anything else is done. With a
-registry, deadlines of tokens are warned of as token sweep does, to the second,
-and a checkpoint of the audit log is signed every ten minutes.
+		Long: `Watch follows files, files in folders, and those that match a pattern, through
+rotation and truncation, until interrupted. Each line is decided when it is
+complete. Tokens of the registry are contained as --revoke says, before anything
+else is done. With a registry, deadlines of tokens are warned of as token sweep
+does, to the second, and a checkpoint of the audit log is signed every ten
+minutes.
 
 How far files were read is kept in the registry, or without one in the state
-folder, so that a restart goes on where the last run ended, also after a kill.`,
-		Example: "  quench watch --revoke=auto /var/log/app /var/log/nginx/access.log",
-		Args:    cobra.MinimumNArgs(1),
+folder, so that a restart goes on where the last run ended, also after a kill.
+While findings cannot be stored nothing is read: the logs wait.
+
+On SIGHUP rules, configuration, policy and --paths-from are read again; what
+changed is logged, and what has a fault is refused while the old goes on.
+As a service of systemd it tells when it is ready, reloads and is alive.`,
+		Example: `  quench watch --revoke=auto /var/log/app '/var/log/nginx/*.log'
+  quench watch --print-unit /var/log/app > /etc/systemd/system/quench-watch.service`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWatch(cmd, args, of, df, cf, &mf, watch.From(from))
+			if f.unit {
+				exe, err := os.Executable()
+				if err != nil {
+					return err
+				}
+				_, err = io.WriteString(cmd.OutOrStdout(), daemon.Unit(exe, args))
+				return err
+			}
+			return f.run(cmd, args)
 		},
 	}
-	of.add(cmd)
-	df.add(cmd)
-	cf.add(cmd)
-	mf.Add(cmd.Flags())
-	cmd.Flags().StringVar(&from, "from", string(watch.FromCheckpoint), "where files are read from: checkpoint (their start when there is none), start, end")
+	f.of.add(cmd)
+	f.df.add(cmd)
+	f.cf.add(cmd)
+	f.mf.Add(cmd.Flags())
+	fl := cmd.Flags()
+	fl.StringVar((*string)(&f.from), "from", string(watch.FromCheckpoint), "where files are read from: checkpoint (their start when there is none), start, end")
+	fl.StringVar(&f.paths, pathsFrom, "", "file of further paths, one a line")
+	fl.BoolVar(&f.unit, "print-unit", false, "print a unit for systemd that watches the paths, and end")
 	return cmd
 }
 
-func runWatch(cmd *cobra.Command, args []string, of outputFlags, df detectFlags, cf containFlags, mf *metrics.Flags, from watch.From) (err error) {
-	switch from {
+// watchFlags are the flags of watch; what a reload reads again is read by loadWatched.
+type watchFlags struct {
+	of    outputFlags
+	df    detectFlags
+	cf    containFlags
+	mf    metrics.Flags
+	from  watch.From
+	paths string
+	unit  bool
+}
+
+func (f *watchFlags) check() error {
+	switch f.from {
 	case watch.FromCheckpoint, watch.FromStart, watch.FromEnd:
 	default:
-		return fmt.Errorf("--from %q: want checkpoint, start or end", from)
+		return fmt.Errorf("--from %q: want checkpoint, start or end", f.from)
 	}
-	if of.file != "" {
+	if f.of.file != "" {
 		return errors.New("--output is for reports that end; redirect the output of watch instead")
 	}
-	paths, err := absolute(args)
-	if err != nil {
+	return nil
+}
+
+func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
+	if err := f.check(); err != nil {
 		return err
 	}
-	// What stands in a log comes from anybody: it marks nothing, and a file beside it
-	// configures nothing.
-	df.noConfig = true
-	if err := cmd.Flags().Set("no-marks", "true"); err != nil {
-		return err
-	}
-	conf, err := df.load(cmd, paths[:1], false)
-	if err != nil {
-		return err
-	}
-	c, err := cf.open(cmd)
+	notifier, g := daemon.FromEnviron(), reload.From(cmd.Flags())
+	c, err := f.cf.open(cmd)
 	if err != nil {
 		return err
 	}
 	defer c.close(cmd.Context(), &err)
-	eng, err := df.newEngine(conf, c.known())
+	now, err := loadWatched(cmd, g, args, c.known())
 	if err != nil {
 		return err
 	}
-	w, _, err := of.open(cmd, conf.Rules, args, nil)
+	w, _, err := f.of.open(cmd, now.conf.Rules, args, nil)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-	set, stop, err := mf.Start(buildVersion(), log)
+	set, stop, err := f.mf.Start(buildVersion(), log)
 	if err != nil {
 		return err
 	}
 	defer stop(&err)
+	counted := metrics.NewWatch(set)
 	if c.registry != nil {
 		set.Incidents(c.registry, log)
 	}
-	queue := make(chan error, 1)
-	if c.revoker != nil && cf.revoke == string(revoker.Auto) {
-		go func() { queue <- c.revoker.Work(cmd.Context(), revoker.WorkOptions{}) }()
-	} else {
-		queue <- nil
-	}
-	run := func() error {
-		return watch.Run(cmd.Context(), watch.Options{
-			Engine: eng, Registry: c.registry, Writer: w, Paths: paths, From: from, State: watchState(),
-			MinConfidence: rules.Confidence(df.minConfidence), Settings: watch.Settings{Revoker: c.revoker, Filter: conf.Filters[0], ShowIgnored: df.showIgnored},
-			Metrics: metrics.NewWatch(set),
-			Ready:   func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n) },
-			Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
-			Blocked: func(err error) { tell(log, "storing works again", err) },
-		})
-	}
-	if c.registry == nil {
-		err = run()
-	} else {
-		err = beside(cmd, c.revoker, run)
-	}
-	if cmd.Context().Err() == nil && err != nil {
-		return err
-	}
-	return errors.Join(err, <-queue, c.check())
+	beside := &services{cmd: cmd, c: c, work: c.revoker != nil && f.cf.revoke == string(revoker.Auto)}
+	beside.start()
+	changes := make(chan watch.Change)
+	r := &reloader{cmd: cmd, given: g, args: args, now: now, beside: beside, notifier: notifier, log: log, mode: f.cf.revoke, changes: changes}
+	hup := daemon.OnReload(cmd.Context(), r.reload)
+	err = watch.Run(cmd.Context(), watch.Options{
+		Engine: now.engine, Registry: c.registry, Writer: w, Paths: now.paths, From: f.from, State: watchState(), Reload: changes,
+		MinConfidence: now.min, Settings: now.settings(c.revoker), Metrics: counted, Alive: notifier.Alive,
+		Ready: func(n int) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n)
+			notifier.Ready(fmt.Sprintf("watching %d files", n))
+		},
+		Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
+		Blocked: func(err error) { tell(log, "storing works again", err) },
+	})
+	notifier.Stopping()
+	hup()
+	return errors.Join(err, beside.end(), c.check())
 }
 
 // tell logs a trouble, or that it is over.
@@ -125,19 +139,6 @@ func tell(log *slog.Logger, over string, err error, about ...any) {
 		return
 	}
 	log.Warn(err.Error(), about...)
-}
-
-// absolute makes positions independent of the folder that watch is started in.
-func absolute(args []string) ([]string, error) {
-	var out []string
-	for _, a := range args {
-		p, err := filepath.Abs(a)
-		if err != nil {
-			return nil, fmt.Errorf("finding %q: %w", a, err)
-		}
-		out = append(out, p)
-	}
-	return out, nil
 }
 
 // watchState is the file for positions when there is no registry.

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,29 @@ type watching struct {
 	*exec.Cmd
 	out *bufio.Scanner
 	due chan string // deadlines it told of
+
+	mu   sync.Mutex
+	errs []string // lines of its log
+}
+
+// said is what its log holds so far.
+func (w *watching) said() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.errs)
+}
+
+// says waits until its log holds a text.
+func (w *watching) says(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for _, l := range w.said() {
+			if strings.Contains(l, want) {
+				return
+			}
+		}
+	}
+	t.Fatalf("its log never says %q:\n%s", want, strings.Join(w.said(), "\n"))
 }
 
 // startWatch starts it and waits until it says that it watches.
@@ -37,12 +62,15 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := &watching{cmd, bufio.NewScanner(out), make(chan string, 10)}
+	w := &watching{Cmd: cmd, out: bufio.NewScanner(out), due: make(chan string, 10)}
 	w.out.Buffer(nil, 1<<20)
 	ready := make(chan bool, 1)
 	go func() {
 		s := bufio.NewScanner(errs)
 		for s.Scan() {
+			w.mu.Lock()
+			w.errs = append(w.errs, s.Text())
+			w.mu.Unlock()
 			if strings.HasPrefix(s.Text(), "watching ") {
 				ready <- true
 			}

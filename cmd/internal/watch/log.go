@@ -76,15 +76,16 @@ func (w *watcher) release(l *logFile) {
 // nothing is undecided, which is at the end of a line.
 func (w *watcher) write(l *logFile, data []byte) {
 	for l.stream != nil && l.engine != w.engine.Load() && len(data) > 0 {
+		if l.offset+l.stream.Settled() == l.end {
+			w.release(l)
+			break
+		}
 		n := bytes.IndexByte(data, '\n') + 1
 		if n == 0 {
 			n = len(data)
 		}
 		w.feed(l, data[:n])
 		data = data[n:]
-		if l.offset+l.stream.Settled() == l.end {
-			w.release(l)
-		}
 	}
 	if len(data) > 0 {
 		w.feed(l, data)

@@ -46,6 +46,8 @@ type Options struct {
 	Ready   func(files int)
 	Trouble func(path string, err error)
 	Blocked func(err error)
+	// Alive is called at each round, and while nothing can be stored.
+	Alive func()
 	// Metrics are counted in, nil for nowhere.
 	Metrics *metrics.Watch
 	// Now is the clock; nil means time.Now.
@@ -88,6 +90,9 @@ var errWriting = errors.New("writing the report")
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Alive == nil {
+		o.Alive = func() {}
 	}
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
@@ -243,7 +248,7 @@ func (w *watcher) touch(l *logFile) {
 
 // round delivers what was decided.
 func (w *watcher) round() error {
-	if w.failed {
+	if w.o.Alive(); w.failed {
 		return nil
 	}
 	w.mu.Lock()
@@ -319,6 +324,7 @@ func (w *watcher) deliver(d *delivery) error {
 			w.saved = w.o.Now()
 			return nil
 		}
+		w.o.Alive()
 		w.tell(fmt.Errorf("what was found cannot be stored, nothing is read until it is: %w", err))
 		w.o.Metrics.Blocked(since)
 		select {
