@@ -6,7 +6,7 @@
 // the SQLite library, which maps pages by unchecked pointers and wants a file; the
 // library is the oracle of the tests. Each page is visited once at most, so that
 // no chain or tree of pages leads around. It reads what the tables hold: not what
-// was deleted, nor what waits in a -wal file. Start reading at Open.
+// was deleted. A write-ahead log is read as a file of its own. Start reading at Open.
 package sqlitefile
 
 import (
@@ -42,6 +42,7 @@ type DB struct {
 	pages    uint32
 	encoding uint32 // of texts: 1 UTF-8, 2 UTF-16 little endian, 3 big endian
 	Tables   []Table
+	log      *logPages // whose pages these are; nil of a database
 }
 
 // Table is a table with rows of its own.
@@ -135,10 +136,38 @@ type fullRow struct {
 
 func (d *DB) rows(root uint32) iter.Seq2[fullRow, error] {
 	return func(yield func(fullRow, error) bool) {
-		w := &walk{d: d, seen: make([]uint64, d.pages/64+1), yield: yield}
-		w.page(root, 0)
+		if d.log != nil && root == 0 {
+			d.rest()(yield)
+			return
+		}
+		d.walk(yield).page(root, 0)
 	}
 }
+
+func (d *DB) walk(yield func(fullRow, error) bool) *walk {
+	pages := d.pages
+	if d.log != nil {
+		pages = uint32(len(d.log.pages))
+	}
+	return &walk{d: d, seen: make([]uint64, pages/64+1), yield: yield}
+}
+
+// slot is the bit of a page in seen; 0 where a log does not have it.
+func (w *walk) slot(n uint32) uint32 {
+	if w.d.log != nil {
+		return w.d.log.slot[n]
+	}
+	return n
+}
+
+// saw reports whether a page was visited.
+func (w *walk) saw(n uint32) bool {
+	s := w.slot(n)
+	return w.seen[s/64]&(1<<(s%64)) != 0
+}
+
+// unchanged says that a page is not in the log.
+const unchanged = "it is not in the log"
 
 // walk is the state of one pass over a tree.
 type walk struct {
@@ -160,10 +189,14 @@ func (w *walk) visit(n uint32, buf []byte) (why string) {
 	if n == 0 || n > w.d.pages {
 		return "there is no such page"
 	}
-	if w.seen[n/64]&(1<<(n%64)) != 0 {
+	s := w.slot(n)
+	if s == 0 {
+		return unchanged
+	}
+	if w.saw(n) {
 		return "it is used twice"
 	}
-	w.seen[n/64] |= 1 << (n % 64)
+	w.seen[s/64] |= 1 << (s % 64)
 	if _, err := w.d.at.ReadAt(buf, int64(n-1)*int64(w.d.pageSize)); err != nil {
 		return err.Error()
 	}
@@ -184,7 +217,9 @@ func (w *walk) page(n uint32, depth int) bool {
 		return w.bad(n, "the tree is too high")
 	}
 	p := make([]byte, w.d.pageSize)
-	if why := w.visit(n, p); why != "" {
+	if why := w.visit(n, p); why == unchanged {
+		return true
+	} else if why != "" {
 		return w.bad(n, why)
 	}
 	h := p
@@ -245,7 +280,9 @@ func (w *walk) cell(n uint32, kind byte, c []byte, depth int) bool {
 	if size > maxRow {
 		return w.bad(n, fmt.Sprintf("a row of more than %d bytes", maxRow))
 	}
-	if why := w.payload(int(size), kind == leafTable, c); why != "" {
+	if why := w.payload(int(size), kind == leafTable, c); why == unchanged {
+		return true // the rest of the row is in the database
+	} else if why != "" {
 		return w.bad(n, why)
 	}
 	w.row.ID = int64(id)
@@ -279,7 +316,9 @@ func (w *walk) payload(size int, table bool, c []byte) (why string) {
 	next := binary.BigEndian.Uint32(c[local:])
 	buf := make([]byte, w.d.pageSize)
 	for len(w.data) < size {
-		if why := w.visit(next, buf); why != "" {
+		if why := w.visit(next, buf); why == unchanged {
+			return why
+		} else if why != "" {
 			return "a further page: " + why
 		}
 		next = binary.BigEndian.Uint32(buf)

@@ -42,6 +42,7 @@ const (
 	Cpio
 	RPM
 	OLE
+	SQLiteLog
 )
 
 // Wide reports whether it is text to be decoded.
@@ -70,16 +71,17 @@ func init() {
 		Tar:   {open: (*walker).tar},
 		Zip:   {open: (*walker).zip, random: true},
 
-		SQLite:   {open: (*walker).sqlite, random: true},
-		SevenZip: {open: (*walker).sevenzip, random: true},
-		RAR:      {open: (*walker).rar},
-		Ar:       {open: (*walker).ar},
-		Cpio:     {open: (*walker).cpio},
-		RPM:      {open: (*walker).rpm},
-		OLE:      {open: (*walker).ole, random: true},
-		PDF:      {open: (*walker).pdf},
-		Pyc:      {open: (*walker).pyc},
-		Keystore: {open: (*walker).keystore},
+		SQLite:    {open: (*walker).sqlite, random: true},
+		SQLiteLog: {open: (*walker).sqliteLog, random: true},
+		SevenZip:  {open: (*walker).sevenzip, random: true},
+		RAR:       {open: (*walker).rar},
+		Ar:        {open: (*walker).ar},
+		Cpio:      {open: (*walker).cpio},
+		RPM:       {open: (*walker).rpm},
+		OLE:       {open: (*walker).ole, random: true},
+		PDF:       {open: (*walker).pdf},
+		Pyc:       {open: (*walker).pyc},
+		Keystore:  {open: (*walker).keystore},
 	}
 }
 
@@ -97,7 +99,7 @@ var magics = []struct {
 	{"PK\x03\x04", Zip}, {"PK\x05\x06", Zip}, {"\x1f\x8b\x08", Gzip}, {"BZh", Bzip2}, {"\xfd7zXZ\x00", XZ}, {"\x28\xb5\x2f\xfd", Zstd},
 	{sevenzip.Magic, SevenZip}, {"Rar!\x1a\x07", RAR}, {arMagic, Ar}, {cpioPortable, Cpio}, {cpioNew, Cpio}, {cpioSum, Cpio}, {rpmMagic, RPM}, {cfb.Magic, OLE},
 	{"\x7fELF", Binary}, {"wOFF", Binary}, {"wOF2", Binary}, {"OggS", Binary},
-	{sqlitefile.Magic, SQLite}, {"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
+	{sqlitefile.Magic, SQLite}, {sqlitefile.LogMagic[0], SQLiteLog}, {sqlitefile.LogMagic[1], SQLiteLog}, {"ID3\x03", Binary}, {"ID3\x04", Binary}, {"\x00\x00\x01\x00", Binary}, {"fLaC", Binary}, {"\x1a\x45\xdf\xa3", Binary},
 	{"\x00\x00\xfe\xff", UTF32BE}, {"\xff\xfe\x00\x00", UTF32LE}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE},
 }
 

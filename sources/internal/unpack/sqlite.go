@@ -16,6 +16,19 @@ import (
 // text, and blobs that are archives as entries below it.
 func (w *walker) sqlite(in Input, prefix string, depth int) error {
 	db, err := sqlitefile.Open(in.At, in.Size)
+	return w.tables(db, err, prefix, depth)
+}
+
+// sqliteLog gives the same of what is in a database's write-ahead log.
+func (w *walker) sqliteLog(in Input, prefix string, depth int) error {
+	if err := w.hold(sqlitefile.LogMemory(in.Size)); err != nil {
+		return err
+	}
+	db, err := sqlitefile.OpenLog(in.At, in.Size)
+	return w.tables(db, err, prefix, depth)
+}
+
+func (w *walker) tables(db *sqlitefile.DB, err error, prefix string, depth int) error {
 	if db == nil {
 		return err
 	}

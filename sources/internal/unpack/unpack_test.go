@@ -21,6 +21,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/quench-dev/quench/sources/internal/cfb/cfbtest"
+	"github.com/quench-dev/quench/sources/internal/sqlitefile"
 )
 
 type file struct{ name, data string }
@@ -489,6 +490,7 @@ func FuzzWalk(f *testing.F) {
 	for _, seed := range []string{inner, gzipOf(f, tarOf(f, file{"x", inner})), tarOf(f, file{"x", "y"}), overlapping(20), wideText("key = value", binary.LittleEndian, true), xzOf(f, "text", 4096), zstdOf(f, "text"), rarOf(0, file{"a", "text"}), sevenZipOf('a', "text"), arOf(file{"//", "name/\n"}, file{"/0", "text"}),
 		cpioOf(cpioNew, file{"a", "text"}), cpioOf(cpioPortable, file{"a", "text"}), rpmOf("some text\x00", gzipOf(f, cpioOf(cpioNew, file{"a", "text"}))),
 		cfbtest.File(cfbtest.Stream{Path: "Workbook", Data: record(0xfc, "12345678"+word16(9)+"\x00text") + record(0x3c, "\x01w\x00i\x00d\x00e\x00r\x00")}, cfbtest.Stream{Path: "VBA/m", Data: "\x01\x0a\xb0\x00Attribut\x01\x00\x00"}),
+		sqlitefile.LogMagic[0] + "\x00\x2d\xe2\x18\x00\x00\x02\x00" + strings.Repeat("\x00", 20) + "\x00\x00\x00\x02" + strings.Repeat("\x00", 20) + "\x0d\x00\x00\x00\x01\x01\xf0\x00\x01\xf0" + strings.Repeat("\x00", 486) + "\x06\x01\x02\x15text" + strings.Repeat("\x00", 8),
 		"%PDF-1.4\n1 0 obj\n<< /Type /Page /Contents 2 0 R >>\nendobj\n2 0 obj\n<< /Length 9 >>\nstream\nBT (a) Tj ET\nendstream\n"} {
 		f.Add([]byte(seed))
 	}
