@@ -49,7 +49,7 @@ func TestKilledBetweenCommitAndCall(t *testing.T) {
 				l.Close()
 				// The scan itself reports that its provider could not be told.
 				out, _ := quench(t, home, "scan", "--revoke=auto", leak).Output()
-				if !strings.Contains(string(out), "could not be told yet") {
+				if !strings.Contains(string(out), "could not be told yet") || !strings.Contains(string(out), "1 incident, 1 token revoked") {
 					t.Fatalf("scan said %s", out)
 				}
 				if l, err = net.Listen("tcp", l.Addr().String()); err != nil {

@@ -298,7 +298,7 @@ func (p *pipe) totals() {
 		if c.IncidentID != "" {
 			incidents[c.IncidentID] = true
 		}
-		if c.Action == revoker.Revoked {
+		if c.Action == revoker.Revoked || c.Action == revoker.Queued && !c.DeadAt.IsZero() { // refused here, whatever its provider hears
 			revoked[k.token] = true
 		}
 	}
