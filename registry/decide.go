@@ -64,6 +64,7 @@ func (r *Registry) decideTx(tx *sql.Tx, all []*ask, failed **ask) (func(), error
 		return nil, err
 	}
 	var decided []Decided
+	var none []*ask // of what is no token, to be told with others
 	var events []audit.Event
 	for _, a := range all {
 		if a.err = a.ctx.Err(); a.err != nil { // nobody waits for it any more
@@ -75,6 +76,10 @@ func (r *Registry) decideTx(tx *sql.Tx, all []*ask, failed **ask) (func(), error
 		if err == nil && a.verdict.Token != nil {
 			err = r.remac(ctx, tx, a.verdict.Token.ID, a.value, under)
 		}
+		if err == nil && a.verdict.Token == nil && !r.each && r.refused.Takes() {
+			none = append(none, a)
+			continue
+		}
 		if err == nil {
 			err = r.record(ctx, tx, &a.verdict, a.use, &events)
 		}
@@ -82,10 +87,20 @@ func (r *Registry) decideTx(tx *sql.Tx, all []*ask, failed **ask) (func(), error
 			*failed = a
 			return nil, err
 		}
-		decided = append(decided, Decided{Token: a.verdict.Token, Use: a.use, Reason: a.verdict.Reason, At: r.Now()})
+		if a.verdict.Token != nil {
+			decided = append(decided, Decided{Token: a.verdict.Token, Use: a.use, Reason: a.verdict.Reason, At: r.Now()})
+		}
 	}
 	if err := audit.AppendAll(ctx, tx, r.Now(), events); err != nil {
 		return nil, fmt.Errorf("writing down %d uses: %w", len(decided), err)
 	}
-	return r.observe(ctx, tx, decided)
+	done, err := r.observe(ctx, tx, decided)
+	return func() {
+		if done != nil {
+			done()
+		}
+		for _, a := range none {
+			r.refused.Keep(a.verdict.Reason, &a.use, r.Now())
+		}
+	}, err
 }

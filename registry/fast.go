@@ -3,10 +3,13 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync/atomic"
 
+	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/counts"
 	"github.com/quench-dev/quench/registry/recent"
+	"github.com/quench-dev/quench/registry/refusals"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -50,19 +53,30 @@ func (r *Registry) prepare(ctx context.Context) (err error) {
 	return store.Explain(err)
 }
 
-// verifyFast answers a valid use of a token that was used before and may be used any
-// number of times, without a transaction; the use is written down with others
-// within a second. All else is not ok, and for a transaction to decide.
+// verifyFast answers, without a transaction, a valid use of a token that was used
+// before and may be used any number of times, and what is no token; it is written down
+// with others. All else is not ok, and for a transaction to decide.
 //
 // The number of the last change is read each time (a step in an index, as cheap as
 // SQLite's data_version and the same on PostgreSQL). So a change that was
 // committed before the call, by whatever process, is seen: rows at hand are of
 // that number or read now.
 func (r *Registry) verifyFast(ctx context.Context, value secret.Secret, use Use) (v Verdict, ok bool) {
-	if r.each || !r.wellFormed(value) {
+	if r.each {
 		return Verdict{}, false
 	}
+	if !r.wellFormed(value) {
+		return r.refuse(ReasonMalformed, use)
+	}
 	t, err := r.recentToken(ctx, value)
+	if errors.Is(err, sql.ErrNoRows) { // under the primary pepper
+		_, _, err = r.find(ctx, r.store.Reader(), value, func(mac, keyID []byte) (Token, error) {
+			return scanToken(r.fast.find.QueryRowContext(ctx, mac, keyID), r.Now())
+		})
+		if errors.Is(err, sql.ErrNoRows) {
+			return r.refuse(ReasonUnknown, use)
+		}
+	}
 	if err != nil || t == nil {
 		return Verdict{}, false
 	}
@@ -81,8 +95,23 @@ func (r *Registry) verifyFast(ctx context.Context, value secret.Secret, use Use)
 	return Verdict{Valid: true, Reason: ReasonValid, Token: &out}, true
 }
 
+// refuse answers what is no token of this registry.
+func (r *Registry) refuse(reason string, use Use) (v Verdict, ok bool) {
+	return Verdict{Reason: reason}, r.refused.Add(reason, &use, r.Now())
+}
+
+// writeRefusals writes down what is no token and was refused.
+func (r *Registry) writeRefusals(ctx context.Context, all []*refusals.Sum) error {
+	events := make([]audit.Event, len(all))
+	for i, s := range all {
+		events[i] = audit.Event{Kind: "token.refuse", Actor: r.actor, Details: s.Details()}
+	}
+	return r.store.InTx(ctx, func(tx *sql.Tx) error { return audit.AppendAll(ctx, tx, r.Now(), events) })
+}
+
 // recentToken is the token of value as it is now; nil when the fast path is not for
-// it, as for those under an older pepper.
+// it, as for those under an older pepper, and sql.ErrNoRows when none is under the
+// newest.
 func (r *Registry) recentToken(ctx context.Context, value secret.Secret) (*recentToken, error) {
 	ring := r.ring.Load()
 	key := ring.Primary()
@@ -136,8 +165,11 @@ func (r *Registry) Ready(ctx context.Context) error {
 	return store.Explain(r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers))
 }
 
-// Flush writes the uses down that wait for their second to end.
-func (r *Registry) Flush(ctx context.Context) error { return r.uses.Flush(ctx) }
+// Flush writes the uses down that wait for their second to end, and the refusals of
+// what is no token.
+func (r *Registry) Flush(ctx context.Context) error {
+	return errors.Join(r.uses.Flush(ctx), r.refused.Flush(ctx))
+}
 
 // writeUses writes down what verifyFast answered: the uses in the tokens' counts, and
 // one audit event for each token and second.

@@ -8,15 +8,15 @@ import (
 
 // Decided is one use that Verify has decided on.
 type Decided struct {
-	// Token as it was when it was decided, not to be changed; nil when the value
-	// is none of this registry.
+	// Token as it was when it was decided, not to be changed.
 	Token  *Token
 	Use    Use // as far as the caller told it, Country settled
 	Reason string
 	At     time.Time
 }
 
-// Observer is told of every decided use, such as a watch that looks for misuse.
+// Observer is told of every decided use of a token, such as a watch that looks for
+// misuse. What is no token is no use of one.
 type Observer interface {
 	// Observe is called in the transaction that writes the uses down, oldest first:
 	// what it writes to tx, an alert or a suspension (DoTx) too, is on disk with them

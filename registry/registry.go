@@ -30,6 +30,7 @@ import (
 	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/registry/pepper"
+	"github.com/quench-dev/quench/registry/refusals"
 	"github.com/quench-dev/quench/registry/rows"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/tally"
@@ -144,6 +145,7 @@ type Registry struct {
 	fast    fastPath
 	asks    *together.Queue[ask]
 	uses    *tally.Tally[Decided]
+	refused *refusals.Refusals
 	telling sync.Mutex // held while the observer is told, until the commit
 }
 
@@ -177,6 +179,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	r := &Registry{store: s, clock: clock.New(o.Now, time.Time{}), actor: o.Actor, issue: o.Issue, where: o.Countries, each: o.EachUse, pepper: o.Pepper, without: o.WithoutPepper}
 	r.uses, r.asks = tally.New(maxWaiting, r.writeUses), together.New(maxTogether, r.decideTogether)
+	r.refused = refusals.New(r.writeRefusals)
 	err = r.unlock(ctx, o)
 	if err == nil {
 		err = r.setClock(ctx, o)
@@ -281,7 +284,7 @@ func (r *Registry) Close() (err error) {
 		for _, s := range sets {
 			s.Close()
 		}
-		if err = r.uses.Close(); err != nil {
+		if err = errors.Join(r.uses.Close(), r.refused.Close()); err != nil {
 			err = fmt.Errorf("closing the registry: %w", err)
 		}
 		if r.store.Wrote() {

@@ -45,12 +45,14 @@ type Verdict struct {
 // Verify says whether value is a live token that may do use.Scope, and if not,
 // why. An error means no answer, and must be treated as a refusal.
 //
-// Refusals, the first use, and each use of a token with limited uses are decided
+// Refusals of tokens, the first use, and each use of a token with limited uses are decided
 // under the write lock and on disk, as audit events, before the answer is given.
 // Other valid uses are written down together within a second, and at Close: one
 // audit event for each token and second, and the count in the token's row. A process
 // that is killed loses those of its last second, and no others; with
-// Options.EachUse, none.
+// Options.EachUse, none. What is no token of the registry is refused by reading alone,
+// and told together, too: an event a minute, since strangers can ask without end. A
+// process that is killed loses those of its last minute.
 //
 // A revocation that returned before Verify was called is always seen, whichever
 // process made it.

@@ -102,29 +102,82 @@ func (u *Use) Details() map[string]string {
 	return details
 }
 
-// Together tells uses of one token for the audit log: how many they are, and the
-// different values of each field, in the order they came.
-func Together(uses []*Use) map[string]string {
-	details := map[string]string{"uses": strconv.Itoa(len(uses))}
+// Summary tells many uses together: the different values of each field, in the order
+// they came, and of those beyond a few only in how many uses they were. The zero one is
+// of none; its size does not grow with what is added.
+type Summary struct {
+	fields map[string]*values
+}
+
+// values are those of one field.
+type values struct {
+	some []string
+	more int // uses with others
+}
+
+// Add adds a use.
+func (s *Summary) Add(u *Use) {
+	if s.fields == nil {
+		s.fields = map[string]*values{}
+	}
 	for name, of := range told {
-		var values []string
-		more := 0
-		for _, u := range uses {
-			switch v := of(u); {
-			case v == "" || slices.Contains(values, v):
-			case len(values) == maxTold:
-				more++
-			default:
-				values = append(values, v)
-			}
-		}
-		text := strings.Join(values, ", ")
-		if more > 0 {
-			text += ", and others in " + strconv.Itoa(more) + " uses"
-		}
-		if text != "" {
-			details[name] = text
+		if v := of(u); v != "" {
+			s.add(name, v, 1)
 		}
 	}
+}
+
+func (s *Summary) add(name, v string, uses int) {
+	f := s.fields[name]
+	if f == nil {
+		f = &values{}
+		s.fields[name] = f
+	}
+	switch {
+	case slices.Contains(f.some, v):
+	case len(f.some) == maxTold:
+		f.more += uses
+	default:
+		f.some = append(f.some, v)
+	}
+}
+
+// Join adds the uses of a later summary. A value that stood among the few there is
+// counted as one use where there is no place for it here.
+func (s *Summary) Join(later *Summary) {
+	if s.fields == nil {
+		s.fields = map[string]*values{}
+	}
+	for name, f := range later.fields {
+		for _, v := range f.some {
+			s.add(name, v, 1)
+		}
+		if f.more > 0 {
+			s.fields[name].more += f.more
+		}
+	}
+}
+
+// Details tells the uses for the audit log, by name of the field.
+func (s *Summary) Details() map[string]string {
+	details := map[string]string{}
+	for name, f := range s.fields {
+		details[name] = strings.Join(f.some, ", ")
+		if f.more > 0 {
+			details[name] += ", and others in " + strconv.Itoa(f.more) + " uses"
+		}
+	}
+	return details
+}
+
+// Together tells uses of one token for the audit log: how many they are, and their
+// Summary.
+func Together(uses []*Use) map[string]string {
+	var s Summary
+	for _, u := range uses {
+		s.Add(u)
+	}
+	details := s.Details()
+	details["uses"] = strconv.Itoa(len(uses))
 	return details
 }

@@ -77,9 +77,6 @@ func (w *Watch) Observe(ctx context.Context, tx *sql.Tx, decided []registry.Deci
 	uses := make([]Use, 0, len(decided))
 	for i := range decided {
 		d := &decided[i]
-		if d.Token == nil {
-			continue
-		}
 		e := usage.Event{At: d.At, Outcome: outcome(d.Reason), Scope: d.Use.Scope, Method: d.Use.Method, Agent: usage.Agent(d.Use.Agent), Address: d.Use.Address, Country: d.Use.Country}
 		if d.Use.Endpoint != "" {
 			e.Endpoint = usage.Endpoint(d.Use.Method, d.Use.Endpoint)
