@@ -11,6 +11,7 @@ import (
 	"github.com/quench-dev/quench/registry/recent"
 	"github.com/quench-dev/quench/registry/refusals"
 	"github.com/quench-dev/quench/registry/store"
+	"github.com/quench-dev/quench/registry/version"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -22,15 +23,14 @@ const (
 	// can verify in it. They are about 150 bytes each. Beyond, each use is a
 	// transaction of its own, which slows the callers down.
 	maxWaiting = 1 << 18
-	// maxChanged rows are read to learn what changed; after more, all are forgotten.
-	maxChanged = 1000
 )
 
 // fastPath is what Verify knows beside the database.
 type fastPath struct {
-	version, find *sql.Stmt // closed with the database
-	judge         *sql.Stmt // find of a transaction
-	rows          *recent.Rows[recentToken]
+	version *version.Versions
+	find    *sql.Stmt // closed with the database, as the next
+	judge   *sql.Stmt // find of a transaction
+	rows    *recent.Rows[recentToken]
 }
 
 // recentToken is a live token that was used before, any number of times, and is not
@@ -43,8 +43,8 @@ type recentToken struct {
 // prepare makes the statements of the fast path.
 func (r *Registry) prepare(ctx context.Context) (err error) {
 	r.fast.rows = recent.New[recentToken](keepRows)
-	if r.fast.version, err = r.store.Reader().PrepareContext(ctx, "SELECT coalesce(max(seq), 0), (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens"); err != nil {
-		return store.Explain(err)
+	if r.fast.version, err = version.New(ctx, r.store.Reader()); err != nil {
+		return err
 	}
 	if r.fast.find, err = r.store.Reader().PrepareContext(ctx, findToken); err != nil {
 		return store.Explain(err)
@@ -116,18 +116,18 @@ func (r *Registry) recentToken(ctx context.Context, value secret.Secret) (*recen
 	ring := r.ring.Load()
 	key := ring.Primary()
 	mac := recent.Key(value.MAC(key.MAC))
-	var version, peppers int64
-	if err := r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers); err != nil || peppers != ring.Version() {
+	now, err := r.fast.version.Now(ctx)
+	if err != nil || now.Peppers != ring.Version() {
 		return nil, err
 	}
-	if have := r.fast.rows.Version(); have < version {
-		changed, err := r.changedSince(ctx, have)
+	if have := r.fast.rows.Version(); have < now.Tokens {
+		changed, err := r.fast.version.Changed(ctx, have)
 		if err != nil {
 			return nil, err
 		}
-		r.fast.rows.Advance(have, version, changed)
+		r.fast.rows.Advance(have, now.Tokens, changed)
 	}
-	if t, ok := r.fast.rows.Get(mac, version); ok {
+	if t, ok := r.fast.rows.Get(mac, now.Tokens); ok {
 		return t, nil
 	}
 	t, err := scanToken(r.fast.find.QueryRowContext(ctx, mac[:], key.ID[:]), r.Now())
@@ -135,34 +135,14 @@ func (r *Registry) recentToken(ctx context.Context, value secret.Secret) (*recen
 		return nil, err
 	}
 	row := &recentToken{Token: t}
-	r.fast.rows.Put(mac, version, row)
+	r.fast.rows.Put(mac, now.Tokens, row)
 	return row, nil
-}
-
-// changedSince lists the tokens changed after a version, or nil when they are many.
-func (r *Registry) changedSince(ctx context.Context, version int64) ([]recent.Key, error) {
-	rows, err := r.store.Reader().QueryContext(ctx, "SELECT mac FROM tokens WHERE seq > ? LIMIT ?", version, maxChanged+1)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	changed := []recent.Key{}
-	for rows.Next() {
-		var mac []byte
-		if err := rows.Scan(&mac); err != nil {
-			return nil, err
-		}
-		if changed = append(changed, recent.Key(mac)); len(changed) > maxChanged {
-			return nil, rows.Err()
-		}
-	}
-	return changed, rows.Err()
 }
 
 // Ready says whether the registry can be asked: its error is what keeps it from that.
 func (r *Registry) Ready(ctx context.Context) error {
-	var version, peppers int64
-	return store.Explain(r.fast.version.QueryRowContext(ctx).Scan(&version, &peppers))
+	_, err := r.fast.version.Read(ctx)
+	return err
 }
 
 // Flush writes the uses down that wait for their second to end, and the refusals of

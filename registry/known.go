@@ -48,9 +48,8 @@ func (k *known) Changes() (<-chan struct{}, func()) { return k.r.store.Changes()
 // data_version it does not move for recorded uses, audit events or findings, nor
 // need a connection of its own.
 func (k *known) Version(ctx context.Context) (int64, error) {
-	var seq int64
-	err := k.r.store.Reader().QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) + (SELECT coalesce(max(seq), 0) FROM peppers) FROM tokens").Scan(&seq)
-	return seq, store.Explain(err)
+	n, err := k.r.fast.version.Read(ctx)
+	return n.Tokens + n.Peppers, err
 }
 
 // Keys implements match.Source.
