@@ -69,6 +69,10 @@ crash: ## kill processes that change the registry, and that end leaked tokens, 2
 	QUENCH_TEST_KILLS=200 go test ./registry -run '^TestKill$$' -count=1 -v
 	QUENCH_TEST_KILLS=200 go test ./cmd/quench -run '^TestKilledWithSecrets$$' -count=1 -timeout 30m -v
 
+.PHONY: watch-faults
+watch-faults: ## 10,000 rotations of each kind, two minutes of kills, a database gone for a minute
+	QUENCH_TEST_ROTATIONS=10000 QUENCH_TEST_KILL_SECONDS=120 QUENCH_TEST_GONE_SECONDS=60 go test ./cmd/quench -run '^TestWatch(Rotations|Killed.*|DatabaseGone|DiskFull|Unmounted|Unreadable)$$' -count=1 -timeout 60m -v
+
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"
 

@@ -65,7 +65,7 @@ func (s *stage) hits(b *testing.B, provider string, n int) []scanner.Hit {
 			b.Fatal(err)
 		}
 		all[i] = scanner.Hit{Match: scanner.Match{Rule: scanner.RegistryRule, Line: 1, Secret: value, Confidence: rules.High, Token: &scanner.KnownToken{ID: tok.ID, State: "live"}},
-			Origin: sources.Origin{Source: "tail", Root: "logs", Path: fmt.Sprintf("app-%d.log", i), Time: time.Now()}}
+			Origin: sources.Origin{Source: "tail", Root: fmt.Sprint("file", i), Path: fmt.Sprintf("app-%d.log", i), Time: time.Now()}}
 	}
 	return all
 }

@@ -377,8 +377,9 @@ func Record(h scanner.Hit) finding.Record {
 	case o.Blob != "":
 		f.Identity = o.Blob
 	case o.Source == "tail":
-		// A truncated log has the same offsets again, with other lines.
-		f.Identity += "#" + f.FindingID
+		// Its root names the file, whatever it is called; what came into it after it was
+		// truncated is another.
+		f.Identity = o.Root
 	}
 	if h.Token != nil {
 		f.TokenID = h.Token.ID

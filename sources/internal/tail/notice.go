@@ -212,6 +212,12 @@ func (fl *follower) tick() {
 	for _, d := range fl.dirs {
 		blind = blind || !d.events
 	}
+	for p, dev := range fl.devs { // was anything mounted or unmounted?
+		if st, err := os.Stat(p); err == nil {
+			now, _ := inode(st)
+			blind = blind || now != dev
+		}
+	}
 	if blind || fl.ticks >= findEvery {
 		fl.find()
 	}
