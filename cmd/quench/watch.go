@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/daemon"
+	"github.com/quench-dev/quench/cmd/internal/inputs"
 	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/cmd/internal/reload"
 	"github.com/quench-dev/quench/cmd/internal/watch"
@@ -20,7 +22,7 @@ import (
 func newWatchCmd() *cobra.Command {
 	var f watchFlags
 	cmd := &cobra.Command{
-		Use:   "watch [PATH…]",
+		Use:   "watch [PATH… | -]",
 		Short: "Follow logs and contain tokens that leak into them",
 		Long: `Watch follows files, files in folders, and those that match a pattern, through
 rotation and truncation, until interrupted. Each line is decided when it is
@@ -28,6 +30,10 @@ complete. Tokens of the registry are contained as --revoke says, before anything
 else is done. With a registry, deadlines of tokens are warned of as token sweep
 does, to the second, and a checkpoint of the audit log is signed every ten
 minutes.
+
+Besides files it reads standard input ('-'), the journal (--journald), and what
+it is sent by syslog (--syslog) and OTLP (--otlp). Logs of containers are taken
+out of their envelope.
 
 How far files were read is kept in the registry, or without one in the state
 folder, so that a restart goes on where the last run ended, also after a kill.
@@ -37,6 +43,8 @@ On SIGHUP rules, configuration, policy and --paths-from are read again; what
 changed is logged, and what has a fault is refused while the old goes on.
 As a service of systemd it tells when it is ready, reloads and is alive.`,
 		Example: `  quench watch --revoke=auto /var/log/app '/var/log/nginx/*.log'
+  quench watch --journald all --syslog udp://127.0.0.1:5514 --otlp 127.0.0.1:4318
+  kubectl logs -f deploy/api | quench watch -
   quench watch --print-unit /var/log/app > /etc/systemd/system/quench-watch.service`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.unit {
@@ -54,6 +62,7 @@ As a service of systemd it tells when it is ready, reloads and is alive.`,
 	f.df.add(cmd)
 	f.cf.add(cmd)
 	f.mf.Add(cmd.Flags())
+	f.in.Add(cmd.Flags())
 	fl := cmd.Flags()
 	fl.StringVar((*string)(&f.from), "from", string(watch.FromCheckpoint), "where files are read from: checkpoint (their start when there is none), start, end")
 	fl.StringVar(&f.paths, pathsFrom, "", "file of further paths, one a line")
@@ -67,6 +76,7 @@ type watchFlags struct {
 	df    detectFlags
 	cf    containFlags
 	mf    metrics.Flags
+	in    inputs.Flags
 	from  watch.From
 	paths string
 	unit  bool
@@ -94,6 +104,10 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer c.close(cmd.Context(), &err)
+	stdin := slices.Contains(args, "-")
+	if f.in.Any() && !stdin {
+		args = append(slices.Clip(args), "-") // no path need be given
+	}
 	now, err := loadWatched(cmd, g, args, c.known())
 	if err != nil {
 		return err
@@ -112,6 +126,10 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if c.registry != nil {
 		set.Incidents(c.registry, log)
 	}
+	others, err := f.openInputs(cmd, log, stdin, now)
+	if err != nil {
+		return err
+	}
 	beside := &services{cmd: cmd, c: c, work: c.revoker != nil && f.cf.revoke == string(revoker.Auto)}
 	beside.start()
 	changes := make(chan watch.Change)
@@ -125,11 +143,27 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 			notifier.Ready(fmt.Sprintf("watching %d files", n))
 		},
 		Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
+		Format:  f.in.Files(), Inputs: others,
 		Blocked: func(err error) { tell(log, "storing works again", err) },
 	})
 	notifier.Stopping()
 	hup()
 	return errors.Join(err, beside.end(), c.check())
+}
+
+// openInputs opens what is watched besides files; nil is nothing.
+func (f *watchFlags) openInputs(cmd *cobra.Command, log *slog.Logger, stdin bool, now *watched) (watch.Inputs, error) {
+	o := inputs.Options{Engine: now.engine, MinConfidence: now.min, From: string(f.from), State: filepath.Dir(watchState()),
+		Trouble:   func(what string, err error) { tell(log, "it works again", err, "input", what) },
+		Listening: func(what, addr string) { log.Info("listening", "input", what, "address", addr) }}
+	if stdin {
+		o.Stdin = cmd.InOrStdin()
+	}
+	s, err := f.in.Open(o)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // tell logs a trouble, or that it is over.

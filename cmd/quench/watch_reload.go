@@ -55,7 +55,7 @@ func loadWatched(cmd *cobra.Command, g reload.Given, args []string, known scanne
 	if w.paths, err = watchedPaths(args, from); err != nil {
 		return nil, err
 	}
-	if w.conf, err = df.load(again, w.paths[:1], false); err != nil {
+	if w.conf, err = df.load(again, append(slices.Clip(w.paths), ".")[:1], false); err != nil {
 		return nil, err
 	}
 	if w.engine, err = df.newEngine(w.conf, known); err != nil {
@@ -84,10 +84,13 @@ func watchedPaths(args []string, from string) ([]string, error) {
 		}
 	}
 	if len(args) == 0 {
-		return nil, errors.New("nothing to watch: name files, folders or patterns, or give --" + pathsFrom)
+		return nil, errors.New("nothing to watch: name files, folders or patterns, - for standard input, or give --journald, --syslog, --otlp or --" + pathsFrom)
 	}
 	var out []string
 	for _, a := range args {
+		if a == "-" {
+			continue // standard input, or what else is no path
+		}
 		p, err := filepath.Abs(a)
 		if err != nil {
 			return nil, fmt.Errorf("finding %q: %w", a, err)

@@ -76,6 +76,9 @@ func NewText(format string, offset, lines int64) (*Text, error) {
 // Plain reports that the text is the log, as far as is known.
 func (t *Text) Plain() bool { return t.format == "plain" }
 
+// Format is what the log is, auto while that is not known.
+func (t *Text) Format() string { return t.format }
+
 // Write gives what p adds to the text, which is valid until the next call and while p is.
 func (t *Text) Write(p []byte) []byte {
 	t.out = t.out[:0]

@@ -204,7 +204,7 @@ func (t *text) locate(f *scanner.Finding) {
 			continue
 		}
 		if r.place > 0 {
-			f.Origin.Root = ""
+			f.Origin.Root = f.ID // of those with the same number by secret
 			f.Start, f.End = r.place+f.Start-r.at, r.place+f.End-r.at
 		}
 		return

@@ -233,11 +233,11 @@ func framed(r io.Reader) (list []string, err error) {
 func TestFrames(t *testing.T) {
 	long := strings.Repeat("a", 200<<10)
 	for in, want := range map[string][]string{
-		"a\nb\r\n":                                {"a", "b\r"},
-		"3 abc4 de\nf5 x":                         {"abc", "de\nf", "x"},
-		"12 monkeys\n":                            {"monkeys\n"},
-		"12th of May\n3 abc":                      {"12th of May", "abc"},
-		"last without end":                        {"last without end"},
+		"a\nb\r\n":           {"a", "b\r"},
+		"3 abc4 de\nf5 x":    {"abc", "de\nf", "x"},
+		"12 monkeys\n":       {"monkeys\n"},
+		"12th of May\n3 abc": {"12th of May", "abc"},
+		"last without end":   {"last without end"},
 		fmt.Sprintf("%d %s2 ab", len(long), long): {long, "ab"},
 		"<1>" + long + "\nx\n":                    {"<1>" + long, "x"},
 	} {
@@ -293,4 +293,3 @@ func FuzzSyslog(f *testing.F) {
 		}
 	})
 }
-

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quench-dev/quench/cmd/internal/envelope"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/sources"
@@ -29,6 +30,8 @@ type logFile struct {
 	// stream holds what is undecided; nil where nothing is, so that a file which is
 	// quiet takes no memory. It begins at offset, after line line feeds.
 	stream       *scanner.Stream
+	text         *envelope.Text // what the stream is given
+	format       string         // of text, as far as it is known
 	offset, line int64
 	found        []scanner.Finding
 	read         time.Time // when the last bytes came
@@ -46,9 +49,16 @@ type logFile struct {
 const maxSpare = 16
 
 // open gives the file a stream, at its end.
-func (w *watcher) open(l *logFile) {
+func (w *watcher) open(l *logFile) error {
 	l.engine = w.engine.Load()
 	l.offset, l.line = l.end, l.lines
+	if l.format == "" {
+		l.format = w.o.Format
+	}
+	var err error
+	if l.text, err = envelope.NewText(l.format, l.offset, l.line); err != nil {
+		return err
+	}
 	emit := func(m scanner.Match) { l.found = append(l.found, w.finding(l, m)) }
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,9 +66,10 @@ func (w *watcher) open(l *logFile) {
 		l.stream = w.spare[n-1]
 		w.spare = w.spare[:n-1]
 		l.stream.Reset(emit)
-		return
+		return nil
 	}
 	l.stream = l.engine.NewStream(emit)
+	return nil
 }
 
 // release takes its stream from a file of which all is decided.
@@ -69,14 +80,14 @@ func (w *watcher) release(l *logFile) {
 		l.stream.Reset(func(scanner.Match) {})
 		w.spare = append(w.spare, l.stream)
 	}
-	l.stream = nil
+	l.stream, l.text, l.format = nil, nil, l.text.Format()
 }
 
 // write gives the stream what came. After a reload the new rules begin as soon as
 // nothing is undecided, which is at the end of a line.
-func (w *watcher) write(l *logFile, data []byte) {
+func (w *watcher) write(l *logFile, data []byte) error {
 	for l.stream != nil && l.engine != w.engine.Load() && len(data) > 0 {
-		if l.offset+l.stream.Settled() == l.end {
+		if at, _ := l.text.Resume(l.stream.Settled(), 0); at == l.end {
 			w.release(l)
 			break
 		}
@@ -84,27 +95,32 @@ func (w *watcher) write(l *logFile, data []byte) {
 		if n == 0 {
 			n = len(data)
 		}
-		w.feed(l, data[:n])
+		if err := w.feed(l, data[:n]); err != nil {
+			return err
+		}
 		data = data[n:]
 	}
-	if len(data) > 0 {
-		w.feed(l, data)
+	if len(data) == 0 {
+		return nil
 	}
+	return w.feed(l, data)
 }
 
-func (w *watcher) feed(l *logFile, data []byte) {
+func (w *watcher) feed(l *logFile, data []byte) error {
 	if l.stream == nil {
-		w.open(l)
+		if err := w.open(l); err != nil {
+			return err
+		}
 	}
 	l.end += int64(len(data))
 	l.lines += int64(bytes.Count(data, []byte{'\n'}))
-	l.stream.Write(data)
+	l.stream.Write(l.text.Write(data))
+	return nil
 }
 
 // finding places a match in its file.
 func (w *watcher) finding(l *logFile, m scanner.Match) scanner.Finding {
-	m.Start += l.offset
-	m.End += l.offset
+	m.Start, m.End = l.text.Raw(m.Start), l.text.Raw(m.End)
 	m.Line += int(l.line)
 	m.EndLine += int(l.line)
 	now := w.o.Now()
@@ -119,7 +135,8 @@ func (w *watcher) settle(l *logFile) (out []scanner.Finding) {
 	at, line := l.end, l.lines
 	if l.stream != nil {
 		o, n := l.stream.SettledAt()
-		at, line = l.offset+o, l.line+int64(n)
+		at, line = l.text.Resume(o, n)
+		l.text.Forget(o)
 	}
 	for _, f := range l.found {
 		if l.pairs == nil {

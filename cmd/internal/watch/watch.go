@@ -36,6 +36,10 @@ type Options struct {
 	Paths  []string
 	// From says where files are read from.
 	From From
+	// Format is what the files are, of envelope.Formats; empty is auto.
+	Format string
+	// Inputs are what is read besides files, nil for nothing.
+	Inputs Inputs
 	// State is the file for positions when there is no registry.
 	State         string
 	MinConfidence rules.Confidence
@@ -60,6 +64,13 @@ type Change struct {
 	MinConfidence rules.Confidence
 	Settings
 	Paths []string
+}
+
+// Inputs are what is read besides files.
+type Inputs interface {
+	// Serve runs them until ctx ends, or for as long as they have something. deliver is
+	// Recorder.Deliver.
+	Serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
 }
 
 // From says where files are read from.
@@ -97,6 +108,9 @@ func Run(ctx context.Context, o Options) error {
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
 	}
+	if o.Format == "" {
+		o.Format = "auto"
+	}
 	w := &watcher{o: o, ctx: ctx, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
 		cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
 		rec: &Recorder{Registry: o.Registry, Writer: o.Writer, Metrics: o.Metrics, Now: o.Now, settings: o.Settings}}
@@ -116,8 +130,10 @@ func Run(ctx context.Context, o Options) error {
 	done := make(chan struct{})
 	ctx, stop := context.WithCancel(ctx)
 	go func() { defer close(done); w.reload(ctx, paths) }()
-	err = sources.Tail(ctx, sources.TailOptions{Paths: o.Paths, Repath: paths, Positions: positions, FromEnd: o.From == FromEnd,
-		Ready: o.Ready, Trouble: w.trouble, Round: w.round}, w.event)
+	err = w.beside(ctx, func(ctx context.Context) error {
+		return sources.Tail(ctx, sources.TailOptions{Paths: o.Paths, Repath: paths, Positions: positions, FromEnd: o.From == FromEnd,
+			Ready: o.Ready, Trouble: w.trouble, Round: w.round}, w.event)
+	})
 	stop()
 	<-done
 	w.cov.Elapsed = o.Now().Sub(start)
@@ -129,6 +145,33 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	return errors.Join(err, w.round(), w.rec.Close(w.cov))
+}
+
+// beside runs files and inputs beside each other until ctx ends, or one of them fails.
+// Where there are no files it ends with the inputs.
+func (w *watcher) beside(ctx context.Context, tail func(context.Context) error) error {
+	if w.o.Inputs == nil {
+		return tail(ctx)
+	}
+	if len(w.o.Paths) == 0 {
+		if w.o.Ready != nil {
+			w.o.Ready(0)
+		}
+		return w.o.Inputs.Serve(ctx, w.rec.Deliver)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		err := w.o.Inputs.Serve(ctx, w.rec.Deliver)
+		if err != nil {
+			cancel()
+		}
+		done <- err
+	}()
+	err := tail(ctx)
+	cancel()
+	return errors.Join(err, <-done)
 }
 
 type watcher struct {
@@ -214,7 +257,9 @@ func (w *watcher) event(e sources.TailEvent) error {
 			w.o.Metrics.Gone(l.path)
 		}
 		l.id, l.path, l.read, l.quiet = e.Position.Identity, e.Path, w.o.Now(), false
-		w.write(l, e.Data)
+		if err := w.write(l, e.Data); err != nil {
+			return err
+		}
 		w.o.Metrics.At(e.Path, e.Position.Offset)
 		w.o.Metrics.Read(len(e.Data), int(l.lines-before))
 		w.mu.Lock()
@@ -223,11 +268,13 @@ func (w *watcher) event(e sources.TailEvent) error {
 	case sources.TailIdle:
 		l.quiet = true
 		if l.stream != nil {
+			l.stream.Write(l.text.Quiet())
 			l.stream.Flush()
 		}
 	case sources.TailEnd:
 		l.ended, l.final = true, e.Final
 		if l.stream != nil {
+			l.stream.Write(l.text.Close())
 			l.stream.Close()
 		}
 		w.o.Metrics.Gone(e.Path)

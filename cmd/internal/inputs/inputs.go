@@ -1,0 +1,298 @@
+// Package inputs is what quench watch reads besides files: standard input, the journal,
+// syslog and OTLP.
+//
+// It knows the flags and which package has each input; what is found goes to whoever
+// called Serve. Start reading at Flags.Open.
+package inputs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/quench-dev/quench/cmd/internal/envelope"
+	"github.com/quench-dev/quench/cmd/internal/intake"
+	"github.com/quench-dev/quench/cmd/internal/journal"
+	"github.com/quench-dev/quench/cmd/internal/otlpin"
+	"github.com/quench-dev/quench/cmd/internal/syslogin"
+	"github.com/quench-dev/quench/rules"
+	"github.com/quench-dev/quench/scanner"
+)
+
+// Flags say what is read.
+type Flags struct {
+	Format   string // of files and standard input
+	syslog   []string
+	otlp     string
+	journald []string
+	remote   bool
+	cert     string
+	key      string
+	clients  string
+}
+
+// Add defines them.
+func (f *Flags) Add(fl *pflag.FlagSet) {
+	fl.StringVar(&f.Format, "log-format", "auto", "what files and standard input are: "+envelope.Formats+"; or journal, standard input alone: what journalctl --output=json writes")
+	fl.StringArrayVar(&f.syslog, "syslog", nil, "listen for syslog at udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT (repeatable)")
+	fl.StringVar(&f.otlp, "otlp", "", "receive logs by OTLP over HTTP at HOST:PORT, path /v1/logs")
+	fl.StringArrayVar(&f.journald, "journald", nil, "follow the journal of systemd: all, or a unit (repeatable)")
+	fl.BoolVar(&f.remote, "listen-remote", false, "let --syslog and --otlp listen where other machines can reach them")
+	fl.StringVar(&f.cert, "tls-cert", "", "certificate for syslog over TLS, and for OTLP, which is HTTPS then (PEM)")
+	fl.StringVar(&f.key, "tls-key", "", "its private key (PEM)")
+	fl.StringVar(&f.clients, "tls-client-ca", "", "accept only clients with a certificate of these authorities (PEM)")
+}
+
+// Options of Open; all are required.
+type Options struct {
+	Engine        *scanner.Engine
+	MinConfidence rules.Confidence
+	// Stdin is read where it is not nil.
+	Stdin io.Reader
+	// From is where the journal is read from, as --from has it.
+	From string
+	// State is the folder of the journal's cursor.
+	State string
+	// Trouble hears of what goes wrong and is gone on after.
+	Trouble func(what string, err error)
+	// Listening hears of each address.
+	Listening func(what, addr string)
+}
+
+// Any reports whether anything but files and standard input is read.
+func (f *Flags) Any() bool { return len(f.syslog)+len(f.journald) > 0 || f.otlp != "" }
+
+// Files is what files are.
+func (f *Flags) Files() string {
+	if f.Format == "journal" {
+		return "auto"
+	}
+	return f.Format
+}
+
+// Set is what is read.
+type Set struct {
+	f     Flags
+	o     Options
+	sinks map[string]*intake.Sink
+	runs  []func(context.Context) error
+	ends  bool // with its input: there is nothing but standard input
+
+	mu      sync.Mutex
+	deliver func(context.Context, []scanner.Finding) error
+}
+
+// Open opens what the flags say, or gives nil where that is nothing.
+func (f *Flags) Open(o Options) (*Set, error) {
+	s := &Set{f: *f, o: o, sinks: map[string]*intake.Sink{}}
+	if f.Format != "journal" {
+		if _, err := envelope.NewText(f.Format, 0, 0); err != nil {
+			return nil, fmt.Errorf("%w, journal", err)
+		}
+	} else if o.Stdin == nil {
+		return nil, errors.New("--log-format journal is of standard input: read the journal itself by --journald")
+	}
+	secured, err := f.tls()
+	if err != nil {
+		return nil, err
+	}
+	if o.Stdin != nil {
+		s.ends = !f.Any()
+		sink := s.sink("stdin")
+		s.runs = append(s.runs, func(ctx context.Context) error { return s.stdin(ctx, sink) })
+	}
+	if len(f.journald) > 0 {
+		units := f.journald
+		if len(units) == 1 && units[0] == "all" {
+			units = nil
+		}
+		jo := journal.Options{Units: units, From: o.From, State: filepath.Join(o.State, "journal-cursor"), Sink: s.sink("journald"), Trouble: o.Trouble, Program: "journalctl"}
+		s.runs = append(s.runs, func(ctx context.Context) error { return journal.Follow(ctx, jo) })
+	}
+	if len(f.syslog) > 0 {
+		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: o.Trouble})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range l.Addrs {
+			o.Listening("syslog", a.Network()+"://"+a.String())
+		}
+		s.runs = append(s.runs, l.Serve)
+	}
+	if f.otlp != "" {
+		l, err := otlpin.Listen(otlpin.Options{Address: f.otlp, Remote: f.remote, TLS: secured, Sink: s.sink("otlp"), Trouble: o.Trouble})
+		if err != nil {
+			return nil, err
+		}
+		o.Listening("otlp", l.Addr().String())
+		s.runs = append(s.runs, l.Serve)
+	}
+	if len(s.runs) == 0 {
+		return nil, nil
+	}
+	return s, nil
+}
+
+func (f *Flags) tls() (*tls.Config, error) {
+	if f.cert == "" && f.key == "" {
+		if f.clients != "" {
+			return nil, errors.New("--tls-client-ca needs --tls-cert and --tls-key")
+		}
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return nil, fmt.Errorf("reading --tls-cert and --tls-key: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if f.clients == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(f.clients)
+	if err != nil {
+		return nil, fmt.Errorf("reading --tls-client-ca: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--tls-client-ca %q holds no certificate", f.clients)
+	}
+	return c, nil
+}
+
+func (s *Set) sink(source string) *intake.Sink {
+	k := intake.New(intake.Options{Engine: s.o.Engine, Source: source, MinConfidence: s.o.MinConfidence,
+		Deliver: func(ctx context.Context, list []scanner.Finding) error {
+			s.mu.Lock()
+			deliver := s.deliver
+			s.mu.Unlock()
+			return deliver(ctx, list)
+		}})
+	s.sinks[source] = k
+	return k
+}
+
+// Serve reads until ctx ends, or standard input does and there is nothing else.
+func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error {
+	s.mu.Lock()
+	s.deliver = deliver
+	s.mu.Unlock()
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, len(s.runs))
+	for _, run := range s.runs {
+		go func() { done <- run(inner) }()
+	}
+	tick := time.NewTicker(intake.Quiet)
+	defer tick.Stop()
+	var errs error
+	for left := len(s.runs); left > 0; {
+		select {
+		case err := <-done:
+			left--
+			if errs = errors.Join(errs, err); err != nil {
+				cancel()
+			}
+		case <-tick.C:
+			s.settle(inner)
+		}
+	}
+	if !s.ends {
+		<-inner.Done()
+	}
+	for source, k := range s.sinks {
+		if err := k.Close(context.WithoutCancel(ctx)); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("what %s said last: %w", source, err))
+		}
+	}
+	return errs
+}
+
+// settle decides what quiet senders left, and records what could not be.
+func (s *Set) settle(ctx context.Context) {
+	for source, k := range s.sinks {
+		if err := k.Settle(ctx); err != nil {
+			s.o.Trouble(source, err)
+		}
+	}
+}
+
+// stdin reads standard input to its end. A read that waits when ctx ends is left alone.
+func (s *Set) stdin(ctx context.Context, sink *intake.Sink) error {
+	if s.f.Format == "journal" {
+		in, stop := io.Pipe()
+		go func() {
+			_, err := io.Copy(stop, s.o.Stdin)
+			stop.CloseWithError(err)
+		}()
+		context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+		err := journal.Read(ctx, in, journal.Options{Sink: sink, Trouble: s.o.Trouble})
+		return ended(ctx, err)
+	}
+	text, err := envelope.NewText(s.f.Format, 0, 0)
+	if err != nil {
+		return err
+	}
+	type piece struct {
+		b   []byte
+		err error
+	}
+	pieces := make(chan piece)
+	go func() {
+		for {
+			b := make([]byte, 128<<10)
+			n, err := s.o.Stdin.Read(b)
+			select {
+			case pieces <- piece{b[:n], err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	give := func(b []byte) error {
+		text.Forget(text.Given())
+		if len(b) == 0 {
+			return nil
+		}
+		return sink.Persist(ctx, []intake.Record{{Sender: "stdin", Text: b, Piece: true}}, func(err error) { s.o.Trouble("standard input", err) })
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-pieces:
+			if err := give(text.Write(p.b)); err != nil {
+				return ended(ctx, err)
+			}
+			if p.err == io.EOF {
+				return ended(ctx, give(text.Close()))
+			}
+			if p.err != nil {
+				return fmt.Errorf("reading standard input: %w", p.err)
+			}
+		case <-time.After(intake.Quiet):
+			if err := give(text.Quiet()); err != nil {
+				return ended(ctx, err)
+			}
+		}
+	}
+}
+
+// ended takes the end of ctx for none.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
