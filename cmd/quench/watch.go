@@ -33,7 +33,8 @@ minutes.
 
 Besides files it reads standard input ('-'), the journal (--journald), and what
 it is sent by syslog (--syslog) and OTLP (--otlp). Logs of containers are taken
-out of their envelope.
+out of their envelope. With --redact-to what is watched is passed on without its
+secrets, with --access-log the uses of tokens are recorded.
 
 How far files were read is kept in the registry, or without one in the state
 folder, so that a restart goes on where the last run ended, also after a kill.
@@ -98,6 +99,9 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
+	if err := f.in.Prepare(cmd, args); err != nil {
+		return err
+	}
 	notifier, g := daemon.FromEnviron(), reload.From(cmd.Flags())
 	c, err := f.cf.open(cmd)
 	if err != nil {
@@ -126,7 +130,8 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if c.registry != nil {
 		set.Incidents(c.registry, log)
 	}
-	others, err := f.openInputs(cmd, log, stdin, now)
+	others, err := f.in.Open(cmd, inputs.Options{Engine: now.engine, Rules: now.conf.Rules, MinConfidence: now.min, Check: c.check, Registry: c.registry,
+		Policy: now.policy, Stdin: stdin, Paths: now.paths, From: string(f.from), State: filepath.Dir(watchState()), Log: log})
 	if err != nil {
 		return err
 	}
@@ -149,21 +154,6 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	notifier.Stopping()
 	hup()
 	return errors.Join(err, beside.end(), c.check())
-}
-
-// openInputs opens what is watched besides files; nil is nothing.
-func (f *watchFlags) openInputs(cmd *cobra.Command, log *slog.Logger, stdin bool, now *watched) (watch.Inputs, error) {
-	o := inputs.Options{Engine: now.engine, MinConfidence: now.min, From: string(f.from), State: filepath.Dir(watchState()),
-		Trouble:   func(what string, err error) { tell(log, "it works again", err, "input", what) },
-		Listening: func(what, addr string) { log.Info("listening", "input", what, "address", addr) }}
-	if stdin {
-		o.Stdin = cmd.InOrStdin()
-	}
-	s, err := f.in.Open(o)
-	if err != nil || s == nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 // tell logs a trouble, or that it is over.

@@ -1,7 +1,8 @@
 // Package inputs is what quench watch reads besides files: standard input, the journal,
 // syslog and OTLP.
 //
-// It knows the flags and which package has each input; what is found goes to whoever
+// It knows the flags and which package has each input, or does what is done with files
+// besides: passing them on, and recording uses of tokens. What is found goes to whoever
 // called Serve. Start reading at Flags.Open.
 package inputs
 
@@ -12,11 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/quench-dev/quench/cmd/internal/envelope"
@@ -24,6 +28,9 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/journal"
 	"github.com/quench-dev/quench/cmd/internal/otlpin"
 	"github.com/quench-dev/quench/cmd/internal/syslogin"
+	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/accesslog"
+	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 )
@@ -38,6 +45,7 @@ type Flags struct {
 	cert     string
 	key      string
 	clients  string
+	beside
 }
 
 // Add defines them.
@@ -49,23 +57,40 @@ func (f *Flags) Add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.remote, "listen-remote", false, "let --syslog and --otlp listen where other machines can reach them")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate for syslog over TLS, and for OTLP, which is HTTPS then (PEM)")
 	fl.StringVar(&f.key, "tls-key", "", "its private key (PEM)")
+	fl.StringVar(&f.redactTo, "redact-to", "", "pass files or standard input on with their secrets replaced: - for standard output, the report goes to standard error then, or a folder")
+	fl.StringVar(&f.accessLog, "access-log", "", "the files are access logs of this format, whose uses of tokens are recorded besides: auto, "+strings.Join(accesslog.Formats, ", "))
+	fl.StringVar(&f.accessToken, "access-token", "", "where an access log names the token, as usage ingest --token has it")
 	fl.StringVar(&f.clients, "tls-client-ca", "", "accept only clients with a certificate of these authorities (PEM)")
 }
 
-// Options of Open; all are required.
+// Options of Open. Registry may be nil.
 type Options struct {
 	Engine        *scanner.Engine
+	Rules         *rules.Set // of Engine
 	MinConfidence rules.Confidence
-	// Stdin is read where it is not nil.
-	Stdin io.Reader
-	// From is where the journal is read from, as --from has it.
+	// Check says what keeps the engine from seeing everything.
+	Check    func() error
+	Registry *registry.Registry
+	Policy   revoker.Policy
+	Stdin    bool     // read it
+	Paths    []string // of files, absolute
+	// From is where files and the journal are read from, as --from has it.
 	From string
 	// State is the folder of the journal's cursor.
 	State string
-	// Trouble hears of what goes wrong and is gone on after.
-	Trouble func(what string, err error)
-	// Listening hears of each address.
-	Listening func(what, addr string)
+	Log   *slog.Logger
+
+	in    io.Reader // standard input
+	notes io.Writer
+}
+
+// trouble logs what goes wrong and is gone on after, and with nil that it is over.
+func (o *Options) trouble(what string, err error) {
+	if err == nil {
+		o.Log.Info("it works again", "input", what)
+		return
+	}
+	o.Log.Warn(err.Error(), "input", what)
 }
 
 // Any reports whether anything but files and standard input is read.
@@ -79,8 +104,12 @@ func (f *Flags) Files() string {
 	return f.Format
 }
 
-// Set is what is read.
-type Set struct {
+// Serve runs what is read until ctx ends, or for as long as it has something. deliver
+// records findings and does what is to be done about them.
+type Serve = func(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
+
+// set is what is read.
+type set struct {
 	f     Flags
 	o     Options
 	sinks map[string]*intake.Sink
@@ -92,20 +121,26 @@ type Set struct {
 }
 
 // Open opens what the flags say, or gives nil where that is nothing.
-func (f *Flags) Open(o Options) (*Set, error) {
-	s := &Set{f: *f, o: o, sinks: map[string]*intake.Sink{}}
+func (f *Flags) Open(cmd *cobra.Command, o Options) (Serve, error) {
+	if o.notes = cmd.ErrOrStderr(); o.Stdin {
+		o.in = cmd.InOrStdin()
+	}
+	s := &set{f: *f, o: o, sinks: map[string]*intake.Sink{}}
 	if f.Format != "journal" {
 		if _, err := envelope.NewText(f.Format, 0, 0); err != nil {
 			return nil, fmt.Errorf("%w, journal", err)
 		}
-	} else if o.Stdin == nil {
+	} else if !o.Stdin {
 		return nil, errors.New("--log-format journal is of standard input: read the journal itself by --journald")
 	}
 	secured, err := f.tls()
 	if err != nil {
 		return nil, err
 	}
-	if o.Stdin != nil {
+	if err := s.beside(); err != nil {
+		return nil, err
+	}
+	if o.Stdin {
 		s.ends = !f.Any()
 		sink := s.sink("stdin")
 		s.runs = append(s.runs, func(ctx context.Context) error { return s.stdin(ctx, sink) })
@@ -115,31 +150,31 @@ func (f *Flags) Open(o Options) (*Set, error) {
 		if len(units) == 1 && units[0] == "all" {
 			units = nil
 		}
-		jo := journal.Options{Units: units, From: o.From, State: filepath.Join(o.State, "journal-cursor"), Sink: s.sink("journald"), Trouble: o.Trouble, Program: "journalctl"}
+		jo := journal.Options{Units: units, From: o.From, State: filepath.Join(o.State, "journal-cursor"), Sink: s.sink("journald"), Trouble: s.o.trouble, Program: "journalctl"}
 		s.runs = append(s.runs, func(ctx context.Context) error { return journal.Follow(ctx, jo) })
 	}
 	if len(f.syslog) > 0 {
-		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: o.Trouble})
+		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: s.o.trouble})
 		if err != nil {
 			return nil, err
 		}
 		for _, a := range l.Addrs {
-			o.Listening("syslog", a.Network()+"://"+a.String())
+			o.Log.Info("listening", "input", "syslog", "address", a.Network()+"://"+a.String())
 		}
 		s.runs = append(s.runs, l.Serve)
 	}
 	if f.otlp != "" {
-		l, err := otlpin.Listen(otlpin.Options{Address: f.otlp, Remote: f.remote, TLS: secured, Sink: s.sink("otlp"), Trouble: o.Trouble})
+		l, err := otlpin.Listen(otlpin.Options{Address: f.otlp, Remote: f.remote, TLS: secured, Sink: s.sink("otlp"), Trouble: s.o.trouble})
 		if err != nil {
 			return nil, err
 		}
-		o.Listening("otlp", l.Addr().String())
+		o.Log.Info("listening", "input", "otlp", "address", l.Addr().String())
 		s.runs = append(s.runs, l.Serve)
 	}
 	if len(s.runs) == 0 {
 		return nil, nil
 	}
-	return s, nil
+	return s.serve, nil
 }
 
 func (f *Flags) tls() (*tls.Config, error) {
@@ -168,7 +203,7 @@ func (f *Flags) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-func (s *Set) sink(source string) *intake.Sink {
+func (s *set) sink(source string) *intake.Sink {
 	k := intake.New(intake.Options{Engine: s.o.Engine, Source: source, MinConfidence: s.o.MinConfidence,
 		Deliver: func(ctx context.Context, list []scanner.Finding) error {
 			s.mu.Lock()
@@ -180,8 +215,8 @@ func (s *Set) sink(source string) *intake.Sink {
 	return k
 }
 
-// Serve reads until ctx ends, or standard input does and there is nothing else.
-func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error {
+// serve reads until ctx ends, or standard input does and there is nothing else.
+func (s *set) serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error {
 	s.mu.Lock()
 	s.deliver = deliver
 	s.mu.Unlock()
@@ -208,6 +243,7 @@ func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner
 	if !s.ends {
 		<-inner.Done()
 	}
+	errs = errors.Join(errs, s.f.through.Close())
 	for source, k := range s.sinks {
 		if err := k.Close(context.WithoutCancel(ctx)); err != nil {
 			errs = errors.Join(errs, fmt.Errorf("what %s said last: %w", source, err))
@@ -217,24 +253,24 @@ func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner
 }
 
 // settle decides what quiet senders left, and records what could not be.
-func (s *Set) settle(ctx context.Context) {
+func (s *set) settle(ctx context.Context) {
 	for source, k := range s.sinks {
 		if err := k.Settle(ctx); err != nil {
-			s.o.Trouble(source, err)
+			s.o.trouble(source, err)
 		}
 	}
 }
 
 // stdin reads standard input to its end. A read that waits when ctx ends is left alone.
-func (s *Set) stdin(ctx context.Context, sink *intake.Sink) error {
+func (s *set) stdin(ctx context.Context, sink *intake.Sink) error {
 	if s.f.Format == "journal" {
 		in, stop := io.Pipe()
 		go func() {
-			_, err := io.Copy(stop, s.o.Stdin)
+			_, err := io.Copy(stop, s.o.in)
 			stop.CloseWithError(err)
 		}()
 		context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
-		err := journal.Read(ctx, in, journal.Options{Sink: sink, Trouble: s.o.Trouble})
+		err := journal.Read(ctx, in, journal.Options{Sink: sink, Trouble: s.o.trouble})
 		return ended(ctx, err)
 	}
 	text, err := envelope.NewText(s.f.Format, 0, 0)
@@ -249,7 +285,7 @@ func (s *Set) stdin(ctx context.Context, sink *intake.Sink) error {
 	go func() {
 		for {
 			b := make([]byte, 128<<10)
-			n, err := s.o.Stdin.Read(b)
+			n, err := s.o.in.Read(b)
 			select {
 			case pieces <- piece{b[:n], err}:
 			case <-ctx.Done():
@@ -265,7 +301,7 @@ func (s *Set) stdin(ctx context.Context, sink *intake.Sink) error {
 		if len(b) == 0 {
 			return nil
 		}
-		return sink.Persist(ctx, []intake.Record{{Sender: "stdin", Text: b, Piece: true}}, func(err error) { s.o.Trouble("standard input", err) })
+		return sink.Persist(ctx, []intake.Record{{Sender: "stdin", Text: b, Piece: true}}, func(err error) { s.o.trouble("standard input", err) })
 	}
 	for {
 		select {

@@ -6,6 +6,7 @@
 package usagecmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -50,6 +51,24 @@ func Open(cmd *cobra.Command, open func(*cobra.Command, registry.Options) (*regi
 	}
 	r.Observe(x)
 	return r, x, nil
+}
+
+// Watch is the usage watch of a registry that is open already, under a policy.
+func Watch(r *registry.Registry, p revoker.Policy, notes io.Writer) (*watch.Watch, error) {
+	if r == nil {
+		return nil, errors.New("access logs need a registry: whose uses would it be")
+	}
+	o := watch.Options{Policy: p.Usage, Protected: func(t *registry.Token) bool { return p.Protects(*t) }}
+	if p.Usage.Countries == "" {
+		fmt.Fprintln(notes, "note: the policy names no country_database in [usage], so alerts on countries are off")
+		return watch.New(r, o)
+	}
+	db, err := country.Open(p.Usage.Countries, nil)
+	if err != nil {
+		return nil, err
+	}
+	o.Countries = db
+	return watch.New(r, o)
 }
 
 // with runs f with the watch of the registry that exists.

@@ -38,8 +38,9 @@ type Options struct {
 	From From
 	// Format is what the files are, of envelope.Formats; empty is auto.
 	Format string
-	// Inputs are what is read besides files, nil for nothing.
-	Inputs Inputs
+	// Inputs reads what is read besides files until ctx ends, or for as long as it has
+	// something; deliver is Recorder.Deliver. Nil is nothing.
+	Inputs func(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
 	// State is the file for positions when there is no registry.
 	State         string
 	MinConfidence rules.Confidence
@@ -64,13 +65,6 @@ type Change struct {
 	MinConfidence rules.Confidence
 	Settings
 	Paths []string
-}
-
-// Inputs are what is read besides files.
-type Inputs interface {
-	// Serve runs them until ctx ends, or for as long as they have something. deliver is
-	// Recorder.Deliver.
-	Serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
 }
 
 // From says where files are read from.
@@ -157,13 +151,13 @@ func (w *watcher) beside(ctx context.Context, tail func(context.Context) error) 
 		if w.o.Ready != nil {
 			w.o.Ready(0)
 		}
-		return w.o.Inputs.Serve(ctx, w.rec.Deliver)
+		return w.o.Inputs(ctx, w.rec.Deliver)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		err := w.o.Inputs.Serve(ctx, w.rec.Deliver)
+		err := w.o.Inputs(ctx, w.rec.Deliver)
 		if err != nil {
 			cancel()
 		}
