@@ -90,7 +90,7 @@ usage-quality: ## judge the usage watch on ten simulated months of 1,000 tokens
 
 bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR" adds histories
 	go run ./testdata/bench/table $(BENCHFLAGS)
-	$(MAKE) bench-verify bench-bulk bench-usage bench-revoke
+	$(MAKE) bench-verify bench-bulk bench-usage bench-watch bench-revoke
 
 bench-verify: ## measure verification with a million tokens
 	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
@@ -109,6 +109,10 @@ bench-usage: ## measure the usage watch on one core: reading logs, judging, writ
 bench-revoke: ## measure from a finding to its end, from an alert to its sink; on PostgreSQL too, where it is installed
 	go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
 	go run ./testdata/postgres go test ./revoker -run '^$$' -bench Found -benchtime 1x
+
+.PHONY: bench-watch
+bench-watch: ## measure watch: time to kill, a flood in eight files, 10,000 files, idle
+	QUENCH_BENCH_WATCH=1 go test ./cmd/quench -run '^TestMeasureWatch' -count=1 -timeout 30m -v
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md
