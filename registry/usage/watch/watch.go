@@ -12,7 +12,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -124,7 +127,9 @@ func (w *Watch) FeedTx(ctx context.Context, tx *sql.Tx, uses []Use) ([]Told, err
 	if err != nil {
 		return nil, fmt.Errorf("watching uses: %w", err)
 	}
-	defer b.close()
+	if err := b.load(uses); err != nil {
+		return nil, fmt.Errorf("watching uses: %w", err)
+	}
 	for i := range uses {
 		if err := b.use(&uses[i]); err != nil {
 			return nil, fmt.Errorf("watching uses of token %s: %w", uses[i].Token.ID, err)
@@ -142,8 +147,6 @@ type batch struct {
 	ctx    context.Context
 	tx     *sql.Tx
 	now    time.Time
-	read   *sql.Stmt
-	write  *sql.Stmt
 	states map[string]*usage.State // nil is one that is not to be touched
 	muted  map[mute]bool
 	told   []Told
@@ -156,18 +159,8 @@ type mute struct {
 
 func (w *Watch) begin(ctx context.Context, tx *sql.Tx) (b *batch, err error) {
 	b = &batch{w: w, ctx: ctx, tx: tx, now: w.r.Now(), states: map[string]*usage.State{}}
-	if b.read, err = tx.PrepareContext(ctx, "SELECT state FROM usage_states WHERE token_id = ?"); err != nil {
-		return nil, err
-	}
-	b.write, err = tx.PrepareContext(ctx, `INSERT INTO usage_states (token_id, state, updated_at) VALUES (?, ?, ?)
-		ON CONFLICT (token_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`)
-	if err != nil {
-		b.close()
-		return nil, err
-	}
 	mutes, err := mutes(ctx, tx, b.now)
 	if err != nil {
-		b.close()
 		return nil, err
 	}
 	b.muted = make(map[mute]bool, len(mutes))
@@ -177,34 +170,55 @@ func (w *Watch) begin(ctx context.Context, tx *sql.Tx) (b *batch, err error) {
 	return b, nil
 }
 
-func (b *batch) close() {
-	b.read.Close()
-	if b.write != nil {
-		b.write.Close()
-	}
-}
+// perRead states are read by one statement: alone, half of what one costs is the
+// statement, and on a server it is a round trip.
+const perRead = 100
 
-// state is what is known of a token; nil where a newer program wrote it.
-func (b *batch) state(t *registry.Token) (*usage.State, error) {
-	if s, ok := b.states[t.ID]; ok {
-		return s, nil
+// load reads what is known of the tokens of uses: nil is what a newer program wrote.
+func (b *batch) load(uses []Use) error {
+	tokens := map[string]*registry.Token{}
+	for i := range uses {
+		tokens[uses[i].Token.ID] = uses[i].Token
 	}
-	var enc []byte
-	err := b.read.QueryRowContext(b.ctx, t.ID).Scan(&enc)
-	s := &usage.State{}
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-	case err != nil:
-		return nil, err
-	default:
-		if s, err = usage.Decode(enc); err != nil {
-			if s, err = b.unreadable(t, err); err != nil {
-				return nil, err
+	ids := slices.Sorted(maps.Keys(tokens)) // as they lie: neighbours share a page
+	for part := range slices.Chunk(ids, perRead) {
+		args := make([]any, len(part))
+		for i, id := range part {
+			b.states[id], args[i] = &usage.State{}, id
+		}
+		encoded := map[string][]byte{}
+		if err := b.read(args, encoded); err != nil {
+			return err
+		}
+		for id, enc := range encoded {
+			s, err := usage.Decode(enc)
+			if err != nil {
+				s, err = b.unreadable(tokens[id], err)
 			}
+			if err != nil {
+				return err
+			}
+			b.states[id] = s
 		}
 	}
-	b.states[t.ID] = s
-	return s, nil
+	return nil
+}
+
+func (b *batch) read(ids []any, to map[string][]byte) error {
+	rows, err := b.tx.QueryContext(b.ctx, "SELECT token_id, state FROM usage_states WHERE token_id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", ids...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var enc []byte
+		if err := rows.Scan(&id, &enc); err != nil {
+			return err
+		}
+		to[id] = enc
+	}
+	return rows.Err()
 }
 
 // unreadable tells of a state that cannot be read. A damaged one begins anew; one
@@ -223,9 +237,9 @@ func (b *batch) unreadable(t *registry.Token, why error) (*usage.State, error) {
 }
 
 func (b *batch) use(u *Use) error {
-	s, err := b.state(u.Token)
-	if err != nil || s == nil {
-		return err
+	s := b.states[u.Token.ID]
+	if s == nil {
+		return nil
 	}
 	e := u.Event
 	if c := b.w.o.Countries; c != nil && e.Address.IsValid() && (e.Country == "" || !e.Point.Known()) {
@@ -287,19 +301,20 @@ func (b *batch) tell(t *registry.Token, f usage.Finding) error {
 	return err
 }
 
-// save writes the states that were touched, in no order: each is its own row.
+// save writes the states that were touched.
 func (b *batch) save() error {
-	var buf []byte
-	for id, s := range b.states {
-		if s == nil {
-			continue
-		}
-		buf, _ = s.AppendBinary(buf[:0])
-		if _, err := b.write.ExecContext(b.ctx, id, buf, b.now.UnixMicro()); err != nil {
-			return err
+	rows := store.Rows{Into: "usage_states (token_id, state, updated_at)", Width: 3,
+		Then: "ON CONFLICT (token_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at"}
+	for _, id := range slices.Sorted(maps.Keys(b.states)) {
+		if s := b.states[id]; s != nil {
+			enc, err := s.AppendBinary(nil)
+			if err != nil {
+				return err
+			}
+			rows.Add(id, enc, b.now.UnixMicro())
 		}
 	}
-	return nil
+	return rows.Insert(b.ctx, b.tx)
 }
 
 // State reads what is known of a token's use; a token that was never used has the
