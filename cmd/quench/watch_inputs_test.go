@@ -142,3 +142,29 @@ func TestWatchJournal(t *testing.T) {
 		t.Errorf("%s %v", args, err)
 	}
 }
+
+// What was rotated away before the first start is read then, and not again; with --from
+// end it is not.
+func TestWatchOlder(t *testing.T) {
+	home := t.TempDir()
+	log := filepath.Join(home, "app.log")
+	appendTo(t, log, "hello\n")
+	appendTo(t, log+".1", "x\nkey="+pat(t, 1)+"\n")
+	w := startWatch(t, home, "--from", "end", log)
+	if last := w.stop(t); !strings.Contains(last, `"findings":0`) {
+		t.Errorf("from the end: %s", last)
+	}
+	w = startWatch(t, home, log)
+	if f := w.next(t); f.Path != log+".1" || f.Line != 2 {
+		t.Errorf("%+v", f)
+	}
+	w.stop(t)
+	w = startWatch(t, home, log)
+	appendTo(t, log, "key="+pat(t, 2)+"\n")
+	if f := w.next(t); f.Path != log {
+		t.Errorf("%+v", f)
+	}
+	if last := w.stop(t); !strings.Contains(last, `"findings":1`) {
+		t.Errorf("again: %s", last)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/older"
 	"github.com/quench-dev/quench/cmd/internal/passon"
 	"github.com/quench-dev/quench/cmd/internal/redactcmd"
 	"github.com/quench-dev/quench/cmd/internal/usagecmd"
@@ -70,6 +71,13 @@ func (f *Flags) Prepare(cmd *cobra.Command, args []string) (err error) {
 // beside adds what is done with files beside watching them.
 func (s *set) beside() error {
 	f, o := &s.f, s.o
+	if len(o.Paths) > 0 && o.From != "end" {
+		plan, err := older.New(older.Options{Paths: o.Paths, Format: f.Files(), Anew: o.From == "start", State: filepath.Join(o.State, "older-logs.json"), Sink: s.sink("older"), Trouble: s.o.trouble})
+		if err != nil {
+			return err
+		}
+		s.runs = append(s.runs, plan.Read)
+	}
 	ro := redact.Options{Engine: o.Engine, Rules: o.Rules, MinConfidence: o.MinConfidence, Check: o.Check}
 	switch {
 	case f.redactTo == "":

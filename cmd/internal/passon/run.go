@@ -133,7 +133,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r.last = state{Files: slices.Clone(r.old.Files), Outputs: map[string]int64{}}
 	maps.Copy(r.last.Outputs, r.old.Outputs)
-	to := sources.TailOptions{Paths: o.Paths, FromEnd: o.From == "end", Round: r.round, Trouble: func(path string, err error) {
+	// One reads, so that what was rotated away comes before what took its name.
+	to := sources.TailOptions{Workers: 1, Paths: o.Paths, FromEnd: o.From == "end", Round: r.round, Trouble: func(path string, err error) {
 		if err != nil && o.Trouble != nil {
 			o.Trouble(path, fmt.Errorf("passing it on: %w", err))
 		}

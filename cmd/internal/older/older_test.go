@@ -1,0 +1,107 @@
+package older
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/quench-dev/quench/cmd/internal/intake/intaketest"
+)
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	var b bytes.Buffer
+	switch filepath.Ext(name) {
+	case ".gz":
+		z := gzip.NewWriter(&b)
+		fmt.Fprint(z, text)
+		z.Close()
+	case ".zst":
+		z, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(z, text)
+		z.Close()
+	default:
+		b.WriteString(text)
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The predecessors of a log are read once, oldest first, whatever packs them; damaged ones
+// are told, and what else lies there is not read.
+func TestPredecessors(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "app.log")
+	for i, end := range []string{".10.gz", ".2.zst", ".1", "-20260102.gz", ".old", "2", ".1.txt", ".gz"} {
+		write(t, log+end, "x\ntoken "+intaketest.Token(uint64(i))+"\n")
+	}
+	if err := os.WriteFile(log+".3.gz", []byte("\x1f\x8b\x08 damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := intaketest.New(t, "older")
+	var told []string
+	o := Options{Paths: []string{log, dir}, Format: "auto", State: filepath.Join(dir, "state", "s.json"), Sink: c.Sink, Trouble: func(what string, err error) { told = append(told, filepath.Base(what)) }}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Want(t, "github-pat "+log+".10.gz:2", "github-pat "+log+".2.zst:2", "github-pat "+log+".1:2", "github-pat "+log+"-20260102.gz:2")
+	if strings.Join(told, " ") != "app.log.3.gz" {
+		t.Errorf("told of %q", told)
+	}
+	write(t, log+".4", intaketest.Token(9)+"\n") // rotated since
+	for _, anew := range []bool{false, true} {
+		o.Anew = anew
+		if p, err = New(o); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(c.Found()); n != map[bool]int{false: 0, true: 5}[anew] {
+			t.Errorf("anew %v: %d findings", anew, n)
+		}
+	}
+}
+
+// What a run had no time for is read by the next.
+func TestStopped(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "app.log")
+	write(t, log+".1", intaketest.Token(1)+"\n")
+	c := intaketest.New(t, "older")
+	o := Options{Paths: []string{log}, Format: "plain", State: filepath.Join(dir, "s.json"), Sink: c.Sink, Trouble: func(what string, err error) { t.Log(what, err) }}
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Fail(context.Canceled)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Read(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c = intaketest.New(t, "older")
+	o.Sink = c.Sink
+	if p, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Want(t, "github-pat "+log+".1:1")
+}
