@@ -264,7 +264,29 @@ type WorkOptions struct {
 
 // Work runs the queue until ctx ends, or until it is drained. What still waits
 // for a later attempt then is an error that says so.
-func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
+func (r *Revoker) Work(ctx context.Context, o WorkOptions) error {
+	if o.Drain {
+		return r.work(ctx, true)
+	}
+	// The queue's client asks the database many times a second, which is most of what a
+	// process takes that has nothing to do: it runs while a job is due, from headStart
+	// before that.
+	for {
+		if due, _, err := r.waiting(ctx, 1); err == nil && due > 0 {
+			if err := r.work(ctx, false); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second): // a job is made headStart before it is due
+		}
+	}
+}
+
+// work runs the client until ctx ends or nothing is due.
+func (r *Revoker) work(ctx context.Context, drain bool) (err error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &teller{r: r}); err != nil {
 		return err
@@ -286,8 +308,8 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if o.Drain {
-			due, later, err := r.waiting(ctx)
+		if drain {
+			due, later, err := r.waiting(ctx, 10_000)
 			if err != nil {
 				return err
 			}
@@ -297,6 +319,8 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
 			if due == 0 {
 				return nil
 			}
+		} else if due, _, err := r.waiting(ctx, 1); err == nil && due == 0 {
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -306,8 +330,8 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) (err error) {
 	}
 }
 
-// waiting counts the jobs due within headStart, and those later.
-func (r *Revoker) waiting(ctx context.Context) (due, later int, err error) {
+// waiting counts the jobs due within headStart, and of those later at most so many.
+func (r *Revoker) waiting(ctx context.Context, most int) (due, later int, err error) {
 	// The earliest alone tells whether something is due: a long queue is not
 	// read through several times a second.
 	list := func(n int) ([]*rivertype.JobRow, error) {
@@ -327,7 +351,7 @@ func (r *Revoker) waiting(ctx context.Context) (due, later int, err error) {
 	if !first[0].ScheduledAt.After(horizon) {
 		return 1, 0, nil
 	}
-	all, err := list(10_000)
+	all, err := list(most)
 	return 0, len(all), err
 }
 

@@ -101,7 +101,7 @@ func TestGivesUp(t *testing.T) {
 	if err := r.Retry(ctx, i.ID); !errors.As(err, &again) {
 		t.Errorf("retry: %v", err)
 	}
-	due, _, err := r.waiting(ctx)
+	due, _, err := r.waiting(ctx, 10)
 	if got, _ := r.Incident(ctx, i.ID); got.State != StateRevoking || due != 1 || err != nil {
 		t.Errorf("after a retry: %+v, %d due, %v", got, due, err)
 	}
