@@ -22,11 +22,18 @@ func newWatch(with With) *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
 		Short: "Show incidents as they come and change, until interrupted",
-		Long: `Watch shows the incidents that are not done, and then a line for each that
-comes or changes, until it is interrupted. It changes nothing.`,
+		Long: `Watch shows all incidents on a terminal, those first that wait for a person, and
+draws them again every second. Elsewhere it writes those that are not done, and
+then a line for each that comes or changes. It runs until it is interrupted, and
+changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, "", func(r *revoker.Revoker) error {
+				if size := screen(cmd.OutOrStdout()); size != nil {
+					tick := time.NewTicker(liveEvery)
+					defer tick.Stop()
+					return live(cmd.Context(), cmd.OutOrStdout(), size, r.Incidents, tick.C)
+				}
 				tick := time.NewTicker(watchEvery)
 				defer tick.Stop()
 				return follow(cmd.Context(), cmd.OutOrStdout(), r.Incidents, tick.C)

@@ -30,7 +30,7 @@ func Incidents(w io.Writer, format string, list []revoker.Incident) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "INCIDENT\tTOKEN\tSTATE\tFOUND\tFOUND→DEAD")
-	n := shortID(list)
+	n := ShortID(list)
 	for _, i := range list {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", i.ID[:n], what(i), i.State, i.FoundAt.Local().Format(time.DateTime), between(i.FoundAt, i.DeadAt))
 	}
@@ -45,10 +45,10 @@ func what(i revoker.Incident) string {
 	return i.Provider + " secret"
 }
 
-// shortID is how much of the ids tells those of a list apart: at least 18
+// ShortID is how much of the ids tells those of a list apart: at least 18
 // characters, which hold the millisecond and a counter, so that a line fits a
 // terminal of 80. The other commands take the beginning of an id.
-func shortID(list []revoker.Incident) int {
+func ShortID(list []revoker.Incident) int {
 	for n := 18; ; n++ {
 		seen := map[string]bool{}
 		for _, i := range list {
