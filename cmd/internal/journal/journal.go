@@ -79,7 +79,11 @@ func Follow(ctx context.Context, o Options) error {
 			return fmt.Errorf("following the journal: %w", err)
 		}
 		if o.Trouble != nil {
-			o.Trouble("journald", fmt.Errorf("journalctl ended, starting it again in %v: %w", wait, err))
+			hint := ""
+			if r.cursor != "" {
+				hint = fmt.Sprintf(" (if it does not know the cursor in %s, delete that file to read the journal from its start)", o.State)
+			}
+			o.Trouble("journald", fmt.Errorf("journalctl ended, starting it again in %v%s: %w", wait, hint, err))
 		}
 		select {
 		case <-ctx.Done():

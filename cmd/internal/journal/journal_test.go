@@ -3,8 +3,10 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,4 +126,23 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEnded says that journalctl ended, with what it said and what to try.
+func TestEnded(t *testing.T) {
+	program, err := exec.LookPath("false")
+	if err != nil {
+		t.Skip("there is no false(1)")
+	}
+	c := intaketest.New(t, "journald")
+	state := filepath.Join(t.TempDir(), "cursor")
+	if err := os.WriteFile(state, []byte("c1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var told error
+	err = Follow(ctx, Options{Sink: c.Sink, State: state, From: "checkpoint", Program: program, Trouble: func(_ string, err error) { told = err; cancel() }})
+	if err != nil || told == nil || !strings.Contains(told.Error(), "delete that file") || !strings.Contains(told.Error(), "exit status 1") {
+		t.Errorf("%v, told %v", err, told)
+	}
 }
