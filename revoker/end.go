@@ -18,7 +18,7 @@ import (
 
 const (
 	// endTimeout bounds one attempt: two ways to end a secret of three steps each,
-	// and a check before and after, of callTimeout each, are 40 s.
+	// and a check before and after, of webhook.Timeout each, are 40 s.
 	endTimeout = 45 * time.Second
 	// acceptedTime is how long a provider that took a secret may need to end it
 	// before it is told again. The slowest document "within minutes".

@@ -1,7 +1,6 @@
 package revoker
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -9,16 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/usage"
 	"github.com/quench-dev/quench/revoker/internal/credential"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/strict"
+	"github.com/quench-dev/quench/revoker/internal/webhook"
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partner"
 )
@@ -145,7 +141,7 @@ func (p Policy) CheckSecrets() error {
 			errs = append(errs, err)
 			continue
 		}
-		_, err := v.signer()
+		_, err := v.endpoint().Signer()
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -222,6 +218,10 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
+func (v Provider) endpoint() webhook.Endpoint {
+	return webhook.Endpoint{Name: v.Name, URL: v.url, SecretFile: v.SecretFile}
+}
+
 func (v Provider) host() string {
 	if v.url == nil {
 		return ""
@@ -237,25 +237,4 @@ func (p Policy) provider(name string) (Provider, bool) {
 		}
 	}
 	return Provider{}, false
-}
-
-// signer reads the signing secret.
-func (v Provider) signer() (*standardwebhooks.Webhook, error) {
-	st, err := os.Stat(v.SecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the signing secret of provider %q: %w", v.Name, err)
-	}
-	if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the signing secret %q of provider %q can be read by others: chmod 600 it", v.SecretFile, v.Name)
-	}
-	b, err := os.ReadFile(v.SecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading the signing secret of provider %q: %w", v.Name, err)
-	}
-	s := strings.TrimPrefix(strings.TrimSpace(string(b)), "whsec_")
-	// 24 bytes is the least the Standard Webhooks specification asks for.
-	if key, err := base64.StdEncoding.DecodeString(s); err != nil || len(key) < 24 {
-		return nil, fmt.Errorf("the signing secret %q of provider %q is not whsec_ and base64 of at least 24 bytes", v.SecretFile, v.Name)
-	}
-	return standardwebhooks.NewWebhook(s)
 }

@@ -13,18 +13,19 @@ import (
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/lease"
+	"github.com/quench-dev/quench/revoker/internal/webhook"
 )
 
 const (
 	// leaseTime is how long one process has an incident for itself: longer
 	// than a call can take, so that two never call at once, and no longer, since
 	// what a killed process held waits for it.
-	leaseTime = callTimeout + 3*time.Second
+	leaseTime = webhook.Timeout + 3*time.Second
 	// headStart is how far ahead a job is scheduled, for the attempt that the
 	// process which found the leak makes itself.
 	headStart = leaseTime + time.Second
 	// jobTimeout and rescueAfter follow: a worker's call ends within
-	// callTimeout, and a worker that died is noticed after twice the time.
+	// webhook.Timeout, and a worker that died is noticed after twice the time.
 	jobTimeout  = 15 * time.Second
 	rescueAfter = 30 * time.Second
 )
@@ -156,13 +157,14 @@ func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	rc, after := r.call(ctx, p, leakData{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
-		LeakedAt: inc.LeakedAt, FoundAt: inc.FoundAt, Places: inc.Places})
+	a := p.endpoint().Tell(ctx, webhook.Data{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
+		LeakedAt: inc.LeakedAt, FoundAt: inc.FoundAt, Places: inc.Places}, r.dial, r.reg.Now())
+	rc := Receipt{Provider: p.Name, Outcome: Outcome(a.Outcome), Status: a.Status, AnswerHash: a.Hash, Detail: a.Detail, At: a.At, Took: a.Took}
 	if err := r.settle(context.WithoutCancel(ctx), inc, rc); err != nil {
 		return "", fmt.Errorf("storing the receipt: %w", err)
 	}
 	if rc.Outcome == Failed {
-		return Failed, &retryError{after, rc.Detail}
+		return Failed, &retryError{a.RetryAfter, rc.Detail}
 	}
 	return rc.Outcome, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/store/storetest"
+	"github.com/quench-dev/quench/revoker/internal/webhook"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -119,7 +120,7 @@ func TestNextRetry(t *testing.T) {
 
 // The times fit into each other: see their comments.
 func TestTimes(t *testing.T) {
-	if !(callTimeout < leaseTime && leaseTime < headStart && callTimeout < jobTimeout && jobTimeout < rescueAfter) {
-		t.Errorf("call %s, lease %s, head start %s, job %s, rescue %s", callTimeout, leaseTime, headStart, jobTimeout, rescueAfter)
+	if !(webhook.Timeout < leaseTime && leaseTime < headStart && webhook.Timeout < jobTimeout && jobTimeout < rescueAfter) {
+		t.Errorf("call %s, lease %s, head start %s, job %s, rescue %s", webhook.Timeout, leaseTime, headStart, jobTimeout, rescueAfter)
 	}
 }
