@@ -81,6 +81,9 @@ func (v *Provider) checkAPI() error {
 	if v.URL != "" || v.SecretFile != "" {
 		return errors.New("url and secret_file are for kind webhook")
 	}
+	if v.CallsPerHour < 0 {
+		return fmt.Errorf("calls_per_hour %d: want 1 or more", v.CallsPerHour)
+	}
 	if v.Host != "" && !provider.HostOK(v.Host) {
 		return fmt.Errorf("host %q: want name or name:port, in lower case", v.Host)
 	}

@@ -1,16 +1,19 @@
 package revoker
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/revoker/internal/budget"
 	"github.com/quench-dev/quench/revoker/internal/lease"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/provider"
@@ -33,6 +36,9 @@ type attempt struct {
 	net   provider.Net
 	in    provider.Input
 	owner string // of the lease: this attempt alone
+	rate  budget.Rate
+	// batch are further incidents of the provider that go with this one.
+	batch []*attempt
 }
 
 // end calls the provider of an incident's secret, under a lease, and stores what came
@@ -52,17 +58,27 @@ func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
 		noted := r.reg.Store().InTx(ctx, func(tx *sql.Tx) error { return note(ctx, tx, inc.ID, err.Error()) })
 		return "", errors.Join(&retryError{after: maxWait, detail: err.Error()}, noted)
 	}
+	var wait *retryError
 	if err := r.claimEnd(ctx, a); errors.Is(err, errSettled) {
 		return "", nil
+	} else if errors.As(err, &wait) {
+		return "", errors.Join(err, r.reg.Store().InTx(ctx, func(tx *sql.Tx) error { return note(ctx, tx, inc.ID, wait.detail) }))
 	} else if err != nil {
 		return "", err
 	}
 	call, cancel := context.WithTimeout(ctx, endTimeout)
-	call, stop := lease.Hold(call, r.reg.Store(), inc.ID, a.owner, r.reg.Now, leaseTime)
-	answers := a.make(call)
-	stop()
-	cancel()
-	last := answers[len(answers)-1]
+	defer cancel()
+	call, stop := lease.Hold(call, r.reg.Store(), a.owner, r.reg.Now, leaseTime)
+	defer stop()
+	if len(a.batch) > 0 {
+		return r.endBatch(ctx, call, a)
+	}
+	return r.settled(ctx, a, a.make(call))
+}
+
+// settled stores the answers of an attempt. Its results are those of end.
+func (r *Revoker) settled(ctx context.Context, a *attempt, answers []provider.Answer) (Outcome, error) {
+	inc, last := a.inc, answers[len(answers)-1]
 	f := follows(a.inc, last, a.p.Info().CanCheck, r.reg.Now())
 	if f.again && last.Outcome == provider.Accepted && !a.waits(r.reg.Now()) {
 		f.accepted = r.reg.Now() // it was told just now: from here on it has its time
@@ -81,6 +97,11 @@ func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
 	return Outcome(last.Outcome), nil
 }
 
+// lost reports whether the provider could not be reached, or said that it cannot work.
+func (a *attempt) lost(last provider.Answer) bool {
+	return !last.Outcome.Final() && (last.Status == 0 || last.Status >= http.StatusInternalServerError) && last.RetryAfter == 0
+}
+
 // prepare gathers what a call is made with, before anything is written.
 func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
 	if !r.policy.api(inc.Provider) {
@@ -94,6 +115,7 @@ func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
 	if a.p, err = r.table.Get(inc.Provider); err != nil {
 		return nil, err
 	}
+	a.rate = r.policy.rate(a.p.Info())
 	if a.set, a.net, err = r.policy.API(inc.Provider); err != nil {
 		return nil, err
 	}
@@ -125,8 +147,19 @@ func (r *Revoker) claimEnd(ctx context.Context, a *attempt) error {
 		if err := lease.Take(ctx, tx, inc.ID, a.owner, r.owner, now, leaseTime); err != nil {
 			return err
 		}
+		calls := 0
 		if inc.State == StateRevoking && !a.waits(now) {
-			_, err = tx.ExecContext(ctx, "UPDATE incidents SET attempting_at = ? WHERE id = ?", micros(now), inc.ID)
+			calls = 1
+			if _, err := tx.ExecContext(ctx, "UPDATE incidents SET attempting_at = ? WHERE id = ?", micros(now), inc.ID); err != nil {
+				return err
+			}
+		}
+		wait, why, err := budget.Take(ctx, tx, inc.Provider, a.rate, calls, now)
+		if err != nil || wait > 0 {
+			return cmp.Or(err, error(&retryError{wait, "its provider is called " + now.Add(wait).Format(time.RFC3339) + ": " + why}))
+		}
+		if _, ok := a.p.(provider.Batcher); ok && calls > 0 && inc.attempting.IsZero() {
+			a.batch, err = r.gather(ctx, tx, a, now)
 		}
 		return err
 	})
@@ -216,13 +249,16 @@ func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.
 			return err
 		}
 		now := r.reg.Now()
+		last := answers[len(answers)-1]
+		if err := told(ctx, tx, a, last, now); err != nil {
+			return err
+		}
 		at := func(b bool) any {
 			if b {
 				return micros(now)
 			}
 			return nil
 		}
-		last := answers[len(answers)-1]
 		res, err = tx.ExecContext(ctx, `UPDATE incidents SET state = ?, outcome = ?, note = ?, dead_at = coalesce(dead_at, ?), confirmed_at = ?,
 			attempting_at = ?, accepted_at = ?, next_at = ? WHERE id = ? AND state = ?`,
 			f.state, outcomeOf(a.inc, last), f.note, at(f.dead), at(f.confirmed), at(f.unsure), nullMicros(f.accepted), nullMicros(f.next), a.inc.ID, a.inc.State)
@@ -248,6 +284,18 @@ func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.
 		}
 		return r.dropJob(ctx, tx, a.inc.job)
 	})
+}
+
+// told writes what an answer says of the provider, for all that call it.
+func told(ctx context.Context, tx *sql.Tx, a *attempt, last provider.Answer, now time.Time) error {
+	if a.lost(last) {
+		return budget.Failed(ctx, tx, a.inc.Provider, now)
+	}
+	after := time.Duration(0)
+	if last.Status == http.StatusTooManyRequests || last.Status == http.StatusForbidden && last.Outcome == provider.Failed || last.Status == 0 {
+		after = last.RetryAfter
+	}
+	return budget.Answered(ctx, tx, a.inc.Provider, after, now)
 }
 
 // outcomeOf is what an incident keeps of an answer: that it was accepted outlasts a

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/revoker/internal/budget"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/provider"
@@ -70,6 +71,11 @@ func (r *Revoker) pursue(ctx context.Context, inc Incident, kind string, from ..
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err // settled by others meanwhile
+		}
+		// A person's word stands over the provider's wish not to be called for a while, and
+		// over our guess that it is down; not over how many calls there are.
+		if err := budget.Answered(ctx, tx, inc.Provider, 0, r.reg.Now()); err != nil {
+			return err
 		}
 		if _, err := audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: kind, Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
 			Details: map[string]string{"provider": inc.Provider}}); err != nil {

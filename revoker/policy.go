@@ -70,6 +70,9 @@ type Provider struct {
 	// Credentials are the operator's for an api, by the names of its needs, each
 	// as env:NAME or file:PATH: the policy itself holds no secret.
 	Credentials map[string]string `toml:"credentials"`
+	// CallsPerHour is how many revocations an api may be asked for, where its own limit,
+	// or none, is not the operator's.
+	CallsPerHour int `toml:"calls_per_hour"`
 	// URL is https, or http to a loopback address. A host that resolves to a
 	// private address is refused unless URL names that address itself.
 	URL string `toml:"url"`
@@ -190,8 +193,8 @@ func (v *Provider) check() error {
 	default:
 		return fmt.Errorf("kind %q is not known; want webhook or api", v.Kind)
 	}
-	if v.Host != "" || v.CAFile != "" || len(v.Credentials) > 0 {
-		return errors.New("host, ca_file and credentials are for kind api")
+	if v.Host != "" || v.CAFile != "" || len(v.Credentials) > 0 || v.CallsPerHour != 0 {
+		return errors.New("host, ca_file, credentials and calls_per_hour are for kind api")
 	}
 	if v.SecretFile == "" {
 		return errors.New("secret_file is missing: calls are always signed")

@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -348,25 +347,42 @@ func TestNoHost(t *testing.T) {
 	})
 }
 
+// One malformed value does not keep the others of its batch alive, and what finds it is
+// counted; where there are no calls left, what was not tried says so.
 func TestRevokeMany(t *testing.T) {
-	vendors := revokertest.Vendors()
-	i := slices.IndexFunc(vendors, func(v *revokertest.Vendor) bool { return v.Provider == "github" && v.Host == "" })
-	w := newWorld(t, vendors[i])
-	many, ok := w.p.(interface {
-		RevokeMany(ctx context.Context, n provider.Net, s provider.Settings, all []secret.Secret) []provider.Answer
-	})
-	if !ok {
-		t.Fatal("GitHub takes batches")
+	all := func(leaked secret.Secret) []secret.Secret {
+		return []secret.Secret{secret.NewString("ghp_other"), secret.NewString("malformed"), leaked, secret.NewString("gho_other")}
 	}
-	all := []secret.Secret{secret.NewString("ghp_other"), secret.NewString("malformed"), w.in.Secret, secret.NewString("gho_other")}
-	got := many.RevokeMany(t.Context(), w.n, w.set, all)
-	want := []provider.Outcome{provider.Accepted, provider.Denied, provider.Accepted, provider.Accepted}
-	for i, a := range got {
-		if a.Outcome != want[i] {
-			t.Errorf("%d: %s (%s), want %s", i, a.Outcome, a.Detail, want[i])
+	for left, want := range map[int][]provider.Outcome{
+		9: {provider.Accepted, provider.Denied, provider.Accepted, provider.Accepted},
+		0: {provider.Failed, provider.Failed, provider.Failed, provider.Failed},
+		2: {provider.Accepted, provider.Failed, provider.Failed, provider.Failed},
+		3: {provider.Accepted, provider.Denied, provider.Failed, provider.Failed},
+	} {
+		vendors := revokertest.Vendors()
+		i := slices.IndexFunc(vendors, func(v *revokertest.Vendor) bool { return v.Provider == "github" && v.Host == "" })
+		w := newWorld(t, vendors[i])
+		used := 0
+		got := w.p.(provider.Batcher).RevokeMany(t.Context(), w.n, w.set, all(w.in.Secret), func() time.Duration {
+			if used == left {
+				return time.Minute
+			}
+			used++
+			return 0
+		})
+		if len(got) != len(want) {
+			t.Fatalf("%d answers", len(got))
 		}
-	}
-	if w.v.Alive() {
-		t.Error("one malformed value kept the leaked one alive")
+		for i, a := range got {
+			if a.Outcome != want[i] || (a.Outcome == provider.Failed) != (a.RetryAfter == time.Minute) {
+				t.Errorf("with %d calls more, %d: %s (%s, %s), want %s", left, i, a.Outcome, a.Detail, a.RetryAfter, want[i])
+			}
+		}
+		if calls := len(w.net.Seen()); calls != used+1 {
+			t.Errorf("%d calls for %d that were allowed", calls, used+1)
+		}
+		if w.v.Alive() != (want[2] == provider.Failed) {
+			t.Errorf("with %d calls more alive is %t", left, w.v.Alive())
+		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/google/go-github/v62/github"
 
+	"github.com/quench-dev/quench/revoker/internal/budget"
 	"github.com/quench-dev/quench/revoker/internal/outbound"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -17,9 +19,13 @@ import (
 // githubAPI is github.com's own host.
 const githubAPI = "api.github.com"
 
-// githubBatch is how many credentials one request may hold:
-// https://docs.github.com/en/rest/credentials/revoke.
-const githubBatch = 1000
+// MaxBatch is how many credentials one request may hold, and githubHour how many such
+// requests an hour may have: https://docs.github.com/en/rest/credentials/revoke. On a
+// GitHub Enterprise Server they count by user, and are as many.
+const (
+	MaxBatch   = 1000
+	githubHour = 60
+)
 
 // githubAs makes a client of GitHub's API: anonymous, with a bearer, or as an
 // OAuth app. A host of the operator's own has the API below /api/v3.
@@ -89,6 +95,7 @@ func (githubPAT) Info() Info {
 		Rules: []string{"github-pat", "github-fine-grained-pat", "github-oauth", "github-user-to-server", "github-refresh"},
 		Hosts: []string{githubAPI}, CanCheck: true, CanRevoke: true, Alone: true,
 		Needs: []Need{{"admin_token", "for a GitHub Enterprise Server only: a token of any user there"}},
+		Rate:  budget.PerHour(githubHour),
 		Note:  "It cannot be undone, and the owner is told by mail. A refresh token cannot be checked."}
 }
 
@@ -107,26 +114,33 @@ func (g githubPAT) Revoke(ctx context.Context, n Net, set Settings, in Input) An
 	return g.revoke(ctx, n, set, []secret.Secret{in.Secret})
 }
 
-// RevokeMany ends up to githubBatch secrets with one request, for there are few
-// an hour. A batch that GitHub refuses as a whole, for one that is malformed, is
-// halved until that one is alone. The answers are in the order of the secrets.
-func (g githubPAT) RevokeMany(ctx context.Context, n Net, set Settings, all []secret.Secret) []Answer {
-	if len(all) > githubBatch {
-		return append(g.RevokeMany(ctx, n, set, all[:githubBatch]), g.RevokeMany(ctx, n, set, all[githubBatch:])...)
+// RevokeMany ends up to MaxBatch secrets with one request, for there are few an hour.
+// A batch that GitHub refuses as a whole, for one that is malformed, is halved until
+// that one is alone.
+func (g githubPAT) RevokeMany(ctx context.Context, n Net, set Settings, all []secret.Secret, more func() time.Duration) []Answer {
+	halves := func(at int) []Answer {
+		answers := g.RevokeMany(ctx, n, set, all[:at], more)
+		rest := all[at:]
+		if wait := more(); wait > 0 {
+			return append(answers, slices.Repeat([]Answer{{Outcome: Failed, Call: "revoke", At: n.now(), RetryAfter: wait, Detail: "GitHub's calls of this hour are used up"}}, len(rest))...)
+		}
+		return append(answers, g.RevokeMany(ctx, n, set, rest, more)...)
+	}
+	if len(all) > MaxBatch {
+		return halves(MaxBatch)
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	a := g.revoke(ctx, n, set, all)
 	if a.Status == http.StatusUnprocessableEntity && len(all) > 1 {
-		half := len(all) / 2
-		return append(g.RevokeMany(ctx, n, set, all[:half]), g.RevokeMany(ctx, n, set, all[half:])...)
+		if wait := more(); wait > 0 {
+			a.Outcome, a.RetryAfter, a.Detail = Failed, wait, "GitHub refuses the batch for one of it, and its calls of this hour are used up"
+			return slices.Repeat([]Answer{a}, len(all))
+		}
+		return halves(len(all) / 2)
 	}
-	answers := make([]Answer, len(all))
-	for i := range answers {
-		answers[i] = a
-	}
-	return answers
+	return slices.Repeat([]Answer{a}, len(all))
 }
 
 func (githubPAT) revoke(ctx context.Context, n Net, set Settings, all []secret.Secret) Answer {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quench-dev/quench/revoker/internal/budget"
 	"github.com/quench-dev/quench/revoker/internal/outbound"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -128,6 +129,8 @@ type Info struct {
 	CanCheck, CanRevoke bool
 	// Alone: the secret itself is enough to end it.
 	Alone bool
+	// Rate is how often revocations may be asked for; a check is the secret's own call.
+	Rate budget.Rate
 	// Undo says how a revocation is taken back; empty: it cannot be.
 	Undo string
 	// Note is what a person should know before revoking.
@@ -142,6 +145,15 @@ type Provider interface {
 	Check(ctx context.Context, n Net, s Settings, in Input) Answer
 	// Revoke ends exactly this secret.
 	Revoke(ctx context.Context, n Net, s Settings, in Input) Answer
+}
+
+// Batcher is a provider that ends many secrets with one request. RevokeMany asks more
+// before each further request it makes, for the time to wait until that may be made: it
+// does not wait, but answers Failed with that in RetryAfter. The answers are in the
+// order of the secrets.
+type Batcher interface {
+	Provider
+	RevokeMany(ctx context.Context, n Net, s Settings, all []secret.Secret, more func() time.Duration) []Answer
 }
 
 // Kill revokes a secret and confirms it where the provider can be asked. maybe

@@ -19,6 +19,13 @@ type Rate struct {
 	Burst int
 }
 
+// PerHour is a rate of which no hour has more than n calls: a sixth of them at once, the
+// others evenly after.
+func PerHour(n int) Rate {
+	burst := max(1, n/6)
+	return Rate{Every: time.Hour / time.Duration(max(1, n-burst)), Burst: burst}
+}
+
 const (
 	// MostFailures calls in a row without an answer open the circuit: from there on one
 	// call at a time asks whether the provider is back.

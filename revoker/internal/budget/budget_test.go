@@ -51,7 +51,10 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // Of 60 calls an hour with ten at once no hour has more, however they are asked for.
 func TestRate(t *testing.T) {
 	s := open(t)
-	r := Rate{Every: 72 * time.Second, Burst: 10}
+	r := PerHour(60)
+	if r != (Rate{Every: 72 * time.Second, Burst: 10}) || PerHour(1) != (Rate{Every: time.Hour, Burst: 1}) {
+		t.Errorf("%+v, %+v", r, PerHour(1))
+	}
 	var at []time.Time
 	for now := noon; now.Before(noon.Add(2 * time.Hour)); {
 		wait, why := take(t, s, r, now)

@@ -30,10 +30,10 @@ func Take(ctx context.Context, tx *sql.Tx, incident, owner, from string, now tim
 	return nil
 }
 
-// Hold renews a lease of d until stop is called, so that a process which is killed
+// Hold renews all leases of an owner, each of d, until stop is called, so that a process which is killed
 // lets go of it within d however long its work might have taken. The context it gives
-// ends when the lease is lost.
-func Hold(ctx context.Context, s *store.Store, incident, owner string, now func() time.Time, d time.Duration) (held context.Context, stop func()) {
+// ends when none is left.
+func Hold(ctx context.Context, s *store.Store, owner string, now func() time.Time, d time.Duration) (held context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -49,7 +49,7 @@ func Hold(ctx context.Context, s *store.Store, incident, owner string, now func(
 			}
 			var n int64
 			err := s.InTx(ctx, func(tx *sql.Tx) error {
-				res, err := tx.ExecContext(ctx, "UPDATE leases SET until = ? WHERE incident_id = ? AND owner = ?", now().Add(d).UnixMicro(), incident, owner)
+				res, err := tx.ExecContext(ctx, "UPDATE leases SET until = ? WHERE owner = ?", now().Add(d).UnixMicro(), owner)
 				if err == nil {
 					n, err = res.RowsAffected()
 				}
