@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
+	"github.com/quench-dev/quench/revoker/record"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -76,7 +77,7 @@ func (r *Revoker) leakTx(ctx context.Context, tx *sql.Tx, f scanner.Finding, by 
 		return false, err
 	}
 	p := by.Plan(l, lately)
-	place, unknown, err := finding.Store(ctx, tx, Record(f.Hit))
+	place, unknown, err := finding.Store(ctx, tx, record.Of(f.Hit))
 	if err != nil {
 		return false, err
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/provider"
+	"github.com/quench-dev/quench/revoker/record"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -247,7 +248,7 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 // containTx is the one transaction. job is the queue's id when a provider is to
 // be told.
 func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *Containment) (job int64, err error) {
-	finding, place, err := finding.Store(ctx, tx, Record(h))
+	finding, place, err := finding.Store(ctx, tx, record.Of(h))
 	if err != nil {
 		return 0, err
 	}
@@ -362,29 +363,6 @@ func leakedAt(h scanner.Hit) time.Time {
 		return h.Origin.Time
 	}
 	return h.Origin.Date
-}
-
-// Record is how a hit is stored: redacted, and under a key that the same place
-// has again whenever it is scanned.
-func Record(h scanner.Hit) finding.Record {
-	o := h.Origin
-	f := finding.Record{
-		Source: o.Source + ":" + o.Root, Identity: o.Path, Offset: h.Start, Rule: h.Rule.ID,
-		Path: o.Path, Line: int64(h.Line), Commit: o.Commit, Redacted: h.Secret.Redacted(), Confidence: string(h.Confidence),
-		FindingID: scanner.FindingID(h.Rule.ID, o.Path, h.Key, h.Context, h.Secret), FoundAt: h.FoundAt,
-	}
-	switch {
-	case o.Blob != "":
-		f.Identity = o.Blob
-	case o.Source == "tail":
-		// Its root names the file, whatever it is called; what came into it after it was
-		// truncated is another.
-		f.Identity = o.Root
-	}
-	if h.Token != nil {
-		f.TokenID = h.Token.ID
-	}
-	return f
 }
 
 func note(ctx context.Context, tx *sql.Tx, id, text string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/quench-dev/quench/registry/finding"
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/record"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/ignore"
@@ -141,7 +142,7 @@ func (r *Recorder) store(ctx context.Context, d *delivery, also func(*sql.Tx) er
 				continue
 			}
 			var err error
-			if _, fresh[i], err = finding.Store(ctx, tx, revoker.Record(f.Hit)); err != nil {
+			if _, fresh[i], err = finding.Store(ctx, tx, record.Of(f.Hit)); err != nil {
 				return err
 			}
 		}
