@@ -61,17 +61,7 @@ func (p Policy) api(name string) bool {
 }
 
 // CAFile reads certificates in PEM.
-func CAFile(path string) (*x509.CertPool, error) {
-	b, err := credential.Bounded(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the certificates: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("reading the certificates in %q: there are none in PEM", path)
-	}
-	return pool, nil
-}
+func CAFile(path string) (*x509.CertPool, error) { return credential.CAFile(path) }
 
 // Credential reads what env:NAME or file:PATH holds, without a final newline.
 func Credential(from string) (secret.Secret, error) { return credential.Read(from) }

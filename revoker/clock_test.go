@@ -66,3 +66,52 @@ func TestClockJumps(t *testing.T) {
 		})
 	}
 }
+
+// A worker deletes sealed secrets whose week is over, also where nothing is sealed any
+// more, and no others; the incident that waited says what a person can do.
+func TestWorkerSweepsSealed(t *testing.T) {
+	for name, c := range map[string]struct {
+		by    time.Duration
+		lives bool // no --drain
+		want  int
+	}{"within the week": {6 * 24 * time.Hour, false, 1}, "after it": {8 * 24 * time.Hour, false, 0}, "after it, one that lives": {8 * 24 * time.Hour, true, 0}} {
+		t.Run(name, func(t *testing.T) {
+			f, v := newFixture(t, ""), fakeVendor(t, "gitlab")
+			p := v.policy(t, "[[leak]]\nprovider = ['gitlab']\ndo = 'ask'\n")
+			got, err := f.revoker(t, revoker.Auto, p).Leak(t.Context(), leak(t, "gitlab-pat", v.Secret, "a"))
+			if err != nil || f.count(t, "sealed_secrets") != 1 {
+				t.Fatalf("%+v, %v, %d sealed", got, err, f.count(t, "sealed_secrets"))
+			}
+			reg, err := registry.Open(t.Context(), registry.Options{Path: f.db, Actor: "test", Now: func() time.Time { return time.Now().Add(c.by) },
+				Pepper: registry.PepperSource{File: filepath.Join(f.dir, "keys", "pepper"), Checkpoints: filepath.Join(f.dir, "keys", "cp")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reg.Close()
+			f.reg = reg
+			later := f.revoker(t, revoker.Auto, p)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if c.lives { // nothing is due: it sweeps, and would wait for ever
+				go func() {
+					for ctx.Err() == nil && f.count(t, "sealed_secrets") > 0 {
+						time.Sleep(time.Millisecond)
+					}
+					cancel()
+				}()
+			}
+			if err := later.Work(ctx, revoker.WorkOptions{Drain: !c.lives}); err != nil {
+				t.Fatal(err)
+			}
+			if n := f.count(t, "sealed_secrets"); n != c.want {
+				t.Errorf("%d sealed secrets are kept, want %d", n, c.want)
+			}
+			err = later.Confirm(t.Context(), got.IncidentID)
+			if i := f.incident(t, later, got.IncidentID); v.Alive() != (c.want == 0) || (i.State == revoker.StateDead) != (c.want == 1) {
+				t.Errorf("confirm: %v, alive %v, %+v", err, v.Alive(), i)
+			} else {
+				t.Logf("confirm: %v; note %q, state %s", err, i.Note, i.State)
+			}
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/lease"
+	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/internal/webhook"
 )
 
@@ -267,15 +268,17 @@ type WorkOptions struct {
 // Work runs the queue until ctx ends, or until it is drained. What still waits
 // for a later attempt then is an error that says so.
 func (r *Revoker) Work(ctx context.Context, o WorkOptions) error {
+	var sweep sealed.Sweep
 	if o.Drain {
-		return r.work(ctx, true)
+		return r.work(ctx, true, &sweep)
 	}
 	// The queue's client asks the database many times a second, which is most of what a
 	// process takes that has nothing to do: it runs while a job is due, from headStart
 	// before that.
 	for {
+		r.expire(ctx, &sweep)
 		if due, _, err := r.waiting(ctx, 1); err == nil && due > 0 {
-			if err := r.work(ctx, false); err != nil {
+			if err := r.work(ctx, false, &sweep); err != nil {
 				return err
 			}
 		}
@@ -288,7 +291,7 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) error {
 }
 
 // work runs the client until ctx ends or nothing is due.
-func (r *Revoker) work(ctx context.Context, drain bool) (err error) {
+func (r *Revoker) work(ctx context.Context, drain bool, sweep *sealed.Sweep) (err error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &teller{r: r}); err != nil {
 		return err
@@ -310,6 +313,7 @@ func (r *Revoker) work(ctx context.Context, drain bool) (err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		r.expire(ctx, sweep)
 		if drain {
 			due, later, err := r.waiting(ctx, 10_000)
 			if err != nil {
@@ -329,6 +333,14 @@ func (r *Revoker) work(ctx context.Context, drain bool) (err error) {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// expire deletes the sealed secrets that were kept for long enough, when that is due.
+// One that cannot be deleted now stops no revocation: it is told, and tried again.
+func (r *Revoker) expire(ctx context.Context, sweep *sealed.Sweep) {
+	if err := sweep.Expire(ctx, r.reg.Store(), r.reg.Now()); err != nil && ctx.Err() == nil {
+		r.log.Error("sealed secrets whose time is over could not be deleted; tried again within the hour", "error", err)
 	}
 }
 

@@ -1,12 +1,13 @@
 // Package credential reads the operator's credentials from where a policy says
 // they are: a policy names them and never holds one.
 //
-// It knows env:NAME and file:PATH, and that a file others can read is none. What a
-// credential is for, others know. Start reading at Read.
+// It knows env:NAME, file:PATH and files of certificates, and that a file others can
+// read is no credential. What one is for, others know. Start reading at Read.
 package credential
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -74,4 +75,17 @@ func Bounded(path string) ([]byte, error) {
 		err = fmt.Errorf("%q is larger than %d bytes", path, maxCredential)
 	}
 	return b, err
+}
+
+// CAFile reads certificates in PEM.
+func CAFile(path string) (*x509.CertPool, error) {
+	b, err := Bounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("reading the certificates in %q: there are none in PEM", path)
+	}
+	return pool, nil
 }

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/scanner/secret"
 )
 
@@ -192,6 +193,32 @@ func Drop(ctx context.Context, tx Execer, incident string) error {
 func Expire(ctx context.Context, tx Execer, now time.Time) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM sealed_secrets WHERE expires_at <= ?", now.UnixMicro())
 	return err
+}
+
+// sweepEvery is how often a Sweep is due. A box that outlived its time by less opens no
+// more, only its bytes are still there; the look costs one statement.
+const sweepEvery = time.Hour
+
+// Sweep is of a process that lives: by it a box ends also where nothing else is ever
+// sealed. The zero value is due at once.
+type Sweep struct{ last time.Time }
+
+// Expire does what the function of that name does where it is due.
+func (s *Sweep) Expire(ctx context.Context, db *store.Store, now time.Time) error {
+	if !s.due(now) {
+		return nil
+	}
+	return db.InTx(ctx, func(tx *sql.Tx) error { return Expire(ctx, tx, now) })
+}
+
+// due reports whether a sweep is due at now, and then not again within the hour. A
+// clock that was set back makes it due as well.
+func (s *Sweep) due(now time.Time) bool {
+	if !s.last.IsZero() && now.Sub(s.last).Abs() < sweepEvery {
+		return false
+	}
+	s.last = now
+	return true
 }
 
 // encode writes the secret, then names and values of the parts, each after its length.

@@ -137,3 +137,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A sweep is due at once, then hourly, and after the clock was set back.
+func TestSweepIsDue(t *testing.T) {
+	var s Sweep
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {0, false}, {59 * time.Minute, false}, {time.Hour, true}, {119 * time.Minute, false}, {2 * time.Hour, true}, {-time.Hour, true}, {-time.Minute, false}, {0, true}} {
+		if got := s.due(at.Add(c.after)); got != c.want {
+			t.Errorf("after %v: due %v", c.after, got)
+		}
+	}
+}
