@@ -200,6 +200,16 @@ func TestWrongCredential(t *testing.T) {
 	})
 }
 
+// Sentry takes no person's token for it, and the answer says which one it takes.
+func TestSentryPersonalToken(t *testing.T) {
+	all := revokertest.Vendors()
+	w := newWorld(t, all[slices.IndexFunc(all, func(v *revokertest.Vendor) bool { return v.Provider == "sentry" })])
+	w.set.Credentials["admin_token"] = secret.NewString("sntryu_" + strings.Repeat("a", 64))
+	if a := w.revoke(); a.Outcome != provider.Denied || !strings.Contains(a.Detail, "OAuth application") || !w.v.Alive() {
+		t.Errorf("%s (%s), alive %v", a.Outcome, a.Detail, w.v.Alive())
+	}
+}
+
 // trouble is a vendor that answers the nth request in its own way.
 type trouble struct {
 	nth   int

@@ -101,7 +101,7 @@ func mailgun() *Vendor {
 }
 
 func datadog() *Vendor {
-	return &Vendor{Provider: "datadog", Docs: "https://docs.datadoghq.com/api/latest/key-management/", Secret: random(32), Tells: true,
+	return &Vendor{Provider: "datadog", Docs: "https://docs.datadoghq.com/api/latest/key-management/delete-an-api-key/", Secret: random(32), Tells: true,
 		Parts: map[string]string{"key_id": random(36)}, Credentials: map[string]string{"admin_api_key": random(32), "admin_app_key": random(40)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			id, isDelete := tail(r, "DELETE /api/v2/api_keys/")
@@ -145,12 +145,14 @@ func databricks() *Vendor {
 }
 
 func sentry() *Vendor {
-	return &Vendor{Provider: "sentry", Docs: "https://docs.sentry.io/account/auth-tokens/", Secret: "sntrys_" + random(60), Tells: true,
+	return &Vendor{Provider: "sentry", Docs: "https://docs.sentry.io/api/organizations/revoke-an-org-auth-token/", Secret: "sntrys_" + random(60), Tells: true,
 		Parts: map[string]string{"token_id": "4711"}, Credentials: map[string]string{"org": "acme", "admin_token": "admin" + random(30)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			admin := a.is("admin_token", bearer(r))
 			id, isDelete := strings.CutPrefix(route(r), "DELETE /api/0/organizations/acme/org-auth-tokens/")
 			switch {
+			case isDelete && strings.HasPrefix(bearer(r), "sntryu_"): // a person's token, whatever its scopes
+				reply(w, 403, obj{"detail": "You do not have permission to perform this action."})
 			case !admin && a.byValue(bearer(r)) == nil:
 				reply(w, 401, obj{"detail": "Invalid token"})
 			case !admin: // a token for releases may read nothing else
