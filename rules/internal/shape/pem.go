@@ -24,6 +24,9 @@ func pem(s []byte) Result {
 	if len(body) < 64 {
 		return No("its body is too short for a key")
 	}
+	if distinct(body) < minDistinct {
+		return No("its body repeats a few characters, as examples do")
+	}
 	raw, ok := decode64(body)
 	switch {
 	case encrypted || ok && sshEncrypted(raw):
@@ -39,6 +42,21 @@ func pem(s []byte) Result {
 		return Yes("a private key that decodes")
 	}
 	return Perhaps("its body decodes, but not to a known kind of key")
+}
+
+// minDistinct is far below the 25 characters and more that the shortest key has, an
+// Ed25519 one of 64: "XXXX…" and "abcabc…" stand for one.
+const minDistinct = 8
+
+func distinct(b []byte) (n int) {
+	var seen [256]bool
+	for _, c := range b {
+		if !seen[c] {
+			seen[c] = true
+			n++
+		}
+	}
+	return n
 }
 
 func cutPEMLabel(s []byte) (label string, rest []byte, ok bool) {

@@ -54,7 +54,11 @@ func TestGCPKey(t *testing.T) {
 		}
 		return []byte(base64.StdEncoding.EncodeToString(b))
 	}
-	body := base64.StdEncoding.EncodeToString(append([]byte{0x30}, make([]byte, 200)...))
+	der := []byte{0x30}
+	for i := range byte(200) {
+		der = append(der, i)
+	}
+	body := base64.StdEncoding.EncodeToString(der)
 	key := "-----BEGIN PRIVATE" + " KEY-----\n" + body + "\n-----END PRIVATE KEY-----\n"
 	for name, c := range map[string]struct {
 		text []byte
