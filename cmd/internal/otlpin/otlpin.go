@@ -118,7 +118,7 @@ type refusal struct {
 func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	asJSON := kind == "application/json"
-	rejected, reason, no := s.receive(r, kind)
+	rejected, no, reason := s.receive(r, kind)
 	if !asJSON {
 		kind = "application/x-protobuf"
 	}
@@ -134,36 +134,36 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	w.Write(answer(rejected, reason, asJSON))
 }
 
-func (s *Server) receive(r *http.Request, kind string) (rejected int64, reason error, no *refusal) {
+func (s *Server) receive(r *http.Request, kind string) (rejected int64, no *refusal, reason error) {
 	if kind != "application/json" && kind != "application/x-protobuf" {
-		return 0, nil, &refusal{http.StatusUnsupportedMediaType, invalidArgument, errors.New("want a body of application/x-protobuf or application/json")}
+		return 0, &refusal{http.StatusUnsupportedMediaType, invalidArgument, errors.New("want a body of application/x-protobuf or application/json")}, nil
 	}
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		return 0, nil, &refusal{http.StatusServiceUnavailable, unavailable, fmt.Errorf("%d requests are at work", maxAtOnce)}
+		return 0, &refusal{http.StatusServiceUnavailable, unavailable, fmt.Errorf("%d requests are at work", maxAtOnce)}, nil
 	}
 	// What could not be recorded comes first: while it cannot, nothing more is scanned.
 	if err := s.o.Sink.Settle(r.Context()); err != nil {
-		return 0, nil, s.away(err)
+		return 0, s.away(err), nil
 	}
 	body, no := read(r)
 	if no != nil {
-		return 0, nil, no
+		return 0, no, nil
 	}
 	d, err := decode(body, kind == "application/json")
 	if err != nil {
-		return 0, nil, &refusal{http.StatusBadRequest, invalidArgument, err}
+		return 0, &refusal{http.StatusBadRequest, invalidArgument, err}, nil
 	}
 	list, rejected, reason := records(d)
 	if rejected > 0 && s.o.Trouble != nil {
 		s.o.Trouble("OTLP", fmt.Errorf("%d log records were rejected: %w", rejected, reason))
 	}
 	if err := s.o.Sink.Take(r.Context(), list, true); err != nil {
-		return 0, nil, s.away(err)
+		return 0, s.away(err), nil
 	}
-	return rejected, reason, nil
+	return rejected, nil, reason
 }
 
 // away refuses what cannot be recorded. Why is told here and not to the sender.
