@@ -30,6 +30,9 @@ type Recorder struct {
 	mu       sync.Mutex
 	settings Settings
 	totals   report.Totals
+	// unreported are places that were new when they were contained, until they are
+	// reported: when they are delivered again they are known.
+	unreported map[finding.Record]bool
 }
 
 // Settings are what a reload may change of it.
@@ -88,6 +91,7 @@ func (r *Recorder) deliver(ctx context.Context, d *delivery, also func(*sql.Tx) 
 			if err := r.report(f); err != nil {
 				return err
 			}
+			delete(r.unreported, place(f.Hit))
 		}
 	}
 	return nil
@@ -114,8 +118,14 @@ func (r *Recorder) contain(ctx context.Context, d *delivery, i int) error {
 			return fmt.Errorf("containing the secret at %s, line %d: %w", f.Origin.Path, f.Line, err)
 		}
 	}
-	f.IncidentID, f.Contained, d.fresh[i] = c.IncidentID, c.Told(), c.Fresh
+	f.IncidentID, f.Contained, d.fresh[i] = c.IncidentID, c.Told(), c.Fresh || r.unreported[place(f.Hit)]
 	if c.IncidentID != "" {
+		if d.fresh[i] {
+			if r.unreported == nil {
+				r.unreported = map[finding.Record]bool{}
+			}
+			r.unreported[place(f.Hit)] = true
+		}
 		r.Metrics.Incident(string(c.Action))
 	}
 	if c.Action == revoker.Revoked || f.Token != nil && c.Action == revoker.Queued {
@@ -125,6 +135,12 @@ func (r *Recorder) contain(ctx context.Context, d *delivery, i int) error {
 		}
 	}
 	return nil
+}
+
+// place is what the store knows a finding by, and no time.
+func place(h scanner.Hit) finding.Record {
+	p := record.Of(h)
+	return finding.Record{Source: p.Source, Identity: p.Identity, Offset: p.Offset, Rule: p.Rule}
 }
 
 // store records what containing has not, and says of each whether it was known.
