@@ -3,7 +3,8 @@
 //	go run ./testdata/bench/table [-mb 1000] [-runs 3] [-repo NAME=DIR ...] [-range NAME=A..B] [-histories] [-doc FILE]
 //
 // -repo adds a table of a repository's history, against git cat-file; -range adds a
-// row to it, and -histories leaves all other tables out.
+// row to it, and -histories leaves all other tables out. -doc writes the tables between
+// two comments of a document that is there.
 // Everything is measured in one run on one machine: CPU is user plus system
 // seconds of the process, the median of -runs runs after one that warms the page
 // cache. Peers are measured when they are installed: rg, gitleaks. One that says that
@@ -85,10 +86,29 @@ func main() {
 		log.Fatal(err)
 	}
 	if *doc != "" {
-		if err := os.WriteFile(*doc, out.Bytes(), 0o644); err != nil {
+		if err := write(*doc, out.String()); err != nil {
 			log.Fatal(err)
 		}
 	}
+}
+
+// What is between these lines of the document is written anew.
+const (
+	docBegin = "<!-- make bench-doc writes from here -->\n"
+	docEnd   = "<!-- to here -->\n"
+)
+
+func write(doc, tables string) error {
+	b, err := os.ReadFile(doc)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(b), docBegin)
+	_, after, ok2 := strings.Cut(rest, docEnd)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no lines %q and %q to write between", doc, strings.TrimSpace(docBegin), strings.TrimSpace(docEnd))
+	}
+	return os.WriteFile(doc, []byte(before+docBegin+tables+docEnd+after), 0o644)
 }
 
 func bench(w io.Writer, dir string) error {
@@ -96,8 +116,8 @@ func bench(w io.Writer, dir string) error {
 	if err := build(quench, "./cmd/quench"); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "# Benchmarks\n\n`make bench-doc` wrote this: %s, %s/%s, %d CPUs, %s. CPU is user plus system seconds of the\nwhole process, the median of %d runs; ratios are to the first row of each table.\n",
-		cpuName(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
+	fmt.Fprintf(w, "\nMeasured %s on %s, %s/%s, %d CPUs, %s. CPU is user plus system seconds of the\nwhole process, the median of %d runs; ratios are to the first row of each table.\n",
+		time.Now().Format(time.DateOnly), cpuName(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *runs)
 	if *histories {
 		historyTables(w, quench, dir)
 		return nil
