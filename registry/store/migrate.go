@@ -47,6 +47,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	sources := p.ListSources()
 	newest := sources[len(sources)-1].Version
+	before, ran := int64(-1), false
 	for try := 1; ; try++ {
 		have, err := s.version(ctx)
 		switch {
@@ -56,8 +57,12 @@ func (s *Store) migrate(ctx context.Context) error {
 			return fmt.Errorf("%w (schema %d, this program knows up to %d); use that version, or a newer one", ErrNewer, have, newest)
 		case have == newest:
 			return nil
+		case ran && have == before:
+			return fmt.Errorf("the database says that its schema is version %d, and the migrations to %d that they ran: somebody changed its table %s; restore a backup", have, newest, goose.DefaultTablename)
 		}
-		if err := s.up(ctx, p); err != nil && (try >= migrateTries || ctx.Err() != nil || primary(err) == 0) {
+		err = s.up(ctx, p)
+		before, ran = have, err == nil
+		if err != nil && (try >= migrateTries || ctx.Err() != nil || primary(err) == 0) {
 			return fmt.Errorf("migrating the schema from version %d to %d: %w", have, newest, err)
 		}
 	}

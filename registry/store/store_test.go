@@ -138,6 +138,20 @@ func TestOpenForeignAndNewer(t *testing.T) {
 	}
 }
 
+// A database whose record of migrations was tampered with is refused, and nothing tries
+// for ever.
+func TestOpenUnapplied(t *testing.T) {
+	path := storetest.Address(t, filepath.Join(t.TempDir(), "registry.db"))
+	s := open(t, path)
+	if _, err := s.Writer().Exec("UPDATE goose_db_version SET is_applied = ? WHERE version_id = (SELECT max(version_id) FROM goose_db_version)", false); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := store.Open(context.Background(), path, store.Options{Create: true}); err == nil || !strings.Contains(err.Error(), "restore a backup") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Many processes may meet at a new database; here they are pools of their own.
 func TestOpenTogether(t *testing.T) {
 	path := storetest.Address(t, filepath.Join(t.TempDir(), "registry.db"))
