@@ -103,6 +103,8 @@ func Take(ctx context.Context, tx *sql.Tx, provider string, r Rate, calls int, n
 	}
 	if s.failures >= MostFailures {
 		s.until, s.why = now.Add(probeTime), "it has not answered lately, and is being asked whether it is back"
+	} else if r.Every == 0 || calls == 0 {
+		return 0, "", nil // nothing is counted
 	}
 	return 0, "", s.store(ctx, tx, provider)
 }
@@ -113,6 +115,9 @@ func Answered(ctx context.Context, tx *sql.Tx, provider string, after time.Durat
 	s, err := locked(ctx, tx, provider, now)
 	if err != nil {
 		return err
+	}
+	if s.failures == 0 && s.why == "" && after <= 0 {
+		return nil // as it was
 	}
 	s.failures, s.until, s.why = 0, time.Time{}, ""
 	if after > 0 {
