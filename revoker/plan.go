@@ -89,7 +89,7 @@ func (r *Revoker) told(c *Containment, o Outcome, err error) {
 	switch o {
 	case Outcome(provider.Revoked):
 		c.Action, c.DeadAt = Revoked, r.reg.Now()
-		c.Text += ": it is dead there " + c.DeadAt.Sub(c.FoundAt).Round(10*time.Microsecond).String() + " after it was found"
+		c.Text += ": it is dead there " + max(c.DeadAt.Sub(c.FoundAt).Round(time.Millisecond), time.Millisecond).String() + " after it was found"
 	case Gone:
 		c.Action, c.Text = AlreadyDead, c.Text+": it was dead already"
 	case Outcome(provider.Dead), Outcome(provider.Live):

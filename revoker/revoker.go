@@ -305,7 +305,7 @@ func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok r
 		return 0, err
 	}
 	c.Action, c.DeadAt = Revoked, now
-	c.Text = "revoked " + now.Sub(c.FoundAt).Round(10*time.Microsecond).String() + " after it was found"
+	c.Text = "revoked " + max(now.Sub(c.FoundAt).Round(time.Millisecond), time.Millisecond).String() + " after it was found"
 	state := StateDead
 	if r.policy.api(tok.Provider) {
 		return r.tellAPI(ctx, tx, h, tok, c)
