@@ -103,6 +103,11 @@ bench-bulk: ## measure the import of a file of a million tokens
 bench-verify-postgres: ## the same on a PostgreSQL of its own, where it is installed
 	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
 
+.PHONY: bench-reach
+bench-reach: ## measure how soon a change reaches another process; on PostgreSQL too, where it is installed
+	go test ./registry -run '^$$' -bench '^BenchmarkReach$$/sqlite' -benchtime 300x
+	go run ./testdata/postgres go test ./registry -run '^$$' -bench '^BenchmarkReach$$/postgres' -benchtime 300x
+
 bench-usage: ## measure the usage watch on one core: reading logs, judging, writing
 	go test ./registry/accesslog ./registry/usage ./registry/usage/watch -run '^$$' -bench 'Read|Observe|Feed|Ingest' -cpu 1
 
