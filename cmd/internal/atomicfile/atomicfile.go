@@ -14,21 +14,34 @@ import (
 // File is a file in the making beside the one it will replace.
 type File struct {
 	*os.File
-	path string
+	path    string
+	through bool // it is what path names, and nothing is replaced
 }
 
 // Create makes an empty file, readable by its owner alone, that Commit puts in
-// the place of path. Close it with Commit or Discard.
+// the place of path. Close it with Commit or Discard. What is no file, such as a
+// device or a named pipe, is written to as it is: put in its place, a report for
+// /dev/null would be in everybody's way.
 func Create(path string) (*File, error) {
+	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		return &File{File: f, path: path, through: true}, nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return nil, err
 	}
-	return &File{f, path}, nil
+	return &File{File: f, path: path}, nil
 }
 
 // Commit brings what was written to disk and puts it in place.
 func (f *File) Commit() error {
+	if f.through {
+		return f.Close()
+	}
 	err := f.Sync()
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), f.path)
@@ -43,6 +56,9 @@ func (f *File) Commit() error {
 // Discard removes what was written.
 func (f *File) Discard() error {
 	f.Close()
+	if f.through {
+		return nil
+	}
 	if err := os.Remove(f.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -61,6 +61,9 @@ func write(name string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	// It is for everybody who reads the tree that it lies in.
+	if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
+		return err
+	}
 	return os.Chmod(name, 0o644)
 }
 
