@@ -101,7 +101,7 @@ bench-bulk: ## measure the import of a file of a million tokens
 	QUENCH_BULK=1000000 go test ./registry/bulk -run '^$$' -bench Million -benchtime 1x -timeout 30m
 
 bench-verify-postgres: ## the same on a PostgreSQL of its own, where it is installed
-	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
+	QUENCH_LARGE=1000000 go run ./testdata/postgres go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
 
 .PHONY: bench-reach
 bench-reach: ## measure how soon a change reaches another process; on PostgreSQL too, where it is installed
@@ -115,7 +115,7 @@ bench-usage: ## measure the usage watch on one core: reading logs, judging, writ
 .PHONY: bench-revoke
 bench-revoke: ## measure from a finding to its end, from an alert to its sink; on PostgreSQL too, where it is installed
 	go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
-	go run ./testdata/postgres go test ./revoker -run '^$$' -bench Found -benchtime 1x
+	go run ./testdata/postgres go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
 
 .PHONY: bench-watch
 bench-watch: ## measure watch: time to kill, a flood in eight files, 10,000 files, idle

@@ -57,7 +57,7 @@ func fill(tb testing.TB, r *Registry, n int) (v issuedValues) {
 // written, and how long the slowest hundredth takes.
 //
 //	QUENCH_LARGE=1000000 go test ./registry -run '^$' -bench Load -benchtime 5s
-//	QUENCH_LARGE=1000000 QUENCH_LARGE_POSTGRES=1 go run ./testdata/postgres go test ./registry -run '^$' -bench Load -benchtime 5s
+//	QUENCH_LARGE=1000000 go run ./testdata/postgres go test ./registry -run '^$' -bench Load -benchtime 5s
 func BenchmarkLoad(b *testing.B) {
 	n, _ := strconv.Atoi(os.Getenv("QUENCH_LARGE"))
 	if n == 0 {
@@ -65,10 +65,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	ctx := context.Background()
 	dir := b.TempDir()
-	path := filepath.Join(dir, "db", "registry.db")
-	if os.Getenv("QUENCH_LARGE_POSTGRES") != "" {
-		path = storetest.Postgres(b)
-	}
+	path := storetest.Address(b, filepath.Join(dir, "db", "registry.db"))
 	r, err := Open(ctx, Options{Path: path, Create: true, Pepper: PepperSource{File: filepath.Join(dir, "pepper", "pepper")}})
 	if err != nil {
 		b.Fatal(err)

@@ -27,12 +27,14 @@ const Variable = "QUENCH_POSTGRES_TESTS"
 // runs.
 var postgres bool
 
-// Main runs the tests of a package on both stores and returns the exit code. Fuzzing
-// and benchmarks, whose runs are long, are on SQLite; what compares the two asks for
-// Postgres.
+// Main runs the tests of a package on both stores and returns the exit code.
+// Benchmarks, whose runs are long, are on PostgreSQL alone where there is one, and
+// fuzzing on SQLite.
 func Main(m *testing.M) int {
+	server := os.Getenv(Variable) != ""
+	postgres = server && set("test.bench")
 	code := m.Run()
-	if os.Getenv(Variable) == "" || set("test.fuzz") || set("test.bench") || set("test.list") || code != 0 {
+	if !server || postgres || set("test.fuzz") || set("test.list") || code != 0 {
 		return code
 	}
 	fmt.Println("=== the same on PostgreSQL")
