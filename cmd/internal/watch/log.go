@@ -41,6 +41,16 @@ type logFile struct {
 	pairs *scanner.Pairs
 	from  sources.TailPosition
 	dirty bool // in the watcher's list
+
+	// born is the name it had first, and tail what of it is undecided, from tailAt on,
+	// after tailLine line feeds; kind is its format.
+	born             string
+	kind             string
+	tail             []byte
+	tailAt, tailLine int64
+	more             bool  // it was not read to its end
+	seam             *seam // with the one before, until that is decided
+	next             bool  // another has one with this
 }
 
 // maxSpare bounds the streams that are kept for files that get something new: each
@@ -81,6 +91,9 @@ func (w *watcher) release(l *logFile) {
 		w.spare = append(w.spare, l.stream)
 	}
 	l.stream, l.text, l.format = nil, nil, l.text.Format()
+	if !l.ended {
+		l.tail = nil
+	}
 }
 
 // write gives the stream what came. After a reload the new rules begin as soon as
@@ -115,6 +128,8 @@ func (w *watcher) feed(l *logFile, data []byte) error {
 	l.end += int64(len(data))
 	l.lines += int64(bytes.Count(data, []byte{'\n'}))
 	l.stream.Write(l.text.Write(data))
+	l.kind = l.text.Format()
+	l.undecided(data)
 	return nil
 }
 
@@ -155,11 +170,20 @@ func (w *watcher) settle(l *logFile) (out []scanner.Finding) {
 		}
 		out = append(out, l.pairs.Take(upTo)...)
 	}
+	if l.next && len(l.tail) > 0 && (at > l.tailAt || l.ended) {
+		at, line = l.tailAt, l.tailLine
+	}
+	if l.seam != nil {
+		at, line = l.from.Offset, l.from.Line
+	}
 	if l.pairs == nil || l.pairs.First() == nil {
 		l.from = sources.TailPosition{File: l.file, Path: l.path, Offset: at, Line: line}
 		l.pairs = nil
 	}
 	l.from.Identity, l.from.Path = l.id, l.path
+	if len(l.tail) > 0 {
+		l.from.Path = l.born
+	}
 	if l.stream != nil && (l.ended || l.quiet && at == l.end) {
 		w.release(l)
 	}

@@ -105,7 +105,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Format == "" {
 		o.Format = "auto"
 	}
-	w := &watcher{o: o, ctx: ctx, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
+	w := &watcher{o: o, ctx: ctx, orphans: map[string]*logFile{}, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
 		cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
 		rec: &Recorder{Registry: o.Registry, Writer: o.Writer, Metrics: o.Metrics, Now: o.Now, settings: o.Settings}}
 	w.engine.Store(&engine{o.Engine, o.MinConfidence})
@@ -181,6 +181,10 @@ type watcher struct {
 	dirty []*logFile          // since the last round
 	spare []*scanner.Stream
 	cov   scanner.Coverage
+	seams []*logFile // whose seam is not decided
+	// orphans are files that ended undecided, by file and oldest first; see maxOrphans.
+	orphans  map[string]*logFile
+	orphaned []string
 
 	// Of the round alone.
 	unsaved map[string]sources.TailPosition
@@ -240,6 +244,7 @@ func (w *watcher) event(e sources.TailEvent) error {
 			l.lines = n
 		}
 		w.logs[e.File] = l
+		w.begin(l, e)
 		w.cov.Items++
 		w.cov.Files++
 		w.mu.Unlock()
@@ -250,7 +255,10 @@ func (w *watcher) event(e sources.TailEvent) error {
 		if l.path != e.Path {
 			w.o.Metrics.Gone(l.path)
 		}
-		l.id, l.path, l.read, l.quiet = e.Position.Identity, e.Path, w.o.Now(), false
+		l.id, l.path, l.read, l.quiet, l.more = e.Position.Identity, e.Path, w.o.Now(), false, e.More
+		if s := l.seam; s != nil {
+			s.head = append(s.head, e.Data[:min(len(e.Data), seamSize-len(s.head))]...)
+		}
 		if err := w.write(l, e.Data); err != nil {
 			return err
 		}
@@ -292,11 +300,12 @@ func (w *watcher) round() error {
 	if w.o.Alive(); w.failed {
 		return nil
 	}
+	d := &delivery{}
+	d.list, d.read = w.join()
 	w.mu.Lock()
 	dirty := w.dirty
 	w.dirty = nil
 	w.mu.Unlock()
-	d := &delivery{}
 	for _, l := range dirty {
 		l.dirty = false
 		for _, f := range w.settle(l) {
@@ -320,6 +329,7 @@ func (w *watcher) round() error {
 func (w *watcher) end(l *logFile) {
 	w.mu.Lock()
 	delete(w.logs, l.file)
+	w.over(l)
 	if !l.final {
 		w.lines[l.file] = l.lines
 	}

@@ -249,6 +249,7 @@ func (fl *follower) tick() {
 // looks at those where events do not work, or that are new.
 func (fl *follower) find() {
 	fl.ticks, fl.blind, fl.links = 0, false, fl.links[:0]
+	fl.forgetLast()
 	for _, d := range fl.dirs {
 		d.seen = false
 	}
@@ -548,6 +549,7 @@ func (fl *follower) adopt(x *file, name string) {
 	fl.gone = slices.DeleteFunc(fl.gone, func(g *file) bool { return g == x })
 	x.path, x.goneAt = name, time.Time{}
 	fl.names[name] = x
+	fl.last[name] = x
 	fl.enqueue(x)
 }
 
@@ -588,9 +590,11 @@ func (fl *follower) follow(name string, f *os.File, st fs.FileInfo, key inodeKey
 			x.head = headHash(head[:min(int64(len(head)), at.Offset)])
 		}
 	}
+	x.left = at.Path
 	at.Dev, at.Ino, at.Head = key.dev, key.ino, x.head
 	x.begin = at
 	fl.mu.Lock()
+	fl.comesAfter(x, name)
 	fl.names[name] = x
 	fl.byID[key] = x
 	fl.enqueue(x)
@@ -643,9 +647,13 @@ func (fl *follower) resumeGone(name string, key inodeKey) {
 		fl.follow(p.Path, f, st, key, p)
 		x := fl.byID[key]
 		fl.lose(x)
+		fl.mu.Lock()
 		if old != nil {
 			fl.names[p.Path] = old
 		}
+		x.prev = nil // what has the name came after it
+		fl.wasBefore(x, p.Path)
+		fl.mu.Unlock()
 		return
 	}
 	f.Close()

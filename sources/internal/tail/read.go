@@ -153,12 +153,8 @@ func (fl *follower) poll(ctx context.Context, x *file, buf []byte) (more bool, e
 	path, gone, idle := x.path, !x.goneAt.IsZero(), x.wantIdle
 	x.wantIdle = false
 	fl.mu.Unlock()
-	if !x.begun {
-		x.begun = true
-		x.begin.Path = path
-		if err := fl.event(Event{File: x.id, Path: path, Kind: Begin, Position: x.begin}); err != nil {
-			return false, err
-		}
+	if err := fl.begin(x, path); err != nil {
+		return false, err
 	}
 	given := 0
 	for given < quantum {
@@ -186,7 +182,7 @@ func (fl *follower) poll(ctx context.Context, x *file, buf []byte) (more bool, e
 		fl.active[x] = struct{}{}
 		fl.mu.Unlock()
 		p := Position{File: x.id, Path: path, Identity: Identity{x.key.dev, x.key.ino, x.head}, Offset: x.offset}
-		if err := fl.event(Event{File: x.id, Path: path, Kind: Data, Data: buf[:n], Position: p}); err != nil {
+		if err := fl.event(Event{File: x.id, Path: path, Kind: Data, Data: buf[:n], Position: p, More: rerr == nil}); err != nil {
 			return false, err
 		}
 	}

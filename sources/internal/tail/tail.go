@@ -13,6 +13,7 @@
 package tail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,13 @@ type Event struct {
 	// Position is where the file begins to be read, for Begin, and how far it was, for
 	// Data.
 	Position Position
+	// Before names, for a Begin at the start of a file, the file that had the name before,
+	// where there was one: it has begun, and may have more to give or have ended.
+	Before string
+	// Was is, for a Begin, the path that the file was left at, if it was.
+	Was string
+	// More says for Data that there may be more at once.
+	More bool
 	// Final says for an End that the file is no more: it was deleted, or truncated.
 	// Another that was moved away may come back, and go on.
 	Final bool
@@ -145,6 +153,7 @@ type follower struct {
 	renew   bool // what is followed and not wanted is given up
 
 	mu      sync.Mutex
+	last    map[string]*file        // that had a name last, also when it is gone
 	saved   map[inodeKey][]Position // where files may be opened
 	said    map[string]bool
 	failing map[*file]bool // could not be read, to be tried again
@@ -174,17 +183,20 @@ type file struct {
 	st    fs.FileInfo
 	key   inodeKey
 	begin Position
+	start sync.Once
+	prev  *file // that had the name before, until this one begins
 
 	// Of the one that reads it.
 	head   []byte
 	offset int64
-	begun  bool
 	ended  bool
 
 	// Under the follower's mutex.
 	path                       string
+	left                       string    // where it was when it was left
 	queued, busy, again, early bool      // early: not yet read to its end
 	wantIdle, evict            bool      // evict: given up when it is read to its end
+	stale                      bool      // it ended a while ago
 	quiet, goneAt              time.Time // of the last data; of its name being another's
 	size                       int64     // when it was last looked at
 	mod                        time.Time
@@ -203,7 +215,7 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	fl := &follower{o: o, event: event, first: true, told: map[string]string{}, names: map[string]*file{}, byID: map[inodeKey]*file{},
+	fl := &follower{o: o, last: map[string]*file{}, event: event, first: true, told: map[string]string{}, names: map[string]*file{}, byID: map[inodeKey]*file{},
 		active: map[*file]struct{}{}, redo: map[string]bool{}, saved: map[inodeKey][]Position{}, others: map[string]*file{},
 		dirs: map[string]*folder{}, devs: map[string]uint64{}, said: map[string]bool{}, failing: map[*file]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	for _, p := range o.Positions {
@@ -220,6 +232,7 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 	defer fl.close()
 	fl.find()
 	fl.resume()
+	fl.renamed()
 	fl.first = false
 	fl.mu.Lock()
 	fl.unread = len(fl.fresh)
@@ -227,7 +240,12 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 		x.early = true
 	}
 	// What was renamed comes before what took its name.
-	slices.SortStableFunc(fl.fresh, func(a, b *file) int { return b.goneAt.Compare(a.goneAt) })
+	slices.SortStableFunc(fl.fresh, func(a, b *file) int {
+		if (a.prev == nil) != (b.prev == nil) {
+			return cmp.Compare(rank(a), rank(b))
+		}
+		return b.goneAt.Compare(a.goneAt)
+	})
 	fl.mu.Unlock()
 	inner, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -239,6 +257,14 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 		return nil
 	}
 	return err
+}
+
+// rank orders what comes after another file behind what does not.
+func rank(x *file) int {
+	if x.prev != nil {
+		return 1
+	}
+	return 0
 }
 
 func (fl *follower) close() {
