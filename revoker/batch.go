@@ -90,13 +90,3 @@ func (r *Revoker) endBatch(ctx, call context.Context, first *attempt) (Outcome, 
 	}
 	return outcome, err
 }
-
-// rate is how often a provider may be called: as it says itself, or the policy.
-func (p Policy) rate(i provider.Info) budget.Rate {
-	for _, v := range p.Providers {
-		if v.Name == i.Name && v.Kind == "api" && v.CallsPerHour > 0 {
-			return budget.PerHour(v.CallsPerHour)
-		}
-	}
-	return i.Rate
-}

@@ -17,6 +17,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
+	policies "github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/revoker/revokertest"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
@@ -147,7 +148,7 @@ func (v *vendor) webhook(b *testing.B) revoker.Policy {
 	if err := os.WriteFile(key, []byte("whsec_"+base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	p, err := revoker.ParsePolicy(fmt.Appendf(nil, "[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = '%s/leaked'\nsecret_file = %q\n", srv.URL, key))
+	p, err := policies.Parse(fmt.Appendf(nil, "[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = '%s/leaked'\nsecret_file = %q\n", srv.URL, key))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func (v *vendor) api(b *testing.B) revoker.Policy {
 	if err := os.WriteFile(ca, net.CA, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	p, err := revoker.ParsePolicy(fmt.Appendf(nil, "[[provider]]\nname = 'gitlab'\nkind = 'api'\nhost = %q\nca_file = %q\n[[leak]]\nprovider = ['gitlab']\ndo = 'revoke'\n", net.Addr(), ca))
+	p, err := policies.Parse(fmt.Appendf(nil, "[[provider]]\nname = 'gitlab'\nkind = 'api'\nhost = %q\nca_file = %q\n[[leak]]\nprovider = ['gitlab']\ndo = 'revoke'\n", net.Addr(), ca))
 	if err != nil {
 		b.Fatal(err)
 	}

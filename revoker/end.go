@@ -104,7 +104,7 @@ func (a *attempt) lost(last provider.Answer) bool {
 
 // prepare gathers what a call is made with, before anything is written.
 func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
-	if !r.policy.api(inc.Provider) {
+	if !r.policy.Calls(inc.Provider) {
 		return nil, fmt.Errorf("provider %q is not in the policy any more", inc.Provider)
 	}
 	if r.box == nil {
@@ -115,7 +115,7 @@ func (r *Revoker) prepare(ctx context.Context, inc Incident) (*attempt, error) {
 	if a.p, err = r.table.Get(inc.Provider); err != nil {
 		return nil, err
 	}
-	a.rate = r.policy.rate(a.p.Info())
+	a.rate = r.policy.Rate(a.p.Info())
 	if a.set, a.net, err = r.policy.API(inc.Provider); err != nil {
 		return nil, err
 	}

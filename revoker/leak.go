@@ -40,7 +40,7 @@ func (r *Revoker) Leak(ctx context.Context, f scanner.Finding) (Containment, err
 	if f.Token != nil || f.Dropped != "" || f.Secret.IsZero() {
 		return c, nil
 	}
-	by := r.policy.decider(r.table, r.mode != Off)
+	by := r.policy.Decider(r.table, r.mode != Off)
 	p := by.Named(leakOf(f.Hit), 0)
 	if p.Leak.Provider == "" {
 		return c, nil
@@ -110,7 +110,7 @@ func (r *Revoker) content(f scanner.Finding) sealed.Content {
 	if f.Pair == nil {
 		return c
 	}
-	for _, name := range r.policy.issuers(r.table, f.Rule.ID) {
+	for _, name := range r.policy.Issuers(r.table, f.Rule.ID) {
 		if p, err := r.table.Get(name); err == nil && len(p.Info().Parts) == 1 {
 			c.Parts[p.Info().Parts[0]] = f.Pair.Secret
 		}
@@ -218,7 +218,7 @@ func sentence(s string) string {
 func (r *Revoker) tellAPI(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok registry.Token, c *Containment) (job int64, err error) {
 	l := leakOf(h)
 	l.Provider, l.Environment, l.Owner, l.Confidence = tok.Provider, tok.Env, tok.Owner, "high"
-	p := r.policy.decider(r.table, true).Plan(l, 0) // what the registry knows for its own has another brake
+	p := r.policy.Decider(r.table, true).Plan(l, 0) // what the registry knows for its own has another brake
 	now := micros(r.reg.Now())
 	if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ? WHERE id = ?", StateDead, tok.Provider, now, now, c.IncidentID); err != nil {
 		return 0, err

@@ -20,6 +20,7 @@ import (
 	"github.com/quench-dev/quench/registry/store"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
+	policies "github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/revoker/revokertest"
 	"github.com/quench-dev/quench/rules"
@@ -63,7 +64,7 @@ func (v *fake) policyWith(t *testing.T, more, keys string) revoker.Policy {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := revoker.LoadPolicy(file)
+	p, err := policies.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +559,7 @@ func TestPolicyNamesWhoIsCalled(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := revoker.LoadPolicy(file); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := policies.Load(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -50,7 +50,7 @@ func (r *Revoker) pursue(ctx context.Context, inc Incident, kind string, from ..
 	switch {
 	case r.policy.Off():
 		return errors.New(decide.KillSwitch + ": nobody is called")
-	case !r.policy.api(inc.Provider):
+	case !r.policy.Calls(inc.Provider):
 		return fmt.Errorf("incident %s: provider %q is not in the policy", inc.ID, inc.Provider)
 	}
 	if _, err := r.prepare(ctx, inc); errors.Is(err, sealed.ErrGone) {

@@ -1,70 +1,10 @@
 package revoker
 
 import (
-	"fmt"
-	"io"
-	"os"
-	"slices"
 	"time"
 
-	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/provider"
 )
-
-// Off reports whether the kill switch is on, in the policy or the environment.
-func (p Policy) Off() bool { return p.Revoke == "off" || os.Getenv("QUENCH_REVOKE") == "off" }
-
-func (p Policy) checkLeaks() error {
-	if p.Revoke != "" && p.Revoke != "on" && p.Revoke != "off" {
-		return fmt.Errorf("revoke = %q is not known: want on or off", p.Revoke)
-	}
-	return p.Leaks.Check()
-}
-
-// decider is the part of the policy that decides about leaked secrets. t may be nil
-// of a policy without apis.
-func (p Policy) decider(t *provider.Table, auto bool) *decide.Policy {
-	d := &decide.Policy{Rules: p.Leaks, Off: p.Off(), Auto: auto, Place: p.place, Issuers: func(rule string) []string { return p.issuers(t, rule) }}
-	d.Protect.Providers, d.Protect.Rules, d.Protect.Paths = p.Protect.Providers, p.Protect.Rules, p.Protect.Paths
-	return d
-}
-
-// Allowed says in words what the policy allows to be done about leaked secrets of
-// providers, a line each.
-func (p Policy) Allowed() []string { return p.decider(nil, true).Allowed() }
-
-// Simulate reads findings, one JSON object a line as a scan writes them, and tells of
-// each what --revoke=auto would do. It calls nobody and opens no registry.
-func (p Policy) Simulate(in io.Reader, tell func(where, what string) error) error {
-	t, err := p.Table()
-	if err != nil {
-		return err
-	}
-	return p.decider(t, true).Simulate(in, tell)
-}
-
-// place is a provider and the host that the policy pins for it.
-func (p Policy) place(name string) string {
-	for _, v := range p.Providers {
-		if v.Name == name && v.Host != "" {
-			return name + " (" + v.Host + ")"
-		}
-	}
-	return name
-}
-
-// issuers are the providers of the policy that issue what a rule finds, in its order.
-func (p Policy) issuers(t *provider.Table, rule string) (names []string) {
-	for _, v := range p.Providers {
-		if v.Kind != "api" {
-			continue
-		}
-		if known, err := t.Get(v.Name); err == nil && slices.Contains(known.Info().Rules, rule) {
-			names = append(names, v.Name)
-		}
-	}
-	return names
-}
 
 // before says what became of an incident that a further place joins.
 func (i Incident) before() (Action, string) {

@@ -139,7 +139,7 @@ func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
 	} else if err != nil {
 		return "", err
 	}
-	if inc.TokenID == "" || r.policy.api(inc.Provider) {
+	if inc.TokenID == "" || r.policy.Calls(inc.Provider) {
 		return r.end(ctx, inc)
 	}
 	if err := r.claim(ctx, id); errors.Is(err, errSettled) {
@@ -150,7 +150,7 @@ func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
 	if inc, err = r.Incident(ctx, id); err != nil {
 		return "", err
 	}
-	p, ok := r.policy.provider(inc.Provider)
+	p, ok := r.policy.Webhook(inc.Provider)
 	if !ok {
 		return "", &retryError{after: maxWait, detail: fmt.Sprintf("provider %q is not in the policy any more", inc.Provider)}
 	}
@@ -158,7 +158,7 @@ func (r *Revoker) deliver(ctx context.Context, id string) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	a := p.endpoint().Tell(ctx, webhook.Data{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
+	a := p.Endpoint().Tell(ctx, webhook.Data{Action: "revoke", IncidentID: inc.ID, TokenID: tok.ID, Hint: tok.Hint, Owner: tok.Owner, Provider: p.Name,
 		LeakedAt: inc.LeakedAt, FoundAt: inc.FoundAt, Places: inc.Places}, r.dial, r.reg.Now())
 	rc := Receipt{Provider: p.Name, Outcome: Outcome(a.Outcome), Status: a.Status, AnswerHash: a.Hash, Detail: a.Detail, At: a.At, Took: a.Took}
 	if err := r.settle(context.WithoutCancel(ctx), inc, rc); err != nil {
@@ -377,7 +377,7 @@ func (r *Revoker) Retry(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if inc.TokenID == "" || r.policy.api(inc.Provider) {
+	if inc.TokenID == "" || r.policy.Calls(inc.Provider) {
 		return r.retryEnd(ctx, inc)
 	}
 	if inc.State == StateReported {
@@ -390,7 +390,7 @@ func (r *Revoker) Retry(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	p, ok := r.policy.provider(tok.Provider)
+	p, ok := r.policy.Webhook(tok.Provider)
 	switch {
 	case tok.Provider == "":
 		return fmt.Errorf("incident %s: its token has no provider to tell", inc.ID)

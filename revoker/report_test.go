@@ -14,6 +14,7 @@ import (
 	"github.com/quench-dev/quench/revoker/internal/outbound"
 	"github.com/quench-dev/quench/revoker/partner"
 	"github.com/quench-dev/quench/revoker/partnerkey"
+	policies "github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/revoker/revokertest"
 )
 
@@ -68,7 +69,7 @@ func TestReportRoundTrip(t *testing.T) {
 	write("ca.pem", string(net.CA))
 	load := func(more string) revoker.Policy {
 		write("policy.toml", "provider_dir = 'providers'\n[[provider]]\nname = 'acme'\nkind = 'api'\nca_file = 'ca.pem'\nhost = '"+net.Addr()+"'\n"+more)
-		p, err := revoker.LoadPolicy(filepath.Join(dir, "policy.toml"))
+		p, err := policies.Load(filepath.Join(dir, "policy.toml"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,33 +33,24 @@ import (
 	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partnerkey"
+	"github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/revoker/record"
 	"github.com/quench-dev/quench/scanner"
 )
 
-// Mode is what a command may do about leaked tokens of the registry.
-type Mode string
-
-const (
-	// Off stores the finding and opens an incident; nothing is revoked.
-	Off Mode = "off"
-	// DryRun stores nothing and says exactly what Auto would do.
-	DryRun Mode = "dry-run"
-	// Auto revokes tokens of the registry that the policy does not protect.
-	Auto Mode = "auto"
+// Policy is what may be done about leaks, and Mode what a command may.
+type (
+	Policy = policy.Policy
+	Mode   = policy.Mode
 )
 
-// ParseMode reads a mode as flags have it.
-func ParseMode(s string) (Mode, error) {
-	switch m := Mode(s); m {
-	case Off, DryRun, Auto:
-		return m, nil
-	case "":
-		return Off, nil
-	}
-	return "", fmt.Errorf("mode %q: want off, dry-run or auto", s)
-}
+// The modes.
+const (
+	Off    = policy.Off
+	DryRun = policy.DryRun
+	Auto   = policy.Auto
+)
 
 // Action is what Contain did about a hit.
 type Action string
@@ -144,7 +135,7 @@ func New(reg *registry.Registry, p Policy, o Options) (*Revoker, error) {
 		return nil, err
 	}
 	r.queue = queue
-	if len(p.Leaks) > 0 || slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" }) {
+	if len(p.Leaks) > 0 || slices.ContainsFunc(p.Providers, func(v policy.Provider) bool { return v.Kind == "api" }) {
 		if r.table, err = p.Table(); err != nil {
 			return nil, err
 		}
@@ -232,12 +223,12 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 		c.Action, c.Text = AlreadyDead, "the token is already "+tok.State
 	case r.policy.Off():
 		c.Text = "would not be revoked: " + decide.KillSwitch
-	case r.policy.protects(tok):
+	case r.policy.Protects(tok):
 		c.Action, c.Text = Protected, "the policy protects it: it would not be revoked"
 	default:
 		c.Action, c.Text = WouldRevoke, "would revoke token "+tok.ID+" of "+tok.Owner
-		if p, ok := r.policy.provider(tok.Provider); ok {
-			c.Text += " and tell provider " + p.Name + " at " + p.host()
+		if p, ok := r.policy.Webhook(tok.Provider); ok {
+			c.Text += " and tell provider " + p.Name + " at " + p.Address()
 		} else if tok.Provider != "" {
 			c.Text += "; its provider " + tok.Provider + " is not in the policy and would not be told"
 		}
@@ -290,7 +281,7 @@ func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok reg
 	case r.policy.Off():
 		c.Text = "not revoked: " + decide.KillSwitch
 		return 0, note(ctx, tx, inc.ID, decide.KillSwitch)
-	case r.policy.protects(tok):
+	case r.policy.Protects(tok):
 		c.Action, c.Text = Protected, "not revoked: the policy protects it"
 		return 0, note(ctx, tx, inc.ID, "protected by policy")
 	}
@@ -307,10 +298,10 @@ func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok r
 	c.Action, c.DeadAt = Revoked, now
 	c.Text = "revoked " + max(now.Sub(c.FoundAt).Round(time.Millisecond), time.Millisecond).String() + " after it was found"
 	state := StateDead
-	if r.policy.api(tok.Provider) {
+	if r.policy.Calls(tok.Provider) {
 		return r.tellAPI(ctx, tx, h, tok, c)
 	}
-	p, told := r.policy.provider(tok.Provider)
+	p, told := r.policy.Webhook(tok.Provider)
 	if tok.Provider != "" && !told {
 		c.Text += "; its provider " + tok.Provider + " is not in the policy and was not told"
 		if err := note(ctx, tx, c.IncidentID, "provider "+tok.Provider+" is not in the policy"); err != nil {
@@ -377,14 +368,4 @@ func nullMicros(t time.Time) any {
 		return nil
 	}
 	return t.UnixMicro()
-}
-
-// protects reports whether the policy keeps a token from being revoked
-// automatically.
-// Protects reports whether the policy keeps a token from being revoked or suspended
-// automatically.
-func (p Policy) Protects(t registry.Token) bool { return p.protects(t) }
-
-func (p Policy) protects(t registry.Token) bool {
-	return slices.Contains(p.Protect.Tokens, t.ID) || slices.Contains(p.Protect.Owners, t.Owner)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker"
+	policies "github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -148,7 +149,7 @@ func policy(t *testing.T, dir, url string) revoker.Policy {
 	if err := os.WriteFile(file, []byte("whsec_"+base64.StdEncoding.EncodeToString(signingKey)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := revoker.ParsePolicy(fmt.Appendf(nil, "[[provider]]\nname = \"vendor\"\nkind = \"webhook\"\nurl = %q\nsecret_file = %q\n", url, file))
+	p, err := policies.Parse(fmt.Appendf(nil, "[[provider]]\nname = \"vendor\"\nkind = \"webhook\"\nurl = %q\nsecret_file = %q\n", url, file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestOneIncident(t *testing.T) {
 
 func TestProtected(t *testing.T) {
 	f := newFixture(t, "")
-	p, err := revoker.ParsePolicy([]byte("[protect]\nowners = [\"ann\"]\n"))
+	p, err := policies.Parse([]byte("[protect]\nowners = [\"ann\"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -457,14 +458,14 @@ func TestPolicyFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "policy.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := revoker.LoadPolicy(filepath.Join(dir, "policy.toml"))
+	p, err := policies.Load(filepath.Join(dir, "policy.toml"))
 	if err != nil || p.Providers[0].SecretFile != filepath.Join(dir, "s") {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	if err := p.CheckSecrets(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing secret: %v", err)
 	}
-	if _, err := revoker.LoadPolicy(filepath.Join(dir, "none.toml")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := policies.Load(filepath.Join(dir, "none.toml")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing policy: %v", err)
 	}
 }
@@ -533,11 +534,11 @@ func TestPolicyErrors(t *testing.T) {
 		"[[provider]]\nname = 'a'\nkind = 'webhook'\nurl = 'x'\nsecret_file = 'f'\n":                                    "not an absolute URL",
 		strings.Repeat("[[provider]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x.example'\nsecret_file = 'f'\n", 2): "there twice",
 	} {
-		if _, err := revoker.ParsePolicy([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := policies.Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", in, err, want)
 		}
 	}
-	if _, err := revoker.ParseMode("yes"); err == nil {
+	if _, err := policies.ParseMode("yes"); err == nil {
 		t.Error("mode yes was read")
 	}
 }
@@ -545,7 +546,7 @@ func TestPolicyErrors(t *testing.T) {
 func FuzzPolicy(f *testing.F) {
 	f.Add([]byte("[[provider]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x.example'\nsecret_file = 'f'\n[protect]\ntokens = ['x']\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := revoker.ParsePolicy(b)
+		p, err := policies.Parse(b)
 		if err != nil {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/store/storetest"
 	"github.com/quench-dev/quench/revoker/internal/webhook"
+	policies "github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -38,7 +39,7 @@ func incident(t *testing.T) (*Revoker, Incident) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := ParsePolicy([]byte("[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = 'https://127.0.0.1:1'\nsecret_file = '" + filepath.ToSlash(filepath.Join(dir, "none")) + "'\n"))
+	p, err := policies.Parse([]byte("[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = 'https://127.0.0.1:1'\nsecret_file = '" + filepath.ToSlash(filepath.Join(dir, "none")) + "'\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

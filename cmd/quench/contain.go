@@ -11,6 +11,7 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/match"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/scanner"
 )
 
@@ -55,7 +56,7 @@ func (c *container) check() error {
 
 // open opens the registry if there is one. A scan never creates it.
 func (f *containFlags) open(cmd *cobra.Command) (*container, error) {
-	mode, err := revoker.ParseMode(f.revoke)
+	mode, err := policy.ParseMode(f.revoke)
 	if err != nil {
 		return nil, err
 	}

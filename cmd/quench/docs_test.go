@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/policy"
 )
 
 // Every example of docs/configuration.md works as it stands, in order, in one fresh
@@ -68,7 +69,7 @@ func TestDocumentedPolicies(t *testing.T) {
 				}
 				_, err = revoker.Policy{ProviderDir: dir}.Table()
 			} else {
-				_, err = revoker.ParsePolicy([]byte(b[1]))
+				_, err = policy.Parse([]byte(b[1]))
 			}
 			if err != nil {
 				t.Errorf("docs/%s.md: %v in\n%s", name, err, b[1])

@@ -7,19 +7,20 @@ import (
 	"path/filepath"
 
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/policy"
 )
 
 // loadPolicy reads the policy file named by a flag, or the one in the user's
 // configuration folder, which may be missing: the empty policy tells nobody.
 func loadPolicy(path string) (revoker.Policy, error) {
 	if path != "" {
-		return revoker.LoadPolicy(path)
+		return policy.Load(path)
 	}
 	dir, err := configDir()
 	if err != nil {
 		return revoker.Policy{}, nil // no home, no policy
 	}
-	p, err := revoker.LoadPolicy(filepath.Join(dir, "policy.toml"))
+	p, err := policy.Load(filepath.Join(dir, "policy.toml"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return revoker.Policy{}, nil
 	}

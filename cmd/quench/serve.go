@@ -14,6 +14,7 @@ import (
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/partner"
 	"github.com/quench-dev/quench/revoker/partnerkey"
+	"github.com/quench-dev/quench/revoker/policy"
 )
 
 // newServeCmd serves with uses written down together, which other commands do not
@@ -71,7 +72,7 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 // if none takes any.
 func published(reg *registry.Registry, p revoker.Policy) (*partnerkey.Keys, error) {
 	t, err := p.Table()
-	if err != nil || !slices.ContainsFunc(p.Providers, func(v revoker.Provider) bool { return t.Reports(v.Name) }) {
+	if err != nil || !slices.ContainsFunc(p.Providers, func(v policy.Provider) bool { return t.Reports(v.Name) }) {
 		return nil, err
 	}
 	path, err := reg.KeyFile(partnerkey.File)

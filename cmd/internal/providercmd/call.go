@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/input"
-	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/policy"
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/scanner/secret"
 )
@@ -83,9 +83,9 @@ func (f *callFlags) read(cmd *cobra.Command, d Deps) (x target, err error) {
 }
 
 // settings are those of the policy, and of flags over them.
-func (f *callFlags) settings(policy revoker.Policy, x *target) (err error) {
+func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 	name := x.p.Info().Name
-	if x.set, x.net, err = policy.API(name); err != nil {
+	if x.set, x.net, err = by.API(name); err != nil {
 		return err
 	}
 	if f.host != "" {
@@ -95,7 +95,7 @@ func (f *callFlags) settings(policy revoker.Policy, x *target) (err error) {
 		x.set.Host = f.host
 	}
 	if f.ca != "" {
-		if x.net.RootCAs, err = revoker.CAFile(f.ca); err != nil {
+		if x.net.RootCAs, err = policy.CAFile(f.ca); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func (f *callFlags) settings(policy revoker.Policy, x *target) (err error) {
 		if !slices.ContainsFunc(x.p.Info().Needs, func(n provider.Need) bool { return n.Name == need }) {
 			return fmt.Errorf("--credential: %s takes none of that name; see quench provider show %s", name, name)
 		}
-		if x.set.Credentials[need], err = revoker.Credential(from); err != nil {
+		if x.set.Credentials[need], err = policy.Credential(from); err != nil {
 			return fmt.Errorf("--credential %s: %w", need, err)
 		}
 	}

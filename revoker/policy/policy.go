@@ -1,4 +1,11 @@
-package revoker
+// Package policy is what an operator allows to be done about leaks: who is called, what
+// is revoked, where and how fast, what is protected, who is told.
+//
+// It reads policy.toml strictly and says what it holds, in words too; it calls nobody,
+// opens no registry and keeps nothing. What a policy decides of one leak is in
+// internal/decide, what is done about it in package revoker. Start reading at Policy,
+// then Load.
+package policy
 
 import (
 	"errors"
@@ -87,9 +94,9 @@ type Provider struct {
 // maxPolicy bounds a policy file in bytes; a larger one is a mistaken argument.
 const maxPolicy = 1 << 20
 
-// LoadPolicy reads and checks a policy file. Unknown keys are errors: a
+// Load reads and checks a policy file. Unknown keys are errors: a
 // misspelt protection must not be none.
-func LoadPolicy(path string) (Policy, error) {
+func Load(path string) (Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Policy{}, fmt.Errorf("reading the policy: %w", err)
@@ -102,7 +109,7 @@ func LoadPolicy(path string) (Policy, error) {
 	if len(b) > maxPolicy {
 		return Policy{}, fmt.Errorf("the policy %q is larger than %d bytes: is it the right file?", path, maxPolicy)
 	}
-	p, err := ParsePolicy(b)
+	p, err := Parse(b)
 	if err != nil {
 		return Policy{}, fmt.Errorf("policy %s: %w", path, err)
 	}
@@ -144,14 +151,14 @@ func (p Policy) CheckSecrets() error {
 			errs = append(errs, err)
 			continue
 		}
-		_, err := v.endpoint().Signer()
+		_, err := v.Endpoint().Signer()
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// ParsePolicy reads a policy in TOML.
-func ParsePolicy(b []byte) (Policy, error) {
+// Parse reads a policy in TOML.
+func Parse(b []byte) (Policy, error) {
 	var p Policy
 	if err := strict.Decode(b, &p); err != nil {
 		return Policy{}, err
@@ -221,19 +228,21 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-func (v Provider) endpoint() webhook.Endpoint {
+// Endpoint is where a provider of kind webhook is told.
+func (v Provider) Endpoint() webhook.Endpoint {
 	return webhook.Endpoint{Name: v.Name, URL: v.url, SecretFile: v.SecretFile}
 }
 
-func (v Provider) host() string {
+// Address is the host of the URL; empty of an api.
+func (v Provider) Address() string {
 	if v.url == nil {
 		return ""
 	}
 	return v.url.Host
 }
 
-// provider finds the provider called name.
-func (p Policy) provider(name string) (Provider, bool) {
+// Webhook finds the provider called name that is told by webhook.
+func (p Policy) Webhook(name string) (Provider, bool) {
 	for _, v := range p.Providers {
 		if v.Name == name && name != "" && v.Kind == "webhook" {
 			return v, true

@@ -1,4 +1,4 @@
-package revoker
+package policy
 
 import (
 	"crypto/x509"
@@ -55,8 +55,8 @@ func (p Policy) API(name string) (provider.Settings, provider.Net, error) {
 	return set, n, nil
 }
 
-// api reports whether the policy names a provider as one whose interface is called.
-func (p Policy) api(name string) bool {
+// Calls reports whether the policy names a provider as one whose interface is called.
+func (p Policy) Calls(name string) bool {
 	return slices.ContainsFunc(p.Providers, func(v Provider) bool { return v.Kind == "api" && v.Name == name })
 }
 
@@ -90,7 +90,7 @@ func (v *Provider) checkAPI() error {
 func (p Policy) checkNames() error {
 	for i, l := range p.Leaks {
 		for _, name := range l.Provider {
-			if l.Do != decide.Report && !p.api(name) {
+			if l.Do != decide.Report && !p.Calls(name) {
 				return fmt.Errorf("leak %d: provider %q has no [[provider]] of kind \"api\" in the policy: who is called is named there, too", i+1, name)
 			}
 		}
