@@ -91,10 +91,17 @@ func (s *Store) copyPages(ctx context.Context, path string) error {
 	})
 }
 
-// Sound runs the database's own checks: of every page and index, and of every
-// reference. Errors wrap ErrUnsound and say what is wrong. On PostgreSQL that is for
-// the server to see to.
+// Sound looks whether all tables and indexes are there and runs the database's own
+// checks: of every page and index, and of every reference. Errors wrap ErrUnsound and
+// say what is wrong. On PostgreSQL pages and references are for the server to see to.
 func (s *Store) Sound(ctx context.Context) error {
+	lost, err := s.missing(ctx, s.reader)
+	if err != nil {
+		return explain(err)
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%w: there is no %s", ErrUnsound, strings.Join(lost, ", no "))
+	}
 	if s.pg != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -46,7 +47,7 @@ func unreachable(err error) error {
 }
 
 // sentinels are what explain wraps errors in.
-var sentinels = []error{ErrCorrupt, ErrForeign, ErrNewer, ErrEmpty, ErrLocked, ErrReadOnly, ErrFull, ErrUnreachable}
+var sentinels = []error{ErrCorrupt, ErrForeign, ErrNewer, ErrIncomplete, ErrEmpty, ErrLocked, ErrReadOnly, ErrFull, ErrUnreachable}
 
 func explain(err error) error {
 	if err == nil {
@@ -68,6 +69,10 @@ func explain(err error) error {
 		return fmt.Errorf("%w: cannot be opened (%w); the file and its folder must be readable and writable", ErrReadOnly, err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case sqlite3.SQLITE_ERROR:
+		if text := err.Error(); strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {
+			return fmt.Errorf("%w (%w); somebody removed it: restore a backup (quench registry restore)", ErrIncomplete, err)
+		}
 	case 0:
 		return explainPostgres(err)
 	}
@@ -88,6 +93,8 @@ func explainPostgres(err error) error {
 		return fmt.Errorf("%w (%w); name the primary, and a role that may write to the schema", ErrReadOnly, err)
 	case pgsql.Full:
 		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case pgsql.NoSchema:
+		return fmt.Errorf("%w (%w); somebody removed it: restore a backup (pg_restore)", ErrIncomplete, err)
 	case pgsql.Corrupt:
 		return fmt.Errorf("%w (%w); restore it from a backup", ErrCorrupt, err)
 	}

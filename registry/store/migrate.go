@@ -2,14 +2,15 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 
 	"github.com/pressly/goose/v3"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/quench-dev/quench/registry/store/internal/pgsql"
 )
 
 // Each migration stands in both folders under one name.
@@ -47,25 +48,46 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	sources := p.ListSources()
 	newest := sources[len(sources)-1].Version
-	before, ran := int64(-1), false
+	before, ran, failed := int64(-1), false, false
 	for try := 1; ; try++ {
-		have, err := s.version(ctx)
+		applied, have, err := s.applied(ctx)
 		switch {
 		case err != nil:
 			return err
 		case have > newest:
 			return fmt.Errorf("%w (schema %d, this program knows up to %d); use that version, or a newer one", ErrNewer, have, newest)
+		}
+		for _, m := range sources {
+			if m.Version <= have && !applied[m.Version] {
+				return fmt.Errorf("%w: its table %s knows migrations to %d, and not %d: somebody changed that table; restore a backup%s", ErrIncomplete, goose.DefaultTablename, have, m.Version, s.howRestored())
+			}
+		}
+		switch {
 		case have == newest:
-			return nil
+			return s.whole(ctx)
 		case ran && have == before:
-			return fmt.Errorf("the database says that its schema is version %d, and the migrations to %d that they ran: somebody changed its table %s; restore a backup", have, newest, goose.DefaultTablename)
+			return fmt.Errorf("%w: it says that its schema is version %d, and the migrations to %d that they ran: somebody changed its table %s; restore a backup%s", ErrIncomplete, have, newest, goose.DefaultTablename, s.howRestored())
 		}
+		stuck := failed && have == before
 		err = s.up(ctx, p)
-		before, ran = have, err == nil
-		if err != nil && (try >= migrateTries || ctx.Err() != nil || primary(err) == 0) {
-			return fmt.Errorf("migrating the schema from version %d to %d: %w", have, newest, err)
+		before, ran, failed = have, err == nil, err != nil && !busy(err)
+		if err == nil || ctx.Err() == nil && try < migrateTries && primary(err) != 0 && !(stuck && failed) {
+			continue // another process may have been faster
 		}
+		err = fmt.Errorf("migrating the schema from version %d to %d: %w", have, newest, err)
+		if primary(err) == sqlite3.SQLITE_ERROR || pgsql.KindOf(err) == pgsql.OtherSchema || pgsql.KindOf(err) == pgsql.NoSchema {
+			err = fmt.Errorf("%w: %w: it holds what that migration makes, or lacks what it needs; restore a backup%s", ErrIncomplete, err, s.howRestored())
+		}
+		return err
 	}
+}
+
+// howRestored ends the advice to restore a backup.
+func (s *Store) howRestored() string {
+	if s.pg != nil {
+		return " (pg_restore)"
+	}
+	return " (quench registry restore)"
 }
 
 // up runs the migrations. Each is a transaction together with its version row;
@@ -80,17 +102,39 @@ func (s *Store) up(ctx context.Context, p *goose.Provider) error {
 
 // version is the schema version of the database; 0 when it has none.
 func (s *Store) version(ctx context.Context) (int64, error) {
-	if s.pg != nil {
-		return s.versionPostgres(ctx)
-	}
-	var n int64
-	err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = ?", goose.DefaultTablename).Scan(&n)
-	if err != nil || n == 0 {
-		return 0, err
-	}
-	err = s.writer.QueryRowContext(ctx, "SELECT max(version_id) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
+	_, n, err := s.applied(ctx)
 	return n, err
+}
+
+// applied are the migrations that the database says it has, and the newest of them.
+func (s *Store) applied(ctx context.Context) (all map[int64]bool, newest int64, err error) {
+	exists := false
+	if s.pg != nil {
+		err = s.writer.QueryRowContext(ctx, "SELECT to_regclass(?) IS NOT NULL", s.pg.Schema+"."+goose.DefaultTablename).Scan(&exists)
+	} else {
+		err = s.writer.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_master WHERE name = ?", goose.DefaultTablename).Scan(&exists)
+	}
+	if err != nil || !exists {
+		return nil, 0, err
+	}
+	rows, err := s.writer.QueryContext(ctx, "SELECT version_id, is_applied FROM "+goose.DefaultTablename+" ORDER BY id")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	all = map[int64]bool{}
+	for rows.Next() {
+		var n int64
+		var is bool
+		if err := rows.Scan(&n, &is); err != nil {
+			return nil, 0, err
+		}
+		all[n] = is // the last row of a migration counts
+	}
+	for n, is := range all {
+		if is {
+			newest = max(newest, n)
+		}
+	}
+	return all, newest, rows.Err()
 }

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/pressly/goose/v3"
-
 	"github.com/quench-dev/quench/registry/store/internal/pgsql"
 )
 
@@ -169,14 +167,4 @@ func (s *Store) alone(ctx context.Context, f func() error) (err error) {
 		err = errors.Join(err, unlockErr)
 	}()
 	return f()
-}
-
-// versionPostgres is the schema version; 0 when there is none.
-func (s *Store) versionPostgres(ctx context.Context) (n int64, err error) {
-	var exists bool
-	if err := s.writer.QueryRowContext(ctx, "SELECT to_regclass(?) IS NOT NULL", s.pg.Schema+"."+goose.DefaultTablename).Scan(&exists); err != nil || !exists {
-		return 0, err
-	}
-	err = s.writer.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&n)
-	return n, err
 }

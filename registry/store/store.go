@@ -31,6 +31,9 @@ var (
 	ErrForeign = errors.New("the database is not a quench registry")
 	// ErrNewer: written by a newer quench.
 	ErrNewer = errors.New("the database was written by a newer quench")
+	// ErrIncomplete: a table is missing, or the record of migrations is not that of
+	// the tables: something was removed by hand, or a restore stopped half way.
+	ErrIncomplete = errors.New("a part of the database's schema is missing or was changed")
 	// ErrEmpty: there is a file, but nothing in it yet.
 	ErrEmpty = errors.New("the database is empty: it was begun and never finished, or emptied; restore it, or issue a token to begin anew")
 )
@@ -78,8 +81,8 @@ type Store struct {
 // Open opens the database at address, the path of a file or a URL postgres://…,
 // and brings its schema up to date. Without Options.Create a missing one is an
 // error that wraps fs.ErrNotExist. A new file has mode 0600, a new folder 0700.
-// The other errors wrap ErrCorrupt, ErrForeign, ErrNewer, ErrEmpty, ErrLocked,
-// ErrReadOnly, ErrFull or ErrUnreachable; none shows a password.
+// The other errors wrap ErrCorrupt, ErrForeign, ErrNewer, ErrIncomplete, ErrEmpty,
+// ErrLocked, ErrReadOnly, ErrFull or ErrUnreachable; none shows a password.
 func Open(ctx context.Context, address string, opts Options) (*Store, error) {
 	if IsPostgres(address) {
 		return openPostgres(ctx, address, opts)

@@ -26,17 +26,18 @@ type Kind int
 
 // The kinds.
 const (
-	Other     Kind = iota
-	Conflict       // a row of the same unique key exists
-	Busy           // a lock was not had in time, or transactions got into each other's way: again
-	Lost           // the connection, or the server for a while
-	Denied         // the server lets nobody in by that name, or to that database
-	ReadOnly       // a standby, or no right to write
-	Full           // no space
-	Corrupt        // what is stored is damaged
-	NoSchema       // a schema or table is not there
-	TooFew         // all connections of the server are taken
-	Malformed      // text that PostgreSQL cannot hold
+	Other       Kind = iota
+	Conflict         // a row of the same unique key exists
+	Busy             // a lock was not had in time, or transactions got into each other's way: again
+	Lost             // the connection, or the server for a while
+	Denied           // the server lets nobody in by that name, or to that database
+	ReadOnly         // a standby, or no right to write
+	Full             // no space
+	Corrupt          // what is stored is damaged
+	NoSchema         // a schema, table or column is not there
+	OtherSchema      // one is there already
+	TooFew           // all connections of the server are taken
+	Malformed        // text that PostgreSQL cannot hold
 )
 
 // kinds are the codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -49,7 +50,8 @@ var kinds = map[string]Kind{
 	"25006": ReadOnly, "42501": ReadOnly,
 	"53100": Full,
 	"XX001": Corrupt, "XX002": Corrupt,
-	"3F000": NoSchema, "42P01": NoSchema,
+	"3F000": NoSchema, "42P01": NoSchema, "42703": NoSchema,
+	"42P06": OtherSchema, "42P07": OtherSchema, "42701": OtherSchema, "42710": OtherSchema,
 	"53300": TooFew,
 	"22021": Malformed,
 }
