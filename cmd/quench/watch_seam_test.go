@@ -129,3 +129,51 @@ func TestWatchKeyOverRotation(t *testing.T) {
 		})
 	}
 }
+
+// Of a private key that begins in a log and ends in the next nothing is passed on but its
+// first and last line, also when a kill is between.
+func TestWatchPassesOnKeyOverRotation(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		kill   bool
+		rotate func(log string) error
+	}{
+		{"renamed", false, func(log string) error { return os.Rename(log, log+".1") }},
+		{"truncated", false, func(log string) error { return os.Truncate(log, 0) }},
+		{"killed", true, func(log string) error { return os.Rename(log, log+".1") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			log, dir := filepath.Join(home, "logs", "app.log"), filepath.Join(home, "clean")
+			if err := os.Mkdir(filepath.Dir(log), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			key := strings.SplitAfter(pemLines(t, 7), "\n")
+			appendTo(t, log, "one\n"+strings.Join(key[:3], ""))
+			w := startWatch(t, home, "--redact-to", dir, log)
+			out := filepath.Join(dir, log)
+			awaitFile(t, out, "one\n"+key[0]+"TAG\n") // late
+			if err := c.rotate(log); err != nil {
+				t.Fatal(err)
+			}
+			if c.kill {
+				w.Process.Kill()
+				w.Wait()
+			}
+			appendTo(t, log, key[3])
+			if c.kill {
+				w = startWatch(t, home, "--redact-to", dir, log)
+			}
+			awaitFile(t, out, "one\n"+key[0]+"TAG\nTAG\n")
+			if c.kill { // within the second file
+				w.Process.Kill()
+				w.Wait()
+				w = startWatch(t, home, "--redact-to", dir, log)
+			}
+			appendTo(t, log, strings.Join(key[4:], "")+"two\n")
+			awaitFile(t, out, "one\n"+key[0]+"TAG\nTAG\n"+key[5]+"two\n")
+			w.stop(t)
+		})
+	}
+}

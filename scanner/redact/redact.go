@@ -43,6 +43,9 @@ type Options struct {
 	// Check says what keeps the engine from seeing everything; nothing is passed on
 	// after it said so.
 	Check func() error
+	// InKey says that the text goes on with another, at the end of which a Writer was
+	// InKey.
+	InKey bool
 	// Replaced is told what was replaced by what, in order of the text. A tag of
 	// no bytes goes on with the one before it.
 	Replaced func(start, end int64, tag string)
@@ -88,7 +91,7 @@ func New(o Options) *Writer {
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
 	}
-	w := &Writer{o: o, halves: o.Rules.Halves(), reach: around, names: map[string]string{}}
+	w := &Writer{o: o, open: o.InKey, halves: o.Rules.Halves(), reach: around, names: map[string]string{}}
 	rand.Read(w.key[:]) // never fails
 	w.stream = o.Engine.NewStream(func(m scanner.Match) { w.found(m, 0) })
 	own, err := rules.Builtin()
@@ -200,6 +203,9 @@ func (w *Writer) Resume() int64 {
 	}
 	return at
 }
+
+// InKey is whether what was passed on ends within a private key.
+func (w *Writer) InKey() bool { return w.open }
 
 // Holds is whether complete lines wait to be passed on.
 func (w *Writer) Holds() bool {

@@ -71,12 +71,20 @@ func CheckDir(dir string, paths []string) error {
 type state struct {
 	Files   []fileState
 	Outputs map[string]int64 // sizes, by their names in Dir
+	// InKey are files that ended within a private key, which the next of their names may
+	// go on with.
+	InKey []string `json:",omitempty"`
 }
+
+// maxInKey bounds them, oldest first: what comes next comes soon.
+const maxInKey = 100
 
 type fileState struct {
 	sources.TailPosition
 	Passed int64
 	Output string
+	// InKey says that the file goes on with a private key that began in the one before.
+	InKey bool `json:",omitempty"`
 }
 
 type runner struct {
@@ -86,8 +94,9 @@ type runner struct {
 	mu      sync.Mutex
 	files   map[string]*file // by sources.TailEvent.File
 	outputs map[string]*output
-	old     state // when Run began
-	last    state // on disk
+	inKey   []string // as state has them
+	old     state    // when Run began
+	last    state    // on disk
 	changed bool
 	saved   time.Time
 }
@@ -98,6 +107,7 @@ type file struct {
 	w    *Writer
 	out  *output
 	last time.Time
+	key  bool  // it began within a private key
 	no   error // why it is not passed on
 }
 
@@ -131,7 +141,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := r.load(); err != nil {
 		return err
 	}
-	r.last = state{Files: slices.Clone(r.old.Files), Outputs: map[string]int64{}}
+	r.inKey = r.old.InKey
+	r.last = state{Files: slices.Clone(r.old.Files), Outputs: map[string]int64{}, InKey: r.old.InKey}
 	maps.Copy(r.last.Outputs, r.old.Outputs)
 	// One reads, so that what was rotated away comes before what took its name.
 	to := sources.TailOptions{Workers: 1, Paths: o.Paths, FromEnd: o.From == "end", Round: r.round, Trouble: func(path string, err error) {
@@ -192,6 +203,10 @@ func (r *runner) event(e sources.TailEvent) error {
 		}
 		r.mu.Lock()
 		delete(r.files, e.File)
+		if f.no == nil && f.w.InKey() {
+			r.inKey = append(r.inKey, e.File)
+			r.inKey = r.inKey[max(0, len(r.inKey)-maxInKey):]
+		}
 		r.changed = true
 		r.mu.Unlock()
 		return err
@@ -205,18 +220,24 @@ func (r *runner) begin(e sources.TailEvent) error {
 	from, name := Position{e.Position.Offset, e.Position.Offset}, ""
 	for _, old := range r.old.Files {
 		if old.File == e.File && old.Offset == e.Position.Offset {
-			from.Passed, name = old.Passed, old.Output
+			from.Passed, name, f.key = old.Passed, old.Output, old.InKey
 		}
 	}
+	goesOn, err := r.goesOn(e.Before)
+	if err != nil {
+		return err
+	}
+	f.key = f.key || goesOn
 	if name == "" {
 		vol := filepath.VolumeName(e.Path)
 		name = filepath.ToSlash(filepath.Join(strings.NewReplacer(":", "", `\`, "_", "/", "_").Replace(vol), e.Path[len(vol):]))
 	}
-	var err error
 	if f.out, err = r.output(name); err != nil {
 		return err
 	}
-	if f.w, err = New(r.o.Redact, r.o.Format, from, f.out); err != nil {
+	o := r.o.Redact
+	o.InKey = f.key
+	if f.w, err = New(o, r.o.Format, from, f.out); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -231,8 +252,27 @@ func (r *runner) begin(e sources.TailEvent) error {
 	if _, ok := r.last.Outputs[f.out.name]; !ok {
 		r.last.Outputs[f.out.name] = f.out.length()
 	}
-	r.last.Files = append(r.last.Files, fileState{TailPosition: e.Position, Passed: from.Passed, Output: f.out.name})
+	r.last.Files = append(r.last.Files, fileState{TailPosition: e.Position, Passed: from.Passed, Output: f.out.name, InKey: f.key})
 	return r.write(r.last)
+}
+
+// goesOn reports whether a file ends, as far as it was read, within a private key. What it
+// holds is passed on, before what comes after it.
+func (r *runner) goesOn(before string) (bool, error) {
+	if before == "" {
+		return false, nil
+	}
+	r.mu.Lock()
+	f := r.files[before]
+	key := slices.Contains(r.inKey, before)
+	r.mu.Unlock()
+	if f == nil || f.no != nil {
+		return key, nil
+	}
+	if err := r.wrote(f, f.w.Late()); err != nil {
+		return false, err
+	}
+	return f.no == nil && f.w.InKey(), nil
 }
 
 // output opens a file of Dir, cut to what was written down of it: what is behind is
@@ -357,7 +397,7 @@ func (r *runner) save() error {
 	if !r.changed {
 		return nil
 	}
-	s := state{Outputs: maps.Clone(r.last.Outputs)}
+	s := state{Outputs: maps.Clone(r.last.Outputs), InKey: slices.Clone(r.inKey)}
 	for name, o := range r.outputs {
 		if err := o.sync(); err != nil {
 			return err
@@ -366,7 +406,7 @@ func (r *runner) save() error {
 	}
 	for _, f := range r.files {
 		p := f.w.Position()
-		x := fileState{TailPosition: f.pos, Passed: p.Passed, Output: f.out.name}
+		x := fileState{TailPosition: f.pos, Passed: p.Passed, Output: f.out.name, InKey: f.key && p.Begin == 0}
 		x.Offset = p.Begin
 		s.Files = append(s.Files, x)
 	}

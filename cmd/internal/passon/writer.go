@@ -112,6 +112,9 @@ func (w *Writer) Close() error {
 // Holds is whether complete lines wait to be passed on.
 func (w *Writer) Holds() bool { return w.err == nil && bytes.IndexByte(w.raw, '\n') >= 0 }
 
+// InKey is whether what was passed on ends within a private key, see redact.Options.
+func (w *Writer) InKey() bool { return w.w.InKey() }
+
 // Position is where another Writer goes on when this one is no more.
 func (w *Writer) Position() Position {
 	at := w.w.Resume()
