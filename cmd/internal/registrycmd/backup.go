@@ -200,10 +200,10 @@ Exit codes: 0 sound, 1 something is wrong, 2 error.`,
 func printReport(cmd *cobra.Command, p backup.Report) error {
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "schema    version %d\n", p.Schema)
-	fmt.Fprintf(w, "audit     %d events, head %s\n", p.Audit.N, p.Audit.Hash)
+	fmt.Fprintf(w, "audit     %s, head %s\n", show.Count(int(p.Audit.N), "event", "events"), p.Audit.Hash)
 	fmt.Fprintf(w, "tokens    %d live, %d expired, %d suspended, %d revoked\n", p.States[registry.Live], p.States[registry.Expired], p.States[registry.Suspended], p.States[registry.Revoked])
 	for _, c := range p.Peppers {
-		fmt.Fprintf(w, "pepper    %s %s: %d tokens, %d of them live\n", c.ID, c.State, c.Tokens, c.Live)
+		fmt.Fprintf(w, "pepper    %s %s: %s, %d live\n", c.ID, c.State, show.Count(int(c.Tokens), "token", "tokens"), c.Live)
 	}
 	for _, s := range p.Problems {
 		fmt.Fprintf(w, "problem   %s\n", s)
