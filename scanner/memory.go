@@ -116,7 +116,9 @@ func (r *run) recall(j job) bool {
 		return true
 	}
 	r.count(j, res.Size, text)
-	r.mem.Set.Add(j, j.seq, j.Origin.Root+"\x00"+j.Origin.Path, segment, res.Matches)
+	if len(res.Matches) > 0 {
+		r.mem.Set.Add(j, j.seq, j.Origin.Root+"\x00"+j.Origin.Path, segment, res.Matches)
+	}
 	return true
 }
 

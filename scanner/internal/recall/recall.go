@@ -22,33 +22,38 @@ import (
 // again, with matches M.
 type Set[J, M any] struct {
 	// Key says what a match is, but for the number of its secret.
-	Key  func(M) (cache.Match, secret.Secret)
-	hits []hit[J]
-	// again are the items to be read, by number, and what they had.
+	Key   func(M) (cache.Match, secret.Secret)
+	items []*item[J, M] // that have matches
+	hits  []hit
+	// again are the items to be read, by number.
 	again  []*item[J, M]
-	bySeq  map[int]*item[J, M]
 	secret map[[2]int]secret.Secret
 }
 
-type hit[J any] struct {
-	cache.Match
-	item    J
-	seq     int
-	where   string
-	segment int
-}
-
+// item is large, and may have many matches.
 type item[J, M any] struct {
 	item  J
+	seq   int
+	where string
+	// Of one that is read again: the matches it had, and those found now.
+	again bool
 	want  []cache.Match
 	found []M
+}
+
+type hit struct {
+	cache.Match
+	of      int // in items
+	segment int
+	found   int // in those of an item that is read again
 }
 
 // Add takes the matches of an item: the seq-th, in the place that makes equal
 // secrets one finding.
 func (s *Set[J, M]) Add(it J, seq int, where string, segment int, ms []cache.Match) {
+	s.items = append(s.items, &item[J, M]{item: it, seq: seq, where: where})
 	for _, m := range ms {
-		s.hits = append(s.hits, hit[J]{m, it, seq, where, segment})
+		s.hits = append(s.hits, hit{Match: m, of: len(s.items) - 1, segment: segment})
 	}
 }
 
@@ -58,29 +63,25 @@ func (s *Set[J, M]) Again(read func(n int, it J)) {
 		segment, secret int
 		rule, where     string
 	}
-	first := map[finding]hit[J]{}
+	first := map[finding]*item[J, M]{}
 	for _, h := range s.hits {
-		k := finding{h.segment, h.Secret, h.Rule, h.where}
-		if f, ok := first[k]; !ok || h.seq < f.seq {
-			first[k] = h
+		it := s.items[h.of]
+		k := finding{h.segment, h.Secret, h.Rule, it.where}
+		if f, ok := first[k]; !ok || it.seq < f.seq {
+			first[k] = it
 		}
 	}
-	s.bySeq = map[int]*item[J, M]{}
-	var seqs []int
-	for _, h := range first {
-		if s.bySeq[h.seq] == nil {
-			s.bySeq[h.seq] = &item[J, M]{item: h.item}
-			seqs = append(seqs, h.seq)
+	for _, it := range first {
+		if !it.again {
+			it.again = true
+			s.again = append(s.again, it)
 		}
 	}
+	slices.SortFunc(s.again, func(a, b *item[J, M]) int { return cmp.Compare(a.seq, b.seq) })
 	for _, h := range s.hits {
-		if it := s.bySeq[h.seq]; it != nil {
+		if it := s.items[h.of]; it.again {
 			it.want = append(it.want, h.Match)
 		}
-	}
-	slices.Sort(seqs)
-	for _, seq := range seqs {
-		s.again = append(s.again, s.bySeq[seq])
 	}
 	for n, a := range s.again {
 		read(n, a.item)
@@ -110,28 +111,21 @@ func (s *Set[J, M]) Found(n int, m M) { s.again[n].found = append(s.again[n].fou
 // Proven reports whether the items that were read again are what was remembered.
 func (s *Set[J, M]) Proven() bool {
 	s.secret = map[[2]int]secret.Secret{}
-	want := map[*item[J, M]]int{}
-	for _, h := range s.hits {
-		it := s.bySeq[h.seq]
-		if it == nil {
+	for i := range s.hits {
+		h := &s.hits[i]
+		it := s.items[h.of]
+		if !it.again {
 			continue
 		}
-		want[it]++
-		i := s.index(it.found, h.Match)
-		if i < 0 {
+		if h.found = s.index(it.found, h.Match); h.found < 0 || len(it.found) != len(it.want) {
 			return false
 		}
-		_, sec := s.Key(it.found[i])
+		_, sec := s.Key(it.found[h.found])
 		at := [2]int{h.segment, h.Secret}
 		if known, ok := s.secret[at]; ok && !known.Equal(sec) {
 			return false
 		}
 		s.secret[at] = sec
-	}
-	for it, n := range want {
-		if len(it.found) != n {
-			return false
-		}
 	}
 	return true
 }
@@ -139,7 +133,7 @@ func (s *Set[J, M]) Proven() bool {
 func (s *Set[J, M]) index(found []M, want cache.Match) int {
 	return slices.IndexFunc(found, func(m M) bool {
 		k, _ := s.Key(m)
-		return cmp.Or(cmp.Compare(k.Rule, want.Rule), cmp.Compare(k.Start, want.Start), cmp.Compare(k.End, want.End), slices.Compare(k.Via, want.Via)) == 0
+		return k.Start == want.Start && k.End == want.End && k.Rule == want.Rule && slices.Equal(k.Via, want.Via)
 	})
 }
 
@@ -147,13 +141,10 @@ func (s *Set[J, M]) index(found []M, want cache.Match) int {
 // the others what is remembered, with the secret.
 func (s *Set[J, M]) Each(whole func(J, M, bool), rest func(J, cache.Match, secret.Secret)) {
 	for _, h := range s.hits {
-		it := s.bySeq[h.seq]
-		if it == nil {
-			rest(h.item, h.Match, s.secret[[2]int{h.segment, h.Secret}])
-			continue
-		}
-		if i := s.index(it.found, h.Match); i >= 0 {
-			whole(h.item, it.found[i], h.Marked)
+		if it := s.items[h.of]; it.again {
+			whole(it.item, it.found[h.found], h.Marked)
+		} else {
+			rest(it.item, h.Match, s.secret[[2]int{h.segment, h.Secret}])
 		}
 	}
 }
