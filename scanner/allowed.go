@@ -25,7 +25,7 @@ type itemGate struct {
 // gated gives a gate for the items of one worker.
 func (r *run) gated() *itemGate {
 	g := &itemGate{r: r}
-	g.Gate = gate.Gate[Hit]{Whole: r.engine.composed, Tell: func(h Hit, marked bool) { r.find(g.job.seq, h, marked) },
+	g.Gate = gate.Gate[Hit]{Whole: r.engine.composed, Tell: func(h Hit, marked bool) { r.find(g.job, h, marked) },
 		Of: func(h *Hit) gate.Place {
 			p := gate.Place{Rule: h.Rule, Start: h.Start, End: h.End, Line: h.Line, EndLine: h.EndLine, Col: h.Column}
 			if g.Whole && !h.Rule.Word {
@@ -64,7 +64,7 @@ func (g *itemGate) first() int { return max(0, g.job.Origin.Line-1) }
 // of it without.
 func (r *run) passed(seq int, it sources.Item) bool {
 	if it.Skip == nil || !it.Skip.Reason.Wanted() {
-		r.named(seq, it.Origin)
+		r.named(job{seq, it})
 	}
 	if it.Skip != nil {
 		r.skip(it.Origin, it.Skip)
@@ -74,13 +74,14 @@ func (r *run) passed(seq int, it sources.Item) bool {
 
 // named tells of what rules find in the item's path alone. What they find is the
 // path, no secret.
-func (r *run) named(seq int, o sources.Origin) {
+func (r *run) named(j job) {
+	o := j.Origin
 	for _, rule := range r.engine.paths {
 		if o.Path == "" || o.Before || !rule.InPath(o.Path) {
 			continue
 		}
 		m := Match{Rule: rule, Line: 1, Column: 1, EndLine: 1, EndColumn: 1, Secret: secret.NewString(o.Path), Confidence: rule.Confidence,
 			Masked: "the file's path", Context: "the file's path", Why: []string{"its path"}}
-		r.find(seq, Hit{Match: m, Origin: o, FoundAt: r.o.Now()}, false)
+		r.find(j, Hit{Match: m, Origin: o, FoundAt: r.o.Now()}, false)
 	}
 }

@@ -161,7 +161,7 @@ func (m *raw) named(key string) {
 }
 
 // inFile judges an assigned value with the path it was found in.
-func (m *Match) inFile(path string) {
+func inFile(m *Match, path string) {
 	if m.Score != nil && m.Token == nil {
 		m.Confidence, m.Why = scoredAs(m.Key, m.Score.Plus(score.OfPath(path, *m.Score)))
 	}

@@ -27,6 +27,7 @@ func (r *run) container(ctx context.Context, it job, c sources.Container, s *Str
 		if in.Origin.Entry != "" {
 			r.o.Progress.Listed.Add(1)
 		}
+		in.Object, in.Of = it.Object, it.Of // what it lies in
 		inner.item(ctx, job{it.seq, in}, s, g)
 		return ctx.Err()
 	})

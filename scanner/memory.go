@@ -18,6 +18,9 @@ type Memory struct {
 	// Grown says that the Run came to know more, Failed that Cache was wrong, so
 	// that everything was read again.
 	Grown, Failed bool
+	// Name tells the rules and options apart by which Cache was made. What is told of
+	// a source that has not changed is kept there by it; empty keeps nothing.
+	Name string
 }
 
 // Keyed is a Known that can tell later which runs it would have known: without it
@@ -162,7 +165,7 @@ func (r *run) replay() bool {
 	ok := true
 	tell := func(j job, m Match, marked bool) {
 		if h, tell := r.hit(j.Origin, m); tell {
-			r.find(j.seq, h, marked)
+			r.find(j, h, marked)
 		}
 	}
 	r.mem.Each(tell, func(j job, m cache.Match, s secret.Secret) {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
@@ -101,6 +102,7 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	open := func(j job) { queue <- j }
 	visits := r.visits(src, workers, open)
 	visits.Foretell(r.unknown)
+	keep := r.know(ctx, src, workers)
 	seq := 0
 	err = src.Items(ctx, func(it sources.Item) error {
 		if r.passed(seq, it) {
@@ -122,11 +124,17 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	r.o.Progress.Listing(false)
 	visits.Flush(ctx)
 	wait()
-	if !r.replay() && ctx.Err() == nil {
-		return r.cov, errMemory
+	if r.told == nil {
+		if !r.replay() && ctx.Err() == nil {
+			return r.cov, errMemory
+		}
+		r.remember()
+		r.told = r.settled(ctx, src)
+		keep(seq, err)
 	}
-	r.remember()
-	r.flush(ctx, src)
+	for _, f := range pair.Join(r.told, r.engine.half, joinHalves) {
+		r.tell(f)
+	}
 	if c, ok := src.(sources.Counter); ok {
 		r.cov.Counts = c.Counts()
 	}
@@ -185,6 +193,9 @@ type run struct {
 	mu   sync.Mutex
 	cov  Coverage
 	held held.Set[Finding]
+	told []Finding // in repositories, once all are known
+	// tokens says that the registry knows something of what was found.
+	tokens atomic.Bool
 	// waiting are findings, by item, until all their other halves are seen.
 	waiting map[int]*Pairs
 }
@@ -313,7 +324,7 @@ func (r *run) hit(o sources.Origin, m Match) (h Hit, tell bool) {
 		m.Line += o.Line - 1
 		m.EndLine += o.Line - 1
 	}
-	m.inFile(o.Path)
+	inFile(&m, o.Path)
 	h = Hit{Match: m, Origin: o, FoundAt: r.o.Now()}
 	if o.Before {
 		r.mu.Lock()
@@ -324,6 +335,9 @@ func (r *run) hit(o sources.Origin, m Match) (h Hit, tell bool) {
 	if m.Token == nil && !m.Rule.InPath(o.Path) {
 		return h, false // path filters never keep a token of ours from being matched
 	}
+	if m.Token != nil {
+		r.tokens.Store(true)
+	}
 	r.o.Progress.Hits.Add(1)
 	if r.o.Hit != nil && m.Line > 0 && m.Dropped == "" {
 		r.o.Hit(h)
@@ -332,10 +346,10 @@ func (r *run) hit(o sources.Origin, m Match) (h Hit, tell bool) {
 }
 
 // find takes a hit to its second event.
-func (r *run) find(seq int, h Hit, marked bool) {
-	f, o := Finding{Hit: h, Marked: marked}, h.Origin
+func (r *run) find(j job, h Hit, marked bool) {
+	f, o, seq := Finding{Hit: h, Marked: marked, Object: j.Object, Of: j.Of}, h.Origin, j.seq
 	if o.Source != "git" && o.Source != "worktree" {
-		f.ID = findingID(f)
+		f.ID = f.Name()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.engine.halves[h.Rule.ID] && r.waiting[seq] == nil {
@@ -348,7 +362,7 @@ func (r *run) find(seq int, h Hit, marked bool) {
 	}
 	k, id := r.keyOf(h), ""
 	if h.Line > 0 {
-		id = findingID(f)
+		id = f.Name()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -359,8 +373,8 @@ func (r *run) keyOf(h Hit) held.Key {
 	return held.Key{Secret: held.Secret{Rule: h.Rule.ID, Root: h.Origin.Root, MAC: h.Secret.MAC(r.key[:])}, Path: h.Origin.Path}
 }
 
-// flush emits what was held, by path, so that a report can group it.
-func (r *run) flush(ctx context.Context, src sources.Source) {
+// settled gives what was held, by path, so that a report can group it.
+func (r *run) settled(ctx context.Context, src sources.Source) []Finding {
 	list, earlier := r.held.Settle(ctx, src)
 	r.cov.Earlier += earlier
 	slices.SortStableFunc(list, func(a, b *held.Finding[Finding]) int { return cmp.Compare(a.Origin.Path, b.Origin.Path) })
@@ -368,16 +382,10 @@ func (r *run) flush(ctx context.Context, src sources.Source) {
 	for _, h := range list {
 		f := h.First
 		f.Origin, f.Blobs, f.MovedTo, f.Marked = h.Origin, h.Blobs, h.MovedTo, h.Marked
-		f.ID = findingID(f)
+		f.ID = f.Name()
 		slices.Sort(h.IDs)
 		f.OtherIDs = slices.DeleteFunc(h.IDs, func(id string) bool { return id == f.ID })
 		fs = append(fs, f)
 	}
-	for _, f := range pair.Join(fs, r.engine.half, joinHalves) {
-		r.tell(f)
-	}
-}
-
-func findingID(f Finding) string {
-	return FindingID(f.Rule.ID, f.Origin.Path, f.Key, f.Context, f.Secret)
+	return fs
 }

@@ -83,6 +83,7 @@ type gitSource struct {
 	past   *attrib.History // of the last walk
 	replay *replay.Replay
 	ahead  *Ahead // for the next walk of all
+	known  *Known // of what the next call of Items gives
 	early  *gitrepo.Early
 }
 
@@ -218,7 +219,10 @@ func (s *gitSource) openReplay(repo *gitrepo.Repository) (p *replay.Replay) {
 		p = replay.Open(s.opts.Walks, fmt.Sprintf("walk of %q: %+v", repo.GitDir, o), repo)
 	}
 	s.mu.Lock()
-	s.replay = p
+	if s.replay = p; p != nil && (!s.opts.Worktree || repo.Worktree == "") { // a working tree is read anew
+		p.Known = s.known
+	}
+	s.known = nil
 	s.mu.Unlock()
 	return p
 }

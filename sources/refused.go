@@ -22,9 +22,5 @@ func (r refused) Items(ctx context.Context, yield func(Item) error) error {
 	if errors.Is(r.err, gitrepo.ErrBroken) {
 		reason = SkipCorrupt
 	}
-	return yield(Item{
-		Origin: Origin{Source: "git", Root: r.dir},
-		Size:   -1,
-		Skip:   &Skip{Reason: reason, Err: r.err},
-	})
+	return yield(Item{Origin: Origin{Source: "git", Root: r.dir}, Size: -1, Skip: &Skip{Reason: reason, Err: r.err}})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/quench-dev/quench/sources/internal/item"
 	"github.com/quench-dev/quench/sources/internal/lfs"
 	"github.com/quench-dev/quench/sources/internal/pack"
+	"github.com/quench-dev/quench/sources/internal/replay"
 )
 
 // Visitor is implemented by sources that store items as differences from one
@@ -100,21 +101,26 @@ type Foreteller interface {
 }
 
 // Ahead says what is visited ahead, as by Visitor.Visit.
-type Ahead struct {
-	Workers int
-	// Most is how many objects are visited at most; where there are more, none is.
-	Most int
-	// Wanted says of an object whether it is to be visited.
-	Wanted func(ObjectID) bool
-	// Visit is called with what is visited; Content.Index is 0.
-	Visit func(ObjectID, *Content) any
-}
+type Ahead = item.Ahead
 
 // Foretell implements Foreteller.
 func (s *gitSource) Foretell(a *Ahead) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ahead = a
+}
+
+// Knower is implemented by Visitors that need give nothing to who knows what they have.
+type Knower = replay.Knower
+
+// Known is what somebody knows of all that a source has.
+type Known = replay.Known
+
+// Know implements Knower.
+func (s *gitSource) Know(k *Known) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = k
 }
 
 // visitAhead begins to visit all blobs in packs, where all of them are wanted: trees

@@ -110,6 +110,11 @@ func (s *Set) Len() int {
 // NeedLine reports whether a list looks at the line around a match.
 func (s *Set) NeedLine() bool { return s != nil && s.needLine }
 
+// AsksText reports whether a list looks at the text of a match at all.
+func (s *Set) AsksText() bool {
+	return s != nil && slices.ContainsFunc(s.lists, func(c *compiled) bool { return c.content > 0 })
+}
+
 func compile(l List) (*compiled, error) {
 	c := &compiled{List: l}
 	fault := func(key, format string, args ...any) error { return &Fault{key, fmt.Errorf(format, args...)} }

@@ -16,6 +16,7 @@ package cache
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"sort"
 
@@ -133,6 +134,17 @@ func (c *Cache) Get(id ID) (r Result, segment int, ok bool) {
 		}
 	}
 	return Result{}, 0, false
+}
+
+// Whole reports whether there is something, and For left nothing of it out.
+func (c *Cache) Whole() bool { return len(c.usable) > 0 && !slices.Contains(c.usable, false) }
+
+// Sum is a hash of all that was read by any scan, also of what For left out.
+func (c *Cache) Sum() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	h.Write(c.Bytes())
+	h.Sum(sum[:0])
+	return sum
 }
 
 // Len is how many objects are remembered.

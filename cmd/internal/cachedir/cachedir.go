@@ -133,7 +133,7 @@ func (d *Found) Recall(src sources.Source) *scanner.Memory {
 	if place == "" {
 		return nil
 	}
-	m := &scanner.Memory{Cache: &cache.Cache{}}
+	m := &scanner.Memory{Cache: &cache.Cache{}, Name: d.digest}
 	if data, ok := d.Load(d.name(place)); ok {
 		c, err := cache.Parse(data)
 		if err != nil {

@@ -24,3 +24,14 @@ type Content struct {
 
 // Copy is a stretch of Len bytes at Dst that the base has at Src.
 type Copy = pack.Copy
+
+// Ahead says what is visited ahead, as by Visitor.Visit.
+type Ahead struct {
+	Workers int
+	// Most is how many objects are visited at most; where there are more, none is.
+	Most int
+	// Wanted says of an object whether it is to be visited.
+	Wanted func(ObjectID) bool
+	// Visit is called with what is visited; Content.Index is 0.
+	Visit func(ObjectID, *Content) any
+}

@@ -41,6 +41,9 @@ type Replay struct {
 	fails  bool // the walk is not to be kept
 	dirty  bool // it is to be saved
 	kept   kept
+	// Known is asked before the walk is given again.
+	Known *Known
+	root  string // what it calls the repository
 }
 
 // Open looks at the repository's state; name tells walks of other repositories, and
@@ -57,7 +60,7 @@ func Open(memory Memory, name string, repo *gitrepo.Repository) *Replay {
 }
 
 // Opener opens what an item is of.
-type Opener func(context.Context) (io.ReadCloser, error)
+type Opener = func(context.Context) (io.ReadCloser, error)
 
 // Items gives the items of the walk that is kept, when it is of this state, with what
 // it counted. blob opens a blob, and failed is told of an object that cannot be read
@@ -65,6 +68,10 @@ type Opener func(context.Context) (io.ReadCloser, error)
 func (p *Replay) Items(ctx context.Context, root string, blob func(plumbing.Hash) Opener, failed func(error) error, counted func(item.Counts), yield func(item.Item) error) (done bool, err error) {
 	if p == nil {
 		return false, nil
+	}
+	if c, ok := p.told(root, blob, failed); ok {
+		counted(c)
+		return true, ctx.Err()
 	}
 	data, ok := p.memory.Load(p.name)
 	if !ok {
@@ -158,6 +165,7 @@ func (p *Replay) Save() {
 		return
 	}
 	p.saveTrees()
+	p.saveTold()
 	if !p.dirty {
 		return
 	}
