@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,8 +41,9 @@ How far files were read is kept in the registry, or without one in the state
 folder, so that a restart goes on where the last run ended, also after a kill.
 While findings cannot be stored nothing is read: the logs wait.
 
-On SIGHUP rules, configuration, policy and --paths-from are read again; what
-changed is logged, and what has a fault is refused while the old goes on.
+On SIGHUP rules, configuration, policy, certificates and --paths-from are read
+again, for all inputs; what changed is logged, and what has a fault is refused
+while the old goes on. What is listened at needs a restart.
 As a service of systemd it tells when it is ready, reloads and is alive.`,
 		Example: `  quench watch --revoke=auto /var/log/app '/var/log/nginx/*.log'
   quench watch --journald all --syslog udp://127.0.0.1:5514 --otlp 127.0.0.1:4318
@@ -138,7 +140,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	beside := &services{cmd: cmd, c: c, work: c.revoker != nil && f.cf.revoke == string(revoker.Auto)}
 	beside.start()
 	changes := make(chan watch.Change)
-	r := &reloader{cmd: cmd, given: g, args: args, now: now, beside: beside, notifier: notifier, log: log, mode: f.cf.revoke, changes: changes}
+	r := &reloader{cmd: cmd, given: g, args: args, now: now, beside: beside, inputs: others, notifier: notifier, log: log, mode: f.cf.revoke, changes: changes}
 	hup := daemon.OnReload(cmd.Context(), r.reload)
 	err = watch.Run(cmd.Context(), watch.Options{
 		Engine: now.engine, Registry: c.registry, Writer: w, Paths: now.paths, From: f.from, State: watchState(), Reload: changes,
@@ -148,7 +150,12 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 			notifier.Ready(fmt.Sprintf("watching %d files", n))
 		},
 		Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
-		Format:  f.in.Files(), Inputs: others,
+		Format:  f.in.Files(), Inputs: others.Serve,
+		Ended: func(all map[string]watch.Read) {
+			for _, input := range slices.Sorted(maps.Keys(all)) {
+				log.Info("read", "input", input, "bytes", all[input].Bytes, "lines", all[input].Lines)
+			}
+		},
 		Blocked: func(err error) { tell(log, "storing works again", err) },
 	})
 	notifier.Stopping()

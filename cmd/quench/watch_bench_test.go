@@ -109,7 +109,7 @@ func TestMeasureWatchKill(t *testing.T) {
 	}
 	stop()
 	<-over
-	read := f.metric("quench_watch_read_bytes_total")
+	read := f.metric(`quench_watch_read_bytes_total{input="files"}`)
 	u := f.usage(t)
 	f.stop(t)
 	slices.Sort(took)

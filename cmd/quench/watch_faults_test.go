@@ -115,7 +115,7 @@ func (f *follower) metric(name string) float64 {
 	}
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(resp.Body)
-	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(b)
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(b)
 	if m == nil {
 		return -1
 	}
@@ -129,8 +129,8 @@ func (f *follower) metric(name string) float64 {
 // reads waits until it has read so many bytes.
 func (f *follower) reads(t *testing.T, bytes int64) {
 	t.Helper()
-	waitFor(t, time.Minute, func() bool { return f.metric("quench_watch_read_bytes_total") >= float64(bytes) }, func() string {
-		return fmt.Sprintf("it read %v bytes of %d:\n%s", f.metric("quench_watch_read_bytes_total"), bytes, f.err.String())
+	waitFor(t, time.Minute, func() bool { return f.metric(`quench_watch_read_bytes_total{input="files"}`) >= float64(bytes) }, func() string {
+		return fmt.Sprintf("it read %v bytes of %d:\n%s", f.metric(`quench_watch_read_bytes_total{input="files"}`), bytes, f.err.String())
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Logs of containers are followed: a token that is split over records is found where it
@@ -167,4 +168,69 @@ func TestWatchOlder(t *testing.T) {
 	if last := w.stop(t); !strings.Contains(last, `"findings":1`) {
 		t.Errorf("again: %s", last)
 	}
+}
+
+// What comes in messages is passed on, each sender's in a file of its own, whatever its
+// name is, and all that is read is counted.
+func TestWatchPassesMessagesOn(t *testing.T) {
+	home := t.TempDir()
+	syslog, clean := freePort(t), filepath.Join(home, "clean")
+	w := startWatch(t, home, "--syslog", "tcp://"+syslog, "--redact-to", clean)
+	c, err := net.Dial("tcp", syslog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	key := strings.Split(strings.TrimSpace(pemLines(t, 7)), "\n")
+	fmt.Fprintf(c, "<34>Oct 11 22:14:15 web shop[812]: token %s used\n", pat(t, 1))
+	for _, l := range key {
+		fmt.Fprintf(c, "<34>Oct 11 22:14:15 web shop[812]: %s\n", l)
+		fmt.Fprintf(c, "<34>1 2026-01-02T03:04:05Z ../../etc .. 1 - - said %s\n", "nothing")
+	}
+	fmt.Fprintf(c, "<34>Oct 11 22:14:15 web shop[812]: last\n")
+	for range 2 {
+		w.next(t)
+	}
+	awaitFile(t, filepath.Join(clean, "syslog", "127.0.0.1_web_shop.log"), "token TAG used\nTAG\nlast\n")
+	last := w.stop(t)
+	if !strings.Contains(last, `"findings":2`) || strings.Contains(last, `"bytes":0`) {
+		t.Errorf("summary %s", last)
+	}
+	w.says(t, "msg=read input=syslog bytes=")
+	var names []string
+	filepath.WalkDir(home, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".log") {
+			rel, _ := filepath.Rel(clean, path)
+			names = append(names, rel)
+		}
+		return err
+	})
+	if len(names) != 2 || names[0] != "syslog/127.0.0.1_.._.._etc_...log" {
+		t.Errorf("files %q", names)
+	}
+	all := filepath.Join(home, "stdout")
+	out, err := os.Create(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := quench(t, home, "watch", "--syslog", "tcp://"+syslog, "--redact-to", "-")
+	cmd.Stdout = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var again net.Conn
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if again, err = net.Dial("tcp", syslog); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	defer again.Close()
+	fmt.Fprintf(again, "<34>Oct 11 22:14:15 web shop[812]: token %s used\n", pat(t, 2))
+	awaitFile(t, all, "token TAG used\n")
 }

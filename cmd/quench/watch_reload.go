@@ -14,6 +14,7 @@ import (
 
 	"github.com/quench-dev/quench/cmd/internal/config"
 	"github.com/quench-dev/quench/cmd/internal/daemon"
+	"github.com/quench-dev/quench/cmd/internal/inputs"
 	"github.com/quench-dev/quench/cmd/internal/reload"
 	"github.com/quench-dev/quench/cmd/internal/watch"
 	"github.com/quench-dev/quench/revoker"
@@ -67,7 +68,7 @@ func loadWatched(cmd *cobra.Command, g reload.Given, args []string, known scanne
 }
 
 // pathsFrom is the flag of a file of paths.
-const pathsFrom = "paths-from"
+const pathsFrom = inputs.PathsFrom
 
 // watchedPaths are those of the command line and those of a file, one a line, absolute so
 // that positions are independent of the folder that watch is started in.
@@ -179,6 +180,7 @@ type reloader struct {
 	args     []string
 	now      *watched
 	beside   *services
+	inputs   *inputs.Set
 	notifier *daemon.Notifier
 	log      *slog.Logger
 	mode     string
@@ -196,6 +198,10 @@ func (r *reloader) reload(ctx context.Context) {
 	if err == nil && c.registry != nil { // what a policy names may have changed, too
 		rev, err = revoker.New(c.registry, next.policy, revoker.Options{Mode: revoker.Mode(r.mode), Logger: logger(r.cmd)})
 	}
+	var apply func()
+	if err == nil {
+		apply, err = r.inputs.Check(inputs.Change{Engine: next.engine, Rules: next.conf.Rules, MinConfidence: next.min, Policy: next.policy, Paths: next.paths})
+	}
 	if err != nil {
 		r.log.Error("not reloaded, going on as before", "err", err)
 		return
@@ -206,6 +212,7 @@ func (r *reloader) reload(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	apply()
 	if rev != c.revoker {
 		if err := r.beside.swap(rev); err != nil {
 			r.log.Warn("ending what ran with the policy before", "err", err)

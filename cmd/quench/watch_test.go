@@ -81,7 +81,7 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 		close(ready)
 	}()
 	if !<-ready {
-		t.Fatal("watch ended before it watched")
+		t.Fatalf("watch ended before it watched:\n%s", strings.Join(w.said(), "\n"))
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
 	return w

@@ -16,8 +16,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +29,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/intake"
 	"github.com/quench-dev/quench/cmd/internal/journal"
 	"github.com/quench-dev/quench/cmd/internal/otlpin"
+	"github.com/quench-dev/quench/cmd/internal/passon"
 	"github.com/quench-dev/quench/cmd/internal/syslogin"
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/accesslog"
@@ -57,7 +60,7 @@ func (f *Flags) Add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.remote, "listen-remote", false, "let --syslog and --otlp listen where other machines can reach them")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate for syslog over TLS, and for OTLP, which is HTTPS then (PEM)")
 	fl.StringVar(&f.key, "tls-key", "", "its private key (PEM)")
-	fl.StringVar(&f.redactTo, "redact-to", "", "pass files or standard input on with their secrets replaced: - for standard output, the report goes to standard error then, or a folder")
+	fl.StringVar(&f.redactTo, "redact-to", "", "pass what is read on with its secrets replaced: - for standard output, the report goes to standard error then, or a folder")
 	fl.StringVar(&f.accessLog, "access-log", "", "the files are access logs of this format, whose uses of tokens are recorded besides: auto, "+strings.Join(accesslog.Formats, ", "))
 	fl.StringVar(&f.accessToken, "access-token", "", "where an access log names the token, as usage ingest --token has it")
 	fl.StringVar(&f.clients, "tls-client-ca", "", "accept only clients with a certificate of these authorities (PEM)")
@@ -80,17 +83,16 @@ type Options struct {
 	State string
 	Log   *slog.Logger
 
-	in    io.Reader // standard input
 	notes io.Writer
 }
 
 // trouble logs what goes wrong and is gone on after, and with nil that it is over.
-func (o *Options) trouble(what string, err error) {
+func (s *Set) trouble(what string, err error) {
 	if err == nil {
-		o.Log.Info("it works again", "input", what)
+		s.log.Info("it works again", "input", what)
 		return
 	}
-	o.Log.Warn(err.Error(), "input", what)
+	s.log.Warn(err.Error(), "input", what)
 }
 
 // Any reports whether anything but files and standard input is read.
@@ -104,28 +106,30 @@ func (f *Flags) Files() string {
 	return f.Format
 }
 
-// Serve runs what is read until ctx ends, or for as long as it has something. deliver
-// records findings and does what is to be done about them.
-type Serve = func(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
-
-// set is what is read.
-type set struct {
+// Set is what is read.
+type Set struct {
 	f     Flags
-	o     Options
 	sinks map[string]*intake.Sink
 	runs  []func(context.Context) error
 	ends  bool // with its input: there is nothing but standard input
+	tls   atomic.Pointer[tls.Config]
+	log   *slog.Logger
+	in    io.Reader // standard input
+
+	messages *passon.Messages // nil where none are passed on
+	failed   chan error       // what ends Serve
 
 	mu      sync.Mutex
+	o       Options
+	changed chan struct{} // closed by a reload, and another made
 	deliver func(context.Context, []scanner.Finding) error
+	count   func(input string, bytes, lines int) // of Serve
 }
 
-// Open opens what the flags say, or gives nil where that is nothing.
-func (f *Flags) Open(cmd *cobra.Command, o Options) (Serve, error) {
-	if o.notes = cmd.ErrOrStderr(); o.Stdin {
-		o.in = cmd.InOrStdin()
-	}
-	s := &set{f: *f, o: o, sinks: map[string]*intake.Sink{}}
+// Open opens what the flags say.
+func (f *Flags) Open(cmd *cobra.Command, o Options) (*Set, error) {
+	o.notes = cmd.ErrOrStderr()
+	s := &Set{in: cmd.InOrStdin(), f: *f, o: o, log: o.Log, sinks: map[string]*intake.Sink{}, changed: make(chan struct{}), failed: make(chan error, 1)}
 	if f.Format != "journal" {
 		if _, err := envelope.NewText(f.Format, 0, 0); err != nil {
 			return nil, fmt.Errorf("%w, journal", err)
@@ -133,7 +137,7 @@ func (f *Flags) Open(cmd *cobra.Command, o Options) (Serve, error) {
 	} else if !o.Stdin {
 		return nil, errors.New("--log-format journal is of standard input: read the journal itself by --journald")
 	}
-	secured, err := f.tls()
+	secured, err := s.secure()
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +154,11 @@ func (f *Flags) Open(cmd *cobra.Command, o Options) (Serve, error) {
 		if len(units) == 1 && units[0] == "all" {
 			units = nil
 		}
-		jo := journal.Options{Units: units, From: o.From, State: filepath.Join(o.State, "journal-cursor"), Sink: s.sink("journald"), Trouble: s.o.trouble, Program: "journalctl"}
+		jo := journal.Options{Units: units, From: o.From, State: filepath.Join(o.State, "journal-cursor"), Sink: s.sink("journald"), Trouble: s.trouble, Program: "journalctl"}
 		s.runs = append(s.runs, func(ctx context.Context) error { return journal.Follow(ctx, jo) })
 	}
 	if len(f.syslog) > 0 {
-		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: s.o.trouble})
+		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: s.trouble})
 		if err != nil {
 			return nil, err
 		}
@@ -164,17 +168,33 @@ func (f *Flags) Open(cmd *cobra.Command, o Options) (Serve, error) {
 		s.runs = append(s.runs, l.Serve)
 	}
 	if f.otlp != "" {
-		l, err := otlpin.Listen(otlpin.Options{Address: f.otlp, Remote: f.remote, TLS: secured, Sink: s.sink("otlp"), Trouble: s.o.trouble})
+		l, err := otlpin.Listen(otlpin.Options{Address: f.otlp, Remote: f.remote, TLS: secured, Sink: s.sink("otlp"), Trouble: s.trouble})
 		if err != nil {
 			return nil, err
 		}
 		o.Log.Info("listening", "input", "otlp", "address", l.Addr().String())
 		s.runs = append(s.runs, l.Serve)
 	}
-	if len(s.runs) == 0 {
-		return nil, nil
+	return s, nil
+}
+
+// secure is the configuration of TLS, nil for none: of its files as they were last read.
+func (s *Set) secure() (*tls.Config, error) {
+	c, err := s.f.tls()
+	if c == nil || err != nil {
+		return nil, err
 	}
-	return s.serve, nil
+	s.tls.Store(c)
+	outer := c.Clone()
+	outer.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		c := s.tls.Load()
+		if slices.Contains(h.SupportedProtos, "h2") { // which OTLP has
+			c = c.Clone()
+			c.NextProtos = []string{"h2", "http/1.1"}
+		}
+		return c, nil
+	}
+	return outer, nil
 }
 
 func (f *Flags) tls() (*tls.Config, error) {
@@ -203,25 +223,31 @@ func (f *Flags) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-func (s *set) sink(source string) *intake.Sink {
+func (s *Set) sink(source string) *intake.Sink {
 	k := intake.New(intake.Options{Engine: s.o.Engine, Source: source, MinConfidence: s.o.MinConfidence,
 		Deliver: func(ctx context.Context, list []scanner.Finding) error {
 			s.mu.Lock()
 			deliver := s.deliver
 			s.mu.Unlock()
 			return deliver(ctx, list)
-		}})
+		},
+		Count: func(bytes, lines int) { s.count(source, bytes, lines) }, Pass: s.passer(source)})
 	s.sinks[source] = k
 	return k
 }
 
-// serve reads until ctx ends, or standard input does and there is nothing else.
-func (s *set) serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error {
+// Serve reads until ctx ends, or standard input does and there is nothing else. deliver
+// records findings and does what is to be done about them, and count hears of what is
+// read, by the kind of input.
+func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner.Finding) error, count func(input string, bytes, lines int)) error {
 	s.mu.Lock()
-	s.deliver = deliver
+	s.deliver, s.count = deliver, count
 	s.mu.Unlock()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := s.openMessages(inner); err != nil {
+		return err
+	}
 	done := make(chan error, len(s.runs))
 	for _, run := range s.runs {
 		go func() { done <- run(inner) }()
@@ -236,8 +262,12 @@ func (s *set) serve(ctx context.Context, deliver func(context.Context, []scanner
 			if errs = errors.Join(errs, err); err != nil {
 				cancel()
 			}
+		case err := <-s.failed:
+			errs = errors.Join(errs, err)
+			cancel()
 		case <-tick.C:
 			s.settle(inner)
+			s.failing(s.messages.Settle())
 		}
 	}
 	if !s.ends {
@@ -249,28 +279,28 @@ func (s *set) serve(ctx context.Context, deliver func(context.Context, []scanner
 			errs = errors.Join(errs, fmt.Errorf("what %s said last: %w", source, err))
 		}
 	}
-	return errs
+	return errors.Join(errs, s.messages.Close())
 }
 
 // settle decides what quiet senders left, and records what could not be.
-func (s *set) settle(ctx context.Context) {
+func (s *Set) settle(ctx context.Context) {
 	for source, k := range s.sinks {
 		if err := k.Settle(ctx); err != nil {
-			s.o.trouble(source, err)
+			s.trouble(source, err)
 		}
 	}
 }
 
 // stdin reads standard input to its end. A read that waits when ctx ends is left alone.
-func (s *set) stdin(ctx context.Context, sink *intake.Sink) error {
+func (s *Set) stdin(ctx context.Context, sink *intake.Sink) error {
 	if s.f.Format == "journal" {
 		in, stop := io.Pipe()
 		go func() {
-			_, err := io.Copy(stop, s.o.in)
+			_, err := io.Copy(stop, s.in)
 			stop.CloseWithError(err)
 		}()
 		context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
-		err := journal.Read(ctx, in, journal.Options{Sink: sink, Trouble: s.o.trouble})
+		err := journal.Read(ctx, in, journal.Options{Sink: sink, Trouble: s.trouble})
 		return ended(ctx, err)
 	}
 	text, err := envelope.NewText(s.f.Format, 0, 0)
@@ -285,7 +315,7 @@ func (s *set) stdin(ctx context.Context, sink *intake.Sink) error {
 	go func() {
 		for {
 			b := make([]byte, 128<<10)
-			n, err := s.o.in.Read(b)
+			n, err := s.in.Read(b)
 			select {
 			case pieces <- piece{b[:n], err}:
 			case <-ctx.Done():
@@ -301,7 +331,7 @@ func (s *set) stdin(ctx context.Context, sink *intake.Sink) error {
 		if len(b) == 0 {
 			return nil
 		}
-		return sink.Persist(ctx, []intake.Record{{Sender: "stdin", Text: b, Piece: true}}, func(err error) { s.o.trouble("standard input", err) })
+		return sink.Persist(ctx, []intake.Record{{Sender: "stdin", Text: b, Piece: true}}, func(err error) { s.trouble("standard input", err) })
 	}
 	for {
 		select {

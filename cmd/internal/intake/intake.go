@@ -59,6 +59,9 @@ type Options struct {
 	// Deliver records findings and does what is to be done about them. After an error it
 	// is called again with the same findings.
 	Deliver func(context.Context, []scanner.Finding) error
+	// Pass is given each message, or piece of one, after it was scanned and what was found
+	// delivered where that could be; may be nil.
+	Pass func(sender string, text []byte)
 	// Count hears of each message's size, for metrics; may be nil.
 	Count func(bytes, lines int)
 	Now   func() time.Time
@@ -77,11 +80,16 @@ type Sink struct {
 
 // text is what one sender sends.
 type text struct {
-	sender  string
-	stream  *scanner.Stream
+	sender string
+	engine *scanner.Engine
+	stream *scanner.Stream
+	// stream begins at base, after lines line feeds: a reload began it.
+	base    int64
+	lines   int
 	pairs   *scanner.Pairs
 	found   []scanner.Match
 	length  int64
+	ended   int      // line feeds before length
 	records []record // those that something may still be found in
 	last    time.Time
 	quiet   bool
@@ -110,6 +118,7 @@ func (s *Sink) Take(ctx context.Context, list []Record, whole bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	touched := map[*text]bool{}
+	scanned := list[:0:0]
 	for _, r := range list {
 		t := s.text(r.Sender)
 		s.seq++
@@ -121,13 +130,16 @@ func (s *Sink) Take(ctx context.Context, list []Record, whole bool) error {
 			}
 			t.once = sum
 		}
+		scanned = append(scanned, r)
 		t.records = append(t.records, record{t.length, r.Place, s.seq})
-		t.write(r.Text)
+		s.write(t, r.Text)
+		ends := 0
 		if !r.Piece {
-			t.write([]byte{'\n'})
+			s.write(t, []byte{'\n'})
+			ends = 1
 		}
 		if s.o.Count != nil {
-			s.o.Count(len(r.Text), bytes.Count(r.Text, []byte{'\n'})+1)
+			s.o.Count(len(r.Text), bytes.Count(r.Text, []byte{'\n'})+ends)
 		}
 		t.last, t.quiet = s.o.Now(), false
 		touched[t] = true
@@ -138,12 +150,60 @@ func (s *Sink) Take(ctx context.Context, list []Record, whole bool) error {
 		}
 		s.settle(t, whole)
 	}
-	return s.deliver(ctx)
+	err := s.deliver(ctx)
+	s.pass(scanned)
+	return err
 }
 
-func (t *text) write(b []byte) {
-	t.stream.Write(b)
-	t.length += int64(len(b))
+// pass gives messages on.
+func (s *Sink) pass(list []Record) {
+	if s.o.Pass == nil {
+		return
+	}
+	for _, r := range list {
+		text := r.Text
+		if !r.Piece {
+			text = append(slices.Clip(text), '\n')
+		}
+		s.o.Pass(r.Sender, text)
+	}
+}
+
+// Set has messages scanned by another engine, each sender's as soon as nothing of its text
+// is undecided.
+func (s *Sink) Set(e *scanner.Engine, min rules.Confidence) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Engine, s.o.MinConfidence = e, min
+}
+
+// write scans what a sender sent. Nothing is undecided at the end of a line, as a rule.
+func (s *Sink) write(t *text, b []byte) {
+	for len(b) > 0 {
+		n := len(b)
+		if t.engine != s.o.Engine {
+			if t.base+t.stream.Settled() == t.length {
+				s.settle(t, true)
+				s.start(t)
+			} else if i := bytes.IndexByte(b, '\n'); i >= 0 {
+				n = i + 1
+			}
+		}
+		t.stream.Write(b[:n])
+		t.length += int64(n)
+		t.ended += bytes.Count(b[:n], []byte{'\n'})
+		b = b[n:]
+	}
+}
+
+// start begins the stream of a text, where it is.
+func (s *Sink) start(t *text) {
+	t.engine, t.base, t.lines = s.o.Engine, t.length, t.ended
+	t.pairs = t.engine.NewPairs()
+	t.stream = t.engine.NewStream(func(m scanner.Match) {
+		m.Start, m.End, m.Line, m.EndLine = m.Start+t.base, m.End+t.base, m.Line+t.lines, m.EndLine+t.lines
+		t.found = append(t.found, m)
+	})
 }
 
 // text is that of a sender; where there are too many, the one that has been quiet for
@@ -156,8 +216,8 @@ func (s *Sink) text(sender string) *text {
 		oldest := slices.MinFunc(slices.Collect(maps.Values(s.texts)), func(a, b *text) int { return a.last.Compare(b.last) })
 		s.end(oldest)
 	}
-	t := &text{sender: sender, pairs: s.o.Engine.NewPairs()}
-	t.stream = s.o.Engine.NewStream(func(m scanner.Match) { t.found = append(t.found, m) })
+	t := &text{sender: sender}
+	s.start(t)
 	s.texts[sender] = t
 	return t
 }
@@ -181,6 +241,7 @@ func (s *Sink) settle(t *text, whole bool) {
 	}
 	t.found = nil
 	at, lines := t.stream.SettledAt()
+	at, lines = at+t.base, lines+t.lines
 	if whole {
 		lines = scanner.AllLines
 	}

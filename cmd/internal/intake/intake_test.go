@@ -169,3 +169,23 @@ func TestCheckAddress(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Another engine scans each text from where nothing of it is undecided, and lines and
+// offsets go on.
+func TestSet(t *testing.T) {
+	c := intaketest.New(t, "syslog")
+	key := strings.Split(intaketest.Key(3), "\n")
+	take(t, c, false, rec("a", "one"), rec("b", key[0]))
+	other := intaketest.Engine(t, "other_[0-9]{6}", "other_")
+	c.Set(other, "")
+	take(t, c, true, rec("a", "other_123456"), rec("b", strings.Join(key[1:], "\n")))
+	take(t, c, false, intake.Record{Sender: "c", Text: []byte("other_12"), Piece: true})
+	take(t, c, false, rec("c", "3456"))
+	lines := map[string]int{}
+	for _, f := range c.Found() {
+		lines[f.Origin.Path+" "+f.Rule.ID] = f.Line
+	}
+	if lines["a test"] != 2 || lines["b private-key"] != 1 || lines["c test"] != 1 {
+		t.Errorf("%v", lines)
+	}
+}

@@ -92,7 +92,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	NewWatch(s).Read(7, 1)
+	NewWatch(s).Read("files", 7, 1)
 	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(log.String())
 	if _, _, err := (&Flags{addr: addr}).Start("9.9", silent); err == nil {
 		t.Error("an address that is taken is no error")
@@ -104,7 +104,7 @@ func TestStart(t *testing.T) {
 	}
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	for _, want := range []string{`quench_build_info{goversion="go`, `version="9.9"} 1`, "quench_watch_read_bytes_total 7"} {
+	for _, want := range []string{`quench_build_info{goversion="go`, `version="9.9"} 1`, `quench_watch_read_bytes_total{input="files"} 7`} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("no %q in\n%s", want, body)
 		}
@@ -151,7 +151,7 @@ func TestNil(t *testing.T) {
 	w := NewWatch(nil)
 	w.At("a", 1)
 	w.Gone("a")
-	w.Read(1, 1)
+	w.Read("files", 1, 1)
 	w.Finding("a", "b")
 	w.Incident("a")
 	w.Killed(time.Second)

@@ -21,13 +21,13 @@ const maxFiles = 100
 // Watch counts what is done with followed logs. All methods may be called on nil,
 // which counts nothing, and from any goroutine.
 type Watch struct {
-	bytes, lines, checkpoints prometheus.Counter
-	findings                  *prometheus.CounterVec
-	incidents                 *prometheus.CounterVec
-	unread                    *prometheus.CounterVec
-	kill                      prometheus.Histogram
-	saved                     atomic.Int64 // Unix nanoseconds of the last checkpoint
-	blocked                   atomic.Int64 // since when the database does not answer, 0 when it does
+	checkpoints         prometheus.Counter
+	bytes, lines        *prometheus.CounterVec
+	findings, incidents *prometheus.CounterVec
+	unread              *prometheus.CounterVec
+	kill                prometheus.Histogram
+	saved               atomic.Int64 // Unix nanoseconds of the last checkpoint
+	blocked             atomic.Int64 // since when the database does not answer, 0 when it does
 
 	mu    sync.Mutex
 	files map[string]*atomic.Int64 // how far each was read
@@ -46,8 +46,8 @@ func NewWatch(s *Set) *Watch {
 	}
 	w := &Watch{
 		files:       map[string]*atomic.Int64{},
-		bytes:       counter("quench_watch_read_bytes_total", "Bytes of logs that were read."),
-		lines:       counter("quench_watch_read_lines_total", "Lines of logs that were read."),
+		bytes:       vec("quench_watch_read_bytes_total", "Bytes of logs that were read, by where they came from.", "input"),
+		lines:       vec("quench_watch_read_lines_total", "Lines of logs that were read, by where they came from.", "input"),
 		checkpoints: counter("quench_watch_checkpoints_total", "Times that positions were written down durably."),
 		findings:    vec("quench_watch_findings_total", "Findings that were reported.", "rule", "confidence"),
 		incidents:   vec("quench_watch_incidents_total", "Leaks that were contained, by what was done.", "action"),
@@ -55,6 +55,7 @@ func NewWatch(s *Set) *Watch {
 		kill: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "quench_watch_kill_seconds", Buckets: KillBuckets,
 			Help: "Time from a token of this registry being read in a log to its being refused."}),
 	}
+	w.Read(Files, 0, 0) // so that there is a number before anything came
 	s.Register(w.bytes, w.lines, w.checkpoints, w.findings, w.incidents, w.unread, w.kill, lag{w},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "quench_watch_files", Help: "Files that are followed."}, w.followed),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "quench_watch_checkpoint_timestamp_seconds", Help: "When positions were last written down durably, Unix time; 0 for not yet."}, func() float64 {
@@ -94,13 +95,17 @@ func (w *Watch) Gone(path string) {
 	w.mu.Unlock()
 }
 
-// Read counts what was read.
-func (w *Watch) Read(bytes, lines int) {
+// Read counts what was read. input is Files or the kind of another input, of which there
+// are few; it is never made of scanned text.
+func (w *Watch) Read(input string, bytes, lines int) {
 	if w != nil {
-		w.bytes.Add(float64(bytes))
-		w.lines.Add(float64(lines))
+		w.bytes.WithLabelValues(input).Add(float64(bytes))
+		w.lines.WithLabelValues(input).Add(float64(lines))
 	}
 }
+
+// Files is the input of files that are followed.
+const Files = "files"
 
 // Finding counts a finding. rule is the id of a rule, of which there are as many as the
 // user has; it is never made of scanned text.

@@ -115,6 +115,11 @@ func (w *Writer) Holds() bool { return w.err == nil && bytes.IndexByte(w.raw, '\
 // InKey is whether what was passed on ends within a private key, see redact.Options.
 func (w *Writer) InKey() bool { return w.w.InKey() }
 
+// Done is how far all that was written is passed on, where that is all.
+func (w *Writer) Done() (at int64, all bool) {
+	return w.at, w.err == nil && len(w.raw) == 0 && !w.InKey()
+}
+
 // Position is where another Writer goes on when this one is no more.
 func (w *Writer) Position() Position {
 	at := w.w.Resume()

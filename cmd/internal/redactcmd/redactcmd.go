@@ -5,6 +5,7 @@
 package redactcmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,8 +37,9 @@ type Through struct {
 	after  func(time.Duration, func()) *time.Timer
 
 	mu     sync.Mutex
-	w      *passon.Writer // nil before Start
-	err    error          // of Start
+	w      *passon.Writer  // nil before Start
+	next   *redact.Options // of Restart, until nothing is undecided
+	err    error           // of Start
 	timer  *time.Timer
 	closed bool
 }
@@ -83,6 +85,40 @@ func (t *Through) Start(o redact.Options) {
 	t.w, t.err = passon.New(o, t.format, passon.Position{}, t.out)
 }
 
+// Restart has what comes redacted in another way, from the next line on before which
+// nothing is undecided. Tags are those of another run then.
+func (t *Through) Restart(o redact.Options) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = &o
+}
+
+// write passes on what of p is decided.
+func (t *Through) write(p []byte) error {
+	for len(p) > 0 {
+		n := len(p)
+		if t.next != nil {
+			if at, ok := t.w.Done(); ok {
+				w, err := passon.New(*t.next, t.format, passon.Position{Begin: at, Passed: at}, t.out)
+				if err != nil {
+					return err
+				}
+				t.w, t.next = w, nil
+			} else if i := bytes.IndexByte(p, '\n'); i >= 0 {
+				n = i + 1
+			}
+		}
+		if _, err := t.w.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
 // Read reads and passes on what of it is decided. What could not be passed on is
 // read all the same, with the error.
 func (t *Through) Read(p []byte) (int, error) {
@@ -96,7 +132,7 @@ func (t *Through) Read(p []byte) (int, error) {
 		return 0, os.ErrClosed
 	}
 	if n > 0 {
-		if _, werr := t.w.Write(p[:n]); werr != nil {
+		if werr := t.write(p[:n]); werr != nil {
 			return n, werr
 		}
 		if t.timer == nil && t.w.Holds() {

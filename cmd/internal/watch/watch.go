@@ -39,8 +39,9 @@ type Options struct {
 	// Format is what the files are, of envelope.Formats; empty is auto.
 	Format string
 	// Inputs reads what is read besides files until ctx ends, or for as long as it has
-	// something; deliver is Recorder.Deliver. Nil is nothing.
-	Inputs func(ctx context.Context, deliver func(context.Context, []scanner.Finding) error) error
+	// something; deliver is Recorder.Deliver, and count hears of what is read, by the kind
+	// of input. Nil is nothing.
+	Inputs func(ctx context.Context, deliver func(context.Context, []scanner.Finding) error, count func(input string, bytes, lines int)) error
 	// State is the file for positions when there is no registry.
 	State         string
 	MinConfidence rules.Confidence
@@ -51,6 +52,8 @@ type Options struct {
 	Ready   func(files int)
 	Trouble func(path string, err error)
 	Blocked func(err error)
+	// Ended hears at the end what was read, by the kind of input.
+	Ended func(map[string]Read)
 	// Alive is called at each round, and while nothing can be stored.
 	Alive func()
 	// Metrics are counted in, nil for nowhere.
@@ -105,10 +108,11 @@ func Run(ctx context.Context, o Options) error {
 	if o.Format == "" {
 		o.Format = "auto"
 	}
-	w := &watcher{o: o, ctx: ctx, orphans: map[string]*logFile{}, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
+	w := &watcher{o: o, ctx: ctx, orphans: map[string]*logFile{}, read: map[string]Read{}, logs: map[string]*logFile{}, lines: map[string]int64{}, unsaved: map[string]sources.TailPosition{},
 		cov: scanner.Coverage{Skipped: map[sources.Reason]int64{}},
 		rec: &Recorder{Registry: o.Registry, Writer: o.Writer, Metrics: o.Metrics, Now: o.Now, settings: o.Settings}}
 	w.engine.Store(&engine{o.Engine, o.MinConfidence})
+	w.paths.Store(len(o.Paths) > 0)
 	if err := w.openPositions(); err != nil {
 		return err
 	}
@@ -138,8 +142,15 @@ func Run(ctx context.Context, o Options) error {
 			w.touch(l)
 		}
 	}
-	return errors.Join(err, w.round(), w.rec.Close(w.cov))
+	err = errors.Join(err, w.round())
+	if o.Ended != nil {
+		o.Ended(w.read)
+	}
+	return errors.Join(err, w.rec.Close(w.cov))
 }
+
+// Read is what was read of one kind of input.
+type Read struct{ Bytes, Lines int64 }
 
 // beside runs files and inputs beside each other until ctx ends, or one of them fails.
 // Where there are no files it ends with the inputs.
@@ -147,18 +158,12 @@ func (w *watcher) beside(ctx context.Context, tail func(context.Context) error) 
 	if w.o.Inputs == nil {
 		return tail(ctx)
 	}
-	if len(w.o.Paths) == 0 {
-		if w.o.Ready != nil {
-			w.o.Ready(0)
-		}
-		return w.o.Inputs(ctx, w.rec.Deliver)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		err := w.o.Inputs(ctx, w.rec.Deliver)
-		if err != nil {
+		err := w.o.Inputs(ctx, w.rec.Deliver, w.count)
+		if err != nil || !w.paths.Load() {
 			cancel()
 		}
 		done <- err
@@ -174,6 +179,7 @@ type watcher struct {
 	positions positions
 	rec       *Recorder
 	engine    atomic.Pointer[engine]
+	paths     atomic.Bool // there are any: without, it ends with its other inputs
 
 	mu    sync.Mutex
 	logs  map[string]*logFile // by file
@@ -181,6 +187,7 @@ type watcher struct {
 	dirty []*logFile          // since the last round
 	spare []*scanner.Stream
 	cov   scanner.Coverage
+	read  map[string]Read
 	seams []*logFile // whose seam is not decided
 	// orphans are files that ended undecided, by file and oldest first; see maxOrphans.
 	orphans  map[string]*logFile
@@ -218,6 +225,7 @@ func (w *watcher) reload(ctx context.Context, paths chan<- []string) {
 		case <-ctx.Done():
 			return
 		case c := <-w.o.Reload:
+			w.paths.Store(len(c.Paths) > 0)
 			w.engine.Store(&engine{c.Engine, c.MinConfidence})
 			w.rec.Set(c.Settings)
 			w.mu.Lock()
@@ -263,10 +271,7 @@ func (w *watcher) event(e sources.TailEvent) error {
 			return err
 		}
 		w.o.Metrics.At(e.Path, e.Position.Offset)
-		w.o.Metrics.Read(len(e.Data), int(l.lines-before))
-		w.mu.Lock()
-		w.cov.Bytes += int64(len(e.Data))
-		w.mu.Unlock()
+		w.count(metrics.Files, len(e.Data), int(l.lines-before))
 	case sources.TailIdle:
 		l.quiet = true
 		if l.stream != nil {
@@ -283,6 +288,16 @@ func (w *watcher) event(e sources.TailEvent) error {
 	}
 	w.touch(l)
 	return nil
+}
+
+// count counts what was read.
+func (w *watcher) count(input string, bytes, lines int) {
+	w.o.Metrics.Read(input, bytes, lines)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cov.Bytes += int64(bytes)
+	r := w.read[input]
+	w.read[input] = Read{r.Bytes + int64(bytes), r.Lines + int64(lines)}
 }
 
 // touch has the next round look at a file.

@@ -124,3 +124,17 @@ func Key(seed uint64) string {
 	}
 	return b + "-----END RSA PRIV" + "ATE KEY-----\n"
 }
+
+// Engine is one of one rule, test: a keyword and six digits match its pattern.
+func Engine(t testing.TB, pattern, keyword string) *scanner.Engine {
+	t.Helper()
+	set, err := rules.Parse("test.toml", []byte("provider = \"test\"\nname = \"test\"\n[[rule]]\nid = \"test\"\ndescription = \"d\"\npattern = '"+pattern+"'\nkeywords = [\""+keyword+"\"]\nconfidence = \"high\"\nexamples = ['"+keyword+"{6:digits}']\nnegatives = ['x']\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := scanner.New(set, scanner.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
