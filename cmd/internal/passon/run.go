@@ -83,6 +83,7 @@ type fileState struct {
 	sources.TailPosition
 	Passed int64
 	Output string
+	Format string // what the log is; empty or auto while that is not known
 	// InKey says that the file goes on with a private key that began in the one before.
 	InKey bool `json:",omitempty"`
 }
@@ -217,10 +218,14 @@ func (r *runner) event(e sources.TailEvent) error {
 // begin starts a file where it was left.
 func (r *runner) begin(e sources.TailEvent) error {
 	f := &file{pos: e.Position, last: r.o.Now()}
+	format := r.o.Format
 	from, name := Position{e.Position.Offset, e.Position.Offset}, ""
 	for _, old := range r.old.Files {
 		if old.File == e.File && old.Offset == e.Position.Offset {
 			from.Passed, name, f.key = old.Passed, old.Output, old.InKey
+			if format == "auto" && old.Format != "" {
+				format = old.Format
+			}
 		}
 	}
 	goesOn, err := r.goesOn(e.Before)
@@ -237,7 +242,7 @@ func (r *runner) begin(e sources.TailEvent) error {
 	}
 	o := r.o.Redact
 	o.InKey = f.key
-	if f.w, err = New(o, r.o.Format, from, f.out); err != nil {
+	if f.w, err = New(o, format, from, f.out); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -406,7 +411,7 @@ func (r *runner) save() error {
 	}
 	for _, f := range r.files {
 		p := f.w.Position()
-		x := fileState{TailPosition: f.pos, Passed: p.Passed, Output: f.out.name, InKey: f.key && p.Begin == 0}
+		x := fileState{TailPosition: f.pos, Passed: p.Passed, Output: f.out.name, Format: f.w.text.Format(), InKey: f.key && p.Begin == 0}
 		x.Offset = p.Begin
 		s.Files = append(s.Files, x)
 	}
