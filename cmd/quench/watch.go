@@ -133,7 +133,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 		set.Incidents(c.registry, log)
 	}
 	others, err := f.in.Open(cmd, inputs.Options{Engine: now.engine, Rules: now.conf.Rules, MinConfidence: now.min, Check: c.check, Registry: c.registry,
-		Policy: now.policy, Stdin: stdin, Paths: now.paths, From: string(f.from), State: filepath.Dir(watchState()), Log: log})
+		Policy: now.policy, Stdin: stdin, Paths: now.paths, From: string(f.from), State: filepath.Dir(watchState()), Log: log, Metrics: counted})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/envelope"
 	"github.com/quench-dev/quench/cmd/internal/intake"
 	"github.com/quench-dev/quench/cmd/internal/journal"
+	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/cmd/internal/otlpin"
 	"github.com/quench-dev/quench/cmd/internal/passon"
 	"github.com/quench-dev/quench/cmd/internal/syslogin"
@@ -82,6 +83,8 @@ type Options struct {
 	// State is the folder of the journal's cursor.
 	State string
 	Log   *slog.Logger
+	// Metrics may be nil.
+	Metrics *metrics.Watch
 
 	notes io.Writer
 }
@@ -158,7 +161,7 @@ func (f *Flags) Open(cmd *cobra.Command, o Options) (*Set, error) {
 		s.runs = append(s.runs, func(ctx context.Context) error { return journal.Follow(ctx, jo) })
 	}
 	if len(f.syslog) > 0 {
-		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: s.trouble})
+		l, err := syslogin.Listen(syslogin.Options{Addresses: f.syslog, Remote: f.remote, TLS: secured, Sink: s.sink("syslog"), Trouble: s.trouble, Dropped: o.Metrics.Dropped})
 		if err != nil {
 			return nil, err
 		}

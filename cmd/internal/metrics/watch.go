@@ -136,6 +136,13 @@ func (w *Watch) Unread(reason string) {
 	}
 }
 
+// Dropped counts messages that the system dropped before they could be read.
+func (w *Watch) Dropped(n uint32) {
+	if w != nil {
+		w.unread.WithLabelValues("dropped").Add(float64(n))
+	}
+}
+
 // Saved says that positions were written down.
 func (w *Watch) Saved(now time.Time) {
 	if w != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,4 +105,35 @@ func TestStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Want(t, "github-pat "+log+".1:1")
+}
+
+// A log that bzip2 packed is read.
+func TestBzip2(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "app.log")
+	// "hello\nkey=other_123456 used\nbye\n" by bzip2 -9
+	packed, err := hex.DecodeString("425a6839314159265359c97e124d000009db80001040003f020000964c9e2020" +
+		"00228680c40c21468c81a34c8d08fa277c6449d0c817d04ab4acd059ba303fc5" + "dc914e1424325f849340")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log+".2.bz2", packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(log+".1.bz2", packed[:40], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := intaketest.New(t, "older")
+	c.Set(intaketest.Engine(t, "other_[0-9]{6}", "other_"), "")
+	var told []string
+	p, err := New(Options{Paths: []string{log}, Format: "auto", State: log + ".json", Sink: c.Sink, Trouble: func(what string, err error) { told = append(told, filepath.Base(what)) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Want(t, "test "+log+".2.bz2:2")
+	if strings.Join(told, " ") != "app.log.1.bz2" {
+		t.Errorf("told of %q", told)
+	}
 }

@@ -33,6 +33,9 @@ const (
 	// udpBuffer is what the kernel is asked to hold of UDP while nobody reads: a second
 	// of 4 MB/s.
 	udpBuffer = 4 << 20
+	// tellEvery is how often it is told at most what the kernel dropped, which with each
+	// message that is read may be some more.
+	tellEvery = 10 * time.Second
 )
 
 // Options of Listen.
@@ -46,6 +49,8 @@ type Options struct {
 	Sink *intake.Sink
 	// Trouble hears of what goes wrong, each kind once until it changes.
 	Trouble func(what string, err error)
+	// Dropped hears how many messages the kernel dropped, for metrics; may be nil.
+	Dropped func(n uint32)
 }
 
 // Server listens.
@@ -162,7 +167,15 @@ func (s *Server) trouble(what string, err error) {
 func (s *Server) serveUDP(ctx context.Context, c *net.UDPConn) error {
 	p := newParser()
 	buf, oob := make([]byte, maxPiece), make([]byte, 128)
-	lost := uint32(0)
+	lost, told := uint32(0), uint32(0)
+	var last time.Time
+	tell := func() {
+		if lost != told {
+			s.trouble("syslog over UDP", fmt.Errorf("the kernel dropped %d messages that came faster than they are read; TCP loses none", lost-told))
+			told, last = lost, time.Now()
+		}
+	}
+	defer func() { tell() }()
 	for {
 		n, m, _, from, err := c.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil {
@@ -176,8 +189,13 @@ func (s *Server) serveUDP(ctx context.Context, c *net.UDPConn) error {
 			continue
 		}
 		if d, ok := drops(oob[:m]); ok && d != lost {
-			s.trouble("syslog over UDP", fmt.Errorf("the kernel dropped %d messages that came faster than they are read; TCP loses none", d-lost))
+			if s.o.Dropped != nil {
+				s.o.Dropped(d - lost)
+			}
 			lost = d
+		}
+		if time.Since(last) >= tellEvery {
+			tell()
 		}
 		if err := s.take(ctx, p.records(buf[:n], from.Addr().Unmap().String())); err != nil {
 			return nil // ctx has ended

@@ -1,6 +1,10 @@
 package tail
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // remote names the kind of a file system whose files others change without events, empty
 // for one that tells of all.
@@ -28,10 +32,10 @@ func remote(dir string) string {
 
 // hint says which limit of the system to raise.
 func hint(err error) string {
-	switch err {
-	case unix.ENOSPC:
+	switch {
+	case errors.Is(err, unix.ENOSPC):
 		return " (raise fs.inotify.max_user_watches by sysctl for events)"
-	case unix.EMFILE:
+	case errors.Is(err, unix.EMFILE):
 		return " (raise fs.inotify.max_user_instances by sysctl for events)"
 	}
 	return ""
