@@ -67,9 +67,10 @@ cross: ## build for the other platforms
 	GOOS=windows GOARCH=amd64 go build ./...
 
 .PHONY: crash
-crash: ## kill processes that change the registry, and that end leaked tokens, 200 times each
+crash: ## kill processes that change the registry, and that end leaked tokens, 200 times each; restart PostgreSQL 100 times
 	QUENCH_TEST_KILLS=200 go test ./registry -run '^TestKill$$' -count=1 -v
 	QUENCH_TEST_KILLS=200 go test ./cmd/quench -run '^TestKilledWithSecrets$$' -count=1 -timeout 30m -v
+	QUENCH_TEST_RESTARTS=100 go run ./testdata/postgres go test ./registry -run '^TestServerRestart$$' -count=1 -timeout 30m -v
 
 .PHONY: watch-faults
 watch-faults: ## 10,000 rotations of each kind, two minutes of kills, a database gone for a minute

@@ -32,6 +32,7 @@ const (
 type postgres struct {
 	*pgsql.Config
 	turn chan struct{} // the place of the one transaction of InTx
+	life string        // of the server, as that transaction knows it; "" is to be read
 	feed *feed
 }
 

@@ -80,6 +80,10 @@ type attempt struct {
 	xid  string // of the transaction, once its commit was sent
 }
 
+// life tells the lives of a server apart: when its statistics began, which are thrown
+// away by a crash, kept by a restart in order, and others on a standby that takes over.
+const life = "SELECT coalesce(CAST(stats_reset AS text), '') FROM pg_stat_bgwriter"
+
 func (s *Store) inTxPostgres(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	// One at a time waits for the lock on the server: the others of this process
 	// wait here, where it costs no connection.
@@ -99,6 +103,9 @@ func (s *Store) inTxPostgres(ctx context.Context, fn func(tx *sql.Tx) error) err
 				return explain(err)
 			}
 			err = errRepeat
+		}
+		if a.lost {
+			s.pg.life = ""
 		}
 		again := a.lost || pgsql.KindOf(err) == pgsql.Busy
 		switch {
@@ -138,6 +145,11 @@ func (s *Store) oncePostgres(ctx context.Context, fn func(tx *sql.Tx) error, a *
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
+	if s.pg.life == "" {
+		if err := tx.QueryRowContext(ctx, life).Scan(&s.pg.life); err != nil {
+			return err
+		}
+	}
 	// All that follows sees what the holder of the lock before committed: each
 	// statement of a transaction that reads committed rows sees the last commit.
 	var xid string
@@ -162,16 +174,24 @@ func (s *Store) oncePostgres(ctx context.Context, fn func(tx *sql.Tx) error, a *
 
 // committed asks the server what became of a transaction whose commit was sent.
 // cut is the error that its answer was lost by.
+//
+// A server that crashed gives the number of a transaction that left nothing on disk to
+// another one, which may have been committed since: then only that it was not is certain.
 func (s *Store) committed(ctx context.Context, xid string, deadline time.Time, cut error) (bool, error) {
 	ctx = context.WithoutCancel(ctx) // who gives up now must know, too
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		var status sql.NullString
-		err := s.writer.QueryRowContext(ctx, "SELECT pg_xact_status(CAST(? AS xid8))", xid).Scan(&status)
+		var now string
+		err := s.writer.QueryRowContext(ctx, "SELECT pg_xact_status(CAST(? AS xid8)), ("+life+")", xid).Scan(&status, &now)
 		switch {
-		case err == nil && status.String == "committed":
+		case err == nil && status.String == "committed" && now == s.pg.life:
 			s.wrote.Store(true)
 			return true, nil
-		case err == nil && status.String == "aborted":
+		case err == nil && status.String == "committed":
+			s.wrote.Store(true) // perhaps
+			s.pg.life = ""
+			return false, fmt.Errorf("%w (the server crashed or was replaced during the commit: %w)", errUncertain, cut)
+		case err == nil && status.String == "aborted", pgsql.Code(err) == "22023": // no transaction has had that number
 			return false, nil
 		}
 		if time.Now().After(deadline) || err != nil && !pgsql.Cut(err) {

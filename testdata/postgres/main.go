@@ -7,19 +7,24 @@
 // The server lies in a temporary folder, listens on a socket in it and nowhere else,
 // belongs to an unprivileged user, and is gone at the end. Its address is in
 // QUENCH_POSTGRES_TESTS. Nothing of it survives a crash of the machine: it does not
-// wait for the disk.
+// wait for the disk. The command may stop and start it: whoever connects to the socket
+// that QUENCH_POSTGRES_CONTROL names and says "fast", "immediate" or "start" in a line is
+// answered by a line when that is done, "ok" or what went wrong.
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -63,27 +68,65 @@ func run(command []string) (code int, err error) {
 	options := "-c listen_addresses='' -c unix_socket_directories=" + dir + " -c unix_socket_permissions=0700" +
 		" -c fsync=off -c full_page_writes=off -c max_connections=300"
 	ctl := filepath.Join(bin, "pg_ctl")
-	if err := as.call(dir, ctl, "--pgdata="+data, "--wait", "--log="+filepath.Join(dir, "log"), "--options="+options, "start"); err != nil {
+	start := func() error {
+		return as.call(dir, ctl, "--pgdata="+data, "--wait", "--log="+filepath.Join(dir, "log"), "--options="+options, "start")
+	}
+	stop := func(mode string) error {
+		return as.call(dir, ctl, "--pgdata="+data, "--wait", "--mode="+mode, "stop")
+	}
+	if err := start(); err != nil {
 		text, _ := os.ReadFile(filepath.Join(dir, "log"))
 		return 1, fmt.Errorf("%w\n%s", err, text)
 	}
 	defer func() {
-		err = errors.Join(err, as.call(dir, ctl, "--pgdata="+data, "--wait", "--mode=immediate", "stop"))
+		err = errors.Join(err, stop("immediate"))
 	}()
+	control, err := net.Listen("unix", filepath.Join(dir, "control"))
+	if err != nil {
+		return 1, err
+	}
+	defer control.Close()
+	go obey(control, start, stop)
 
 	// What ends this program ends the command, and then the server.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer end()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "QUENCH_POSTGRES_TESTS=postgres://quench@/postgres?host="+dir)
+	cmd.Env = append(os.Environ(), "QUENCH_POSTGRES_TESTS=postgres://quench@/postgres?host="+dir, "QUENCH_POSTGRES_CONTROL="+filepath.Join(dir, "control"))
 	err = cmd.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
 		return max(failed.ExitCode(), 1), nil
 	}
 	return 0, err
+}
+
+// obey does what the lines of connections say, one at a time, until l is closed.
+func obey(l net.Listener, start func() error, stop func(mode string) error) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			switch mode := lines.Text(); mode {
+			case "start":
+				err = start()
+			case "fast", "immediate":
+				err = stop(mode)
+			default:
+				err = fmt.Errorf("%q is none of fast, immediate, start", mode)
+			}
+			said := "ok"
+			if err != nil {
+				said = strings.ReplaceAll(err.Error(), "\n", " ")
+			}
+			fmt.Fprintln(c, said)
+		}
+		c.Close()
+	}
 }
 
 // programs is the folder with initdb and pg_ctl: of PATH, or the newest where Debian
