@@ -60,7 +60,7 @@ func (awsKey) Check(ctx context.Context, n Net, _ Settings, in Input) Answer {
 	})
 }
 
-const noKeyID = "its key_id is not known; give it beside the secret"
+var noKeyID = "its key_id is not known: " + howPart("aws", "key_id")
 
 func (k awsKey) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
 	return k.end(ctx, n, set, in, url.Values{"Action": {"UpdateAccessKey"}, "Status": {"Inactive"}})
@@ -91,7 +91,7 @@ func (k awsKey) end(ctx context.Context, n Net, set Settings, in Input, form url
 		}
 		admin := awsCred{set.Credentials["admin_key_id"], set.Credentials["admin_secret"]}
 		if admin.id.IsZero() || admin.secret.IsZero() {
-			a.Detail += "; it takes admin_key_id and admin_secret"
+			a.Detail += "; it takes admin_key_id and admin_secret: " + howGiven("admin_secret")
 			return NeedsAdmin
 		}
 		who := url.Values{"Action": {"GetAccessKeyLastUsed"}, "Version": {"2010-05-08"}, "AccessKeyId": form["AccessKeyId"]}

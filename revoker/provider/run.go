@@ -59,9 +59,13 @@ func (e entry) values(set Settings, in Input, c call) (vars, string) {
 			v[name] = secret.New(m[1])
 		}
 	}
+	used := c.placeholders()
 	for _, p := range e.s.Parts {
+		if !used[p] {
+			continue // this call goes without, as a check by the secret itself
+		}
 		if in.Parts[p].IsZero() {
-			return nil, "its " + p + " is not known; give it beside the secret"
+			return nil, fmt.Sprintf("its %s is not known: %s", p, howPart(e.s.Name, p))
 		}
 		v[p] = in.Parts[p]
 	}
@@ -70,11 +74,21 @@ func (e entry) values(set Settings, in Input, c call) (vars, string) {
 			continue
 		}
 		if set.Credentials[need.Name].IsZero() {
-			return nil, fmt.Sprintf("it takes %s: %s", need.Name, need.Ask)
+			return nil, fmt.Sprintf("it takes %s: %s; %s", need.Name, need.Ask, howGiven(need.Name))
 		}
 		v[need.Name] = set.Credentials[need.Name]
 	}
 	return v, ""
+}
+
+// howGiven says how the operator gives a credential: never in words of a command.
+func howGiven(need string) string {
+	return "give it by --credential " + need + "=file:PATH, or in credentials of its [[provider]] in the policy"
+}
+
+// howPart says how a part is given that was not found beside the secret.
+func howPart(provider, part string) string {
+	return "quench revoke --provider " + provider + " --part " + part + "=… takes it"
 }
 
 // run makes the steps of one call.

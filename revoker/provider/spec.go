@@ -46,6 +46,19 @@ type call struct {
 	Steps []step   `toml:"step"`
 }
 
+// placeholders are the names that any step of the call puts somewhere.
+func (c call) placeholders() map[string]bool {
+	all := map[string]bool{}
+	for _, st := range c.Steps {
+		for _, t := range st.templates() {
+			for _, name := range placeholders(t) {
+				all[name] = true
+			}
+		}
+	}
+	return all
+}
+
 // step is one request and what its answer means.
 type step struct {
 	Method  string            `toml:"method"`

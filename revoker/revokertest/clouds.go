@@ -142,12 +142,17 @@ func githubOrgPAT() *Vendor {
 // clouds sign their requests.
 func clouds() []*Vendor { return []*Vendor{aws(false), aws(true), gcpServiceAccount(), pypi()} }
 
+// awsID is an id of a key as AWS forms it, in base32.
+func awsID() string {
+	return "AKIA" + strings.NewReplacer("0", "A", "1", "B", "8", "C", "9", "D").Replace(strings.ToUpper(random(16)))
+}
+
 // aws is IAM and STS; limited keys may not end themselves.
 func aws(limited bool) *Vendor {
 	v := &Vendor{Provider: "aws", Docs: "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html", Secret: random(40), Tells: true,
-		Parts: map[string]string{"key_id": "AKIA" + strings.ToUpper(random(16))}}
+		Parts: map[string]string{"key_id": awsID()}}
 	if limited {
-		v.Credentials = map[string]string{"admin_key_id": "AKIA" + strings.ToUpper(random(16)), "admin_secret": random(40)}
+		v.Credentials = map[string]string{"admin_key_id": awsID(), "admin_secret": random(40)}
 	}
 	v.handle = func(a *account, w http.ResponseWriter, r *http.Request) {
 		fail := func(status int, code string) {
