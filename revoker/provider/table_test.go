@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/secret"
 )
+
+var update = flag.Bool("update", false, "write docs/providers.md's table")
 
 // Every built-in provider is documented, and its rules are ones there are; no two
 // claim the same.
@@ -244,4 +247,64 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("form: %v", err)
 		}
 	})
+}
+
+// The table of docs/providers.md is that of the program; -update writes it.
+func TestDocumentedTable(t *testing.T) {
+	tab, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| provider | check | ended with | to undo it | calls documented at |\n|---|---|---|---|---|\n")
+	for _, name := range tab.Names() {
+		p, err := tab.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := p.Info()
+		check, with, undo := "yes", "by hand", "cannot be undone"
+		if !i.CanCheck {
+			check = "no"
+		}
+		if i.CanRevoke {
+			with = "`" + strings.Join(i.Parts, "`, `") + "`, "
+			if len(i.Parts) == 0 {
+				with = ""
+			}
+			if i.Alone {
+				with += "itself"
+			} else if len(i.Needs) > 0 {
+				with += "your credential"
+			} else {
+				with += "a report"
+			}
+		}
+		if i.Undo != "" {
+			undo = i.Undo
+		}
+		if !i.CanRevoke {
+			undo = ""
+		}
+		b.WriteString("| `" + name + "` | " + check + " | " + with + " | " + undo + " | <" + i.Docs + "> |\n")
+	}
+	const path = "../../docs/providers.md"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(doc), "<!-- providers -->\n")
+	old, after, ok := strings.Cut(rest, "<!-- end -->\n")
+	if !ok {
+		t.Fatal("docs/providers.md has no <!-- providers --> and <!-- end -->")
+	}
+	if old == b.String() {
+		return
+	}
+	if !*update {
+		t.Fatal("docs/providers.md is not the table of the program: go test ./revoker/provider -run TestDocumentedTable -update")
+	}
+	if err := os.WriteFile(path, []byte(before+"<!-- providers -->\n"+b.String()+"<!-- end -->\n"+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -8,7 +8,7 @@ import (
 // owners are vendors where it takes a credential of the owner, or of another of
 // the same account, and the id of the leaked one.
 func owners() []*Vendor {
-	return []*Vendor{stripe(), twilio(), sendgrid(), mailgun(), datadog(), databricks(), sentry(), grafana(), confluent(), azureDevOps(), unkey(), googleAPIKey()}
+	return []*Vendor{stripe(), twilio(), sendgrid(), mailgun(), datadog(), databricks(), gitlabID(), sentry(), grafana(), confluent(), azureDevOps(), unkey(), googleAPIKey()}
 }
 
 func stripe() *Vendor {
@@ -95,7 +95,7 @@ func mailgun() *Vendor {
 			case isDelete && a.end(a.byID(id)):
 				reply(w, 200, obj{"message": "key deleted"})
 			default:
-				reply(w, 404, obj{"message": "key not found"})
+				reply(w, 404, obj{"message": "no key matching id"})
 			}
 		}}
 }
@@ -114,6 +114,28 @@ func datadog() *Vendor {
 				reply(w, 204, nil)
 			default:
 				reply(w, 404, obj{"errors": []string{"API key not found"}})
+			}
+		}}
+}
+
+func gitlabID() *Vendor {
+	return &Vendor{Provider: "gitlab-id", Docs: "https://docs.gitlab.com/api/personal_access_tokens/#revoke-a-personal-access-token", Host: "gitlab.acme.example", Secret: "glpat-" + random(20),
+		Parts: map[string]string{"token_id": "4712"}, Credentials: map[string]string{"admin_token": "admin" + random(30)},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			id, ours := strings.CutPrefix(r.URL.Path, "/api/v4/personal_access_tokens/")
+			c := a.byID(id)
+			switch {
+			case !a.is("admin_token", r.Header.Get("PRIVATE-TOKEN")):
+				reply(w, 401, obj{"message": "401 Unauthorized"})
+			case !ours || c == nil && id != a.creds[1].id:
+				reply(w, 404, obj{"message": "404 Personal Access Token Not Found"})
+			case r.Method == http.MethodGet: // a revoked one is shown, too
+				reply(w, 200, obj{"id": 4712, "active": c != nil, "revoked": c == nil})
+			case r.Method == http.MethodDelete:
+				a.end(c)
+				reply(w, 204, nil)
+			default:
+				reply(w, 405, nil)
 			}
 		}}
 }

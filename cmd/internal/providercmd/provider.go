@@ -147,6 +147,9 @@ func list(w io.Writer, rows []row) error {
 
 // with says what it takes to end a secret.
 func (r row) with() string {
+	if !r.Revoke {
+		return "by hand"
+	}
 	var all []string
 	if r.Alone {
 		all = append(all, "the secret")
