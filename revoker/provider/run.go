@@ -33,7 +33,7 @@ func (e entry) Check(ctx context.Context, n Net, set Settings, in Input) Answer 
 
 func (e entry) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
 	if len(e.s.Revoke) == 0 {
-		return Answer{Call: "revoke", Outcome: Unsupported, At: n.now(), Detail: "end it by hand: " + e.s.Manual}
+		return Answer{Call: "revoke", Outcome: Unsupported, At: n.now(), Detail: strings.TrimPrefix(e.byHand(set), "; ")}
 	}
 	var a Answer
 	var why []string
@@ -45,10 +45,16 @@ func (e entry) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer
 		why = append(why, a.Detail)
 	}
 	a.Detail = strings.Join(why, "; ")
-	if e.s.Manual != "" {
-		a.Detail += "; by hand: " + strings.Replace(e.s.Manual, "{{host}}", cmp.Or(set.Host, e.s.Host), 1)
-	}
+	a.Detail += e.byHand(set)
 	return a
+}
+
+// byHand names the page where a person ends it.
+func (e entry) byHand(set Settings) string {
+	if e.s.Manual == "" {
+		return ""
+	}
+	return "; by hand: " + strings.Replace(e.s.Manual, "{{host}}", cmp.Or(set.Host, e.s.Host, "YOUR-HOST"), 1)
 }
 
 // values are the placeholders of a call, or why it cannot be made.

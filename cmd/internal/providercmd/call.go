@@ -207,6 +207,9 @@ func (f *callFlags) plan(w io.Writer, x target) error {
 	if host == "" {
 		host = strings.Join(i.Hosts, ", ")
 	}
+	if host == "" {
+		host = "your own host, which --host names"
+	}
 	fmt.Fprintf(w, "would end a secret of %s at %s\n", i.Title, host)
 	var missing []string
 	for _, n := range i.Needs {

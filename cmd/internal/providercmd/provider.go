@@ -131,7 +131,7 @@ func newList(d Deps) *cobra.Command {
 
 func list(w io.Writer, rows []row) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "PROVIDER\tCHECK\tREVOKE WITH\tUNDO")
+	fmt.Fprintln(tw, "PROVIDER\tCHECK\tUNDO\tREVOKE WITH")
 	for _, r := range rows {
 		check, undo := "no", "no"
 		if r.Check {
@@ -140,7 +140,10 @@ func list(w io.Writer, rows []row) error {
 		if r.Undo != "" {
 			undo = "yes"
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Name, check, r.with(), undo)
+		if len(r.Parts) > 1 { // their names would not fit in 80 columns; show has them
+			r.Parts = []string{"its ids"}
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Name, check, undo, r.with())
 	}
 	return tw.Flush()
 }
@@ -224,7 +227,7 @@ func (r row) print(w io.Writer) error {
 	line("note", r.Note)
 	line("rules", strings.Join(r.Rules, ", "))
 	line("docs", r.Docs)
-	line("by hand", r.Manual)
+	line("by hand", strings.Replace(r.Manual, "{{host}}", append(r.Hosts, "YOUR-HOST")[0], 1))
 	return nil
 }
 
