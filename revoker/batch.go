@@ -37,6 +37,9 @@ func (r *Revoker) gather(ctx context.Context, tx *sql.Tx, first *attempt, now ti
 	}
 	some := batch[:0]
 	for _, a := range batch {
+		if a.closed(now) > 0 {
+			continue
+		}
 		c, err := r.box.Take(ctx, tx, a.inc.ID, a.inc.Provider, now)
 		if errors.Is(err, sealed.ErrGone) {
 			continue // its own attempt says so

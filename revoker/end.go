@@ -7,15 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/revoker/internal/budget"
+	"github.com/quench-dev/quench/revoker/internal/hours"
 	"github.com/quench-dev/quench/revoker/internal/lease"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
+	"github.com/quench-dev/quench/revoker/internal/tell"
 	"github.com/quench-dev/quench/revoker/provider"
 )
 
@@ -44,13 +46,16 @@ type attempt struct {
 // end calls the provider of an incident's secret, under a lease, and stores what came
 // of it. A nil error means that there is nothing left to do, as from deliver.
 func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
-	if inc.State != StateRevoking && inc.State != StateChecking {
+	if !inc.calls() {
 		return "", nil
 	}
 	if wait := inc.next.Sub(r.reg.Now()); wait > 0 {
 		return "", &retryError{after: wait, detail: "the provider asked not to be called before " + inc.next.Format(time.RFC3339)}
 	}
 	a, err := r.prepare(ctx, inc)
+	if err == nil && a.closed(r.reg.Now()) > 0 {
+		return "", &retryError{after: a.closed(r.reg.Now()), detail: "by policy only within " + inc.Hours}
+	}
 	switch {
 	case errors.Is(err, sealed.ErrGone):
 		return Failed, r.settleGone(ctx, inc)
@@ -80,6 +85,8 @@ func (r *Revoker) end(ctx context.Context, inc Incident) (Outcome, error) {
 func (r *Revoker) settled(ctx context.Context, a *attempt, answers []provider.Answer) (Outcome, error) {
 	inc, last := a.inc, answers[len(answers)-1]
 	f := follows(a.inc, last, a.p.Info().CanCheck, r.reg.Now())
+	f.suspended = f.suspended && a.suspender() != nil
+	f.drop = f.drop || f.state == StateDead && !f.suspended
 	if f.again && last.Outcome == provider.Accepted && !a.waits(r.reg.Now()) {
 		f.accepted = r.reg.Now() // it was told just now: from here on it has its time
 	}
@@ -90,6 +97,9 @@ func (r *Revoker) settled(ctx context.Context, a *attempt, answers []provider.An
 		r.down.Store(inc.Provider, r.reg.Now().Add(rescueAfter))
 	} else {
 		r.down.Delete(inc.Provider)
+	}
+	if f.suspended {
+		return suspended, nil
 	}
 	if f.again {
 		return Outcome(last.Outcome), &retryError{last.RetryAfter, string(last.Outcome) + ": " + last.Detail}
@@ -137,7 +147,7 @@ func (r *Revoker) claimEnd(ctx context.Context, a *attempt) error {
 		if err != nil {
 			return err
 		}
-		if inc.State != StateRevoking && inc.State != StateChecking {
+		if !inc.calls() {
 			return errSettled
 		}
 		a.inc = inc
@@ -148,7 +158,7 @@ func (r *Revoker) claimEnd(ctx context.Context, a *attempt) error {
 			return err
 		}
 		calls := 0
-		if inc.State == StateRevoking && !a.waits(now) {
+		if inc.State != StateChecking && !a.waits(now) {
 			calls = 1
 			if _, err := tx.ExecContext(ctx, "UPDATE incidents SET attempting_at = ? WHERE id = ?", micros(now), inc.ID); err != nil {
 				return err
@@ -158,7 +168,7 @@ func (r *Revoker) claimEnd(ctx context.Context, a *attempt) error {
 		if err != nil || wait > 0 {
 			return cmp.Or(err, error(&retryError{wait, "its provider is called " + now.Add(wait).Format(time.RFC3339) + ": " + why}))
 		}
-		if _, ok := a.p.(provider.Batcher); ok && calls > 0 && inc.attempting.IsZero() {
+		if _, ok := a.p.(provider.Batcher); ok && calls > 0 && inc.State == StateRevoking && inc.attempting.IsZero() {
 			a.batch, err = r.gather(ctx, tx, a, now)
 		}
 		return err
@@ -171,10 +181,31 @@ func (a *attempt) waits(now time.Time) bool {
 	return a.inc.Outcome == Accepted && a.p.Info().CanCheck && now.Sub(a.inc.accepted) < acceptedTime
 }
 
+// calls reports whether a provider is to be called for an incident.
+func (i Incident) calls() bool {
+	return i.State == StateRevoking || i.State == StateChecking || i.State == StateResuming
+}
+
+// closed is how long it is until the policy's hours, for what cannot be undone.
+func (a *attempt) closed(now time.Time) time.Duration {
+	h, err := hours.Parse(a.inc.Hours)
+	if err != nil || a.inc.State != StateRevoking || a.suspender() != nil && a.inc.SuspendedAt.IsZero() || a.waits(now) {
+		return 0
+	}
+	return h.Next(now).Sub(now)
+}
+
 // make makes the calls.
 func (a *attempt) make(ctx context.Context) []provider.Answer {
 	if a.inc.State == StateChecking {
 		return []provider.Answer{a.p.Check(ctx, a.net, a.set, a.in)}
+	}
+	// What is already suspended is deleted or resumed by its id: that may be repeated, and
+	// no check tells a deleted one from one that is suspended.
+	if s := a.suspender(); s != nil && a.inc.State == StateResuming {
+		return []provider.Answer{s.Resume(ctx, a.net, a.set, a.in)}
+	} else if s != nil && !a.inc.SuspendedAt.IsZero() {
+		return []provider.Answer{s.Delete(ctx, a.net, a.set, a.in)}
 	}
 	if !a.waits(a.net.Now()) {
 		return provider.Kill(ctx, a.p, a.net, a.set, a.in, !a.inc.attempting.IsZero() || a.inc.Outcome == Accepted)
@@ -202,14 +233,43 @@ type after struct {
 	again                   bool // the queue comes back
 	alert                   bool
 	truth                   bool // true whoever holds the lease
+	suspended               bool // for now: it is ended for good later
 }
+
+// suspended is the outcome for those who found a secret that is ended for good later.
+const suspended Outcome = "suspended"
 
 // follows tells what an incident becomes by the last answer.
 func follows(inc Incident, a provider.Answer, canCheck bool, now time.Time) after {
 	f := after{state: inc.State, accepted: inc.accepted}
+	resuming := inc.State == StateResuming
+	switch a.Outcome {
+	case provider.Resumed:
+		f.state, f.note, f.drop, f.truth = StateDismissed, reasonOf(inc), true, true
+		return f
+	case provider.Unknown:
+		if resuming {
+			f.again, f.note = true, inc.Note
+			return f
+		}
+	case provider.Failed:
+		if resuming {
+			f.again, f.note = true, inc.Note
+			if a.RetryAfter > 0 {
+				f.next = now.Add(a.RetryAfter)
+			}
+			return f
+		}
+	}
 	switch a.Outcome {
 	case provider.Revoked, provider.AlreadyDead, provider.Dead:
 		f.state, f.dead, f.confirmed, f.drop, f.truth = StateDead, true, true, true, true
+		switch {
+		case resuming:
+			f.note, f.alert = "it could not be resumed, since it was deleted before", true
+		case inc.grace > 0 && inc.SuspendedAt.IsZero() && inc.State == StateRevoking && a.Outcome == provider.Revoked:
+			f.suspended, f.drop = true, false
+		}
 	case provider.Live:
 		f.state, f.note, f.alert = StateReported, "it is alive; quench incident confirm ends it", true
 	case provider.Accepted:
@@ -223,12 +283,24 @@ func follows(inc Incident, a provider.Answer, canCheck bool, now time.Time) afte
 	case provider.Failed:
 		f.again, f.note = true, a.Detail
 	default: // denied, needs-admin, unsupported
+		if resuming { // and it is not to be ended by a retry
+			f.note, f.alert = reasonOf(inc)+unresumed+string(a.Outcome)+": "+a.Detail, true
+			break
+		}
 		f.state, f.note, f.alert = StateFailed, string(a.Outcome)+": "+a.Detail, true
 	}
 	if f.again && a.RetryAfter > 0 {
 		f.next = now.Add(a.RetryAfter)
 	}
 	return f
+}
+
+// unresumed stands between a person's reason and why that could not be done yet.
+const unresumed = "; not resumed yet: "
+
+func reasonOf(i Incident) string {
+	reason, _, _ := strings.Cut(i.Note, unresumed)
+	return reason
 }
 
 // settleEnd stores the answers and what follows, in one transaction. An answer that
@@ -268,6 +340,14 @@ func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err // settled by others meanwhile
 		}
+		if f.state == StateDismissed {
+			if _, err := tx.ExecContext(ctx, "UPDATE incidents SET dead_at = NULL, suspended_at = NULL WHERE id = ?", a.inc.ID); err != nil {
+				return err
+			}
+		}
+		if f.suspended {
+			return errors.Join(r.dropJob(ctx, tx, a.inc.job), r.suspend(ctx, tx, a.inc))
+		}
 		if f.drop {
 			if err := sealed.Drop(ctx, tx, a.inc.ID); err != nil {
 				return err
@@ -284,6 +364,24 @@ func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.
 		}
 		return r.dropJob(ctx, tx, a.inc.job)
 	})
+}
+
+// suspend makes an incident whose secret is refused by its provider one that waits for
+// its end.
+func (r *Revoker) suspend(ctx context.Context, tx *sql.Tx, inc Incident) error {
+	now := r.reg.Now()
+	h := inc.final().Hold(now)
+	note := "suspended: " + h.Why
+	if !h.Ask {
+		note = "suspended until then: " + h.Why
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ?, suspended_at = ? WHERE id = ?", StateAsking, note, micros(now), inc.ID); err != nil {
+		return err
+	}
+	if h.Ask {
+		return nil
+	}
+	return r.wait(ctx, tx, inc.ID, maxTime(h.Until, now))
 }
 
 // told writes what an answer says of the provider, for all that call it.
@@ -343,14 +441,6 @@ func (r *Revoker) settleGone(ctx context.Context, inc Incident) error {
 }
 
 // tellFailed writes the alert of an incident that a person must act on.
-func (r *Revoker) tellFailed(ctx context.Context, tx *sql.Tx, inc Incident) error {
-	a := alert.Alert{Key: fmt.Sprintf("incident/%s/failed/%s/%d", inc.ID, inc.Outcome, r.reg.Now().Unix()/3600), Kind: "incident.failed", Severity: alert.Critical, TokenID: inc.TokenID,
-		IncidentID: inc.ID, At: r.reg.Now(), Title: inc.subject() + " is not ended at " + inc.Provider,
-		Advice:  sentence(inc.Note) + "Then: quench incident retry " + inc.ID + ".",
-		Details: map[string]string{"outcome": string(inc.Outcome), "provider": inc.Provider}}
-	if inc.Outcome == Outcome(provider.Live) {
-		a.Kind, a.Title, a.Advice = "secret.alive", inc.subject()+" leaked and is alive", "End it: quench incident confirm "+inc.ID+"."
-	}
-	_, err := alert.Append(ctx, tx, a)
-	return err
+func (r *Revoker) tellFailed(ctx context.Context, tx *sql.Tx, i Incident) error {
+	return tell.Failed(ctx, tx, tell.Incident{ID: i.ID, TokenID: i.TokenID, Provider: i.Provider, Rule: i.Rule, Outcome: string(i.Outcome), Note: i.Note, Resuming: i.State == StateResuming}, r.reg.Now())
 }

@@ -5,7 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/quench-dev/quench/revoker/family"
+	"github.com/quench-dev/quench/revoker/internal/decide"
 )
 
 // The states of an Incident.
@@ -13,6 +17,8 @@ const (
 	StateReported  = "reported"  // seen; nobody revoked the token through it
 	StateAsking    = "asking"    // waits for a person to confirm the revocation
 	StateChecking  = "checking"  // its provider is being asked whether it is alive
+	StateWaiting   = "waiting"   // ended by itself when it is due; suspended until then, where that can be
+	StateResuming  = "resuming"  // its provider is being told to take the suspension back
 	StateRevoking  = "revoking"  // its provider is being told; refused here, if it is a token
 	StateDead      = "dead"      // refused here, and its provider took it where there is one
 	StateFailed    = "failed"    // its provider refused, a person must act
@@ -38,23 +44,26 @@ type Incident struct {
 	RevokingAt  time.Time `json:"revoking_at,omitzero"`
 	DeadAt      time.Time `json:"dead_at,omitzero"`
 	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
-	Places      []Place   `json:"places,omitempty"`
-	Receipts    []Receipt `json:"receipts,omitempty"`
+	// SuspendedAt is since when it is refused in a way that can be taken back, and DueAt
+	// when what is waiting is ended for good.
+	SuspendedAt time.Time `json:"suspended_at,omitzero"`
+	DueAt       time.Time `json:"due_at,omitzero"`
+	// Hours are those within which it is ended for good, Approvers who may confirm that;
+	// Braked tells that a brake held it back.
+	Hours     string    `json:"hours,omitempty"`
+	Approvers []string  `json:"approvers,omitempty"`
+	Braked    bool      `json:"braked,omitempty"`
+	Places    []Place   `json:"places,omitempty"`
+	Receipts  []Receipt `json:"receipts,omitempty"`
 	// Family is told where others of the token's family can still be used.
-	Family *Family `json:"family,omitempty"`
+	Family *family.Family `json:"family,omitempty"`
 
-	job int64
+	job   int64
+	grace time.Duration // between suspending it and ending it for good
+	then  decide.Action // at the provider of a token that is held, once it is revoked
 	// attempting: a call was begun and its answer is not known. accepted: since when
 	// the provider has taken it. next: not to be called before.
 	attempting, accepted, next time.Time
-}
-
-// subject is what leaked, for messages.
-func (i Incident) subject() string {
-	if i.TokenID != "" {
-		return "token " + i.TokenID
-	}
-	return "the secret of " + i.Provider + " (" + i.Rule + ")"
 }
 
 // Place is where a token of an incident was found.
@@ -95,17 +104,22 @@ type Receipt struct {
 var ErrNoIncident = errors.New("no such incident")
 
 const selectIncident = `SELECT id, token_id, rule, hint, state, outcome, provider, note, leaked_at, found_at, matched_at, revoking_at, dead_at, confirmed_at,
-	attempting_at, accepted_at, next_at, job_id FROM incidents`
+	attempting_at, accepted_at, next_at, job_id, due_at, suspended_at, braked_at, grace_us, hours, approvers, then_do FROM incidents`
 
 type rowScanner interface{ Scan(...any) error }
 
 func scanIncident(row rowScanner) (Incident, error) {
 	var i Incident
-	var leaked, revoking, dead, confirmed, attempting, accepted, next, job sql.NullInt64
+	var leaked, revoking, dead, confirmed, attempting, accepted, next, job, due, suspended, braked sql.NullInt64
 	var token sql.NullString
-	var found, matched int64
+	var found, matched, grace int64
+	var approvers string
 	err := row.Scan(&i.ID, &token, &i.Rule, &i.Hint, &i.State, &i.Outcome, &i.Provider, &i.Note, &leaked, &found, &matched, &revoking, &dead, &confirmed,
-		&attempting, &accepted, &next, &job)
+		&attempting, &accepted, &next, &job, &due, &suspended, &braked, &grace, &i.Hours, &approvers, &i.then)
+	i.DueAt, i.SuspendedAt, i.Braked, i.grace = instant(due), instant(suspended), braked.Valid, time.Duration(grace)*time.Microsecond
+	if approvers != "" {
+		i.Approvers = strings.Split(approvers, "\n")
+	}
 	i.TokenID, i.attempting, i.accepted, i.next = token.String, instant(attempting), instant(accepted), instant(next)
 	i.LeakedAt, i.FoundAt, i.MatchedAt = instant(leaked), time.UnixMicro(found).UTC(), time.UnixMicro(matched).UTC()
 	i.RevokingAt, i.DeadAt, i.ConfirmedAt, i.job = instant(revoking), instant(dead), instant(confirmed), job.Int64
@@ -179,7 +193,7 @@ func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
 	if err != nil {
 		return i, fmt.Errorf("reading incident %q: %w", id, err)
 	}
-	f, err := r.family(ctx, db, tok)
+	f, err := family.Of(ctx, db, tok, r.reg.Now())
 	if err != nil {
 		return i, fmt.Errorf("reading incident %q: %w", id, err)
 	}

@@ -6,17 +6,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/quench-dev/quench/registry"
-	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/finding"
+	"github.com/quench-dev/quench/revoker/internal/brake"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
+	"github.com/quench-dev/quench/revoker/internal/tell"
 	"github.com/quench-dev/quench/revoker/record"
 	"github.com/quench-dev/quench/scanner"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -40,7 +40,7 @@ func (r *Revoker) Leak(ctx context.Context, f scanner.Finding) (Containment, err
 	if f.Token != nil || f.Dropped != "" || f.Secret.IsZero() {
 		return c, nil
 	}
-	by := r.policy.Decider(r.table, r.mode != Off)
+	by := r.decider(r.mode != Off)
 	p := by.Named(leakOf(f.Hit), 0)
 	if p.Leak.Provider == "" {
 		return c, nil
@@ -72,7 +72,7 @@ func (r *Revoker) Leak(ctx context.Context, f scanner.Finding) (Containment, err
 
 // leakTx is the one transaction. call says that the provider is to be called.
 func (r *Revoker) leakTx(ctx context.Context, tx *sql.Tx, f scanner.Finding, by *decide.Policy, l decide.Leak, c *Containment) (call bool, err error) {
-	lately, err := r.lately(ctx, tx)
+	lately, err := brake.Decided(ctx, tx, brake.Secrets, r.reg.Now())
 	if err != nil {
 		return false, err
 	}
@@ -97,8 +97,16 @@ func (r *Revoker) leakTx(ctx context.Context, tx *sql.Tx, f scanner.Finding, by 
 	if err := r.begin(ctx, tx, inc, p, r.content(f)); err != nil {
 		return false, err
 	}
+	if p.Braked {
+		if err := brake.Tell(ctx, tx, brake.Secrets, r.reg.Now(), p.Kept, "They may be alive"); err != nil {
+			return false, err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE incidents SET braked_at = ? WHERE id = ?", micros(r.reg.Now()), inc.ID); err != nil {
+			return false, err
+		}
+	}
 	if fresh || p.Do == decide.Ask {
-		err = r.tellSecret(ctx, tx, f.Hit, inc, p)
+		err = tell.Secret(ctx, tx, f.Hit, tell.Incident{ID: inc.ID, Provider: inc.Provider, Rule: inc.Rule}, p, string(action(p)), r.reg.Now())
 	}
 	return p.Calls(), err
 }
@@ -130,6 +138,20 @@ func (r *Revoker) begin(ctx context.Context, tx *sql.Tx, inc Incident, p decide.
 	if err := errors.Join(sealed.Expire(ctx, tx, now), r.box.Put(ctx, tx, inc.ID, p.Leak.Provider, what, now)); err != nil {
 		return err
 	}
+	if err := bound(ctx, tx, inc.ID, p.Final); err != nil {
+		return err
+	}
+	if p.Do == decide.Wait {
+		automatic := any(nil)
+		then := decide.Action("")
+		if automatic = micros(now); inc.TokenID != "" {
+			automatic, then = nil, decide.Revoke // it was counted when it was revoked here
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE incidents SET note = ?, provider = ?, then_do = ?, automatic_at = coalesce(?, automatic_at) WHERE id = ?", p.Kept, p.Leak.Provider, then, automatic, inc.ID); err != nil {
+			return err
+		}
+		return r.wait(ctx, tx, inc.ID, p.Until)
+	}
 	if p.Do == decide.Ask {
 		_, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ?, provider = ? WHERE id = ?", StateAsking, p.Kept, p.Leak.Provider, inc.ID)
 		return err
@@ -148,15 +170,9 @@ func (r *Revoker) begin(ctx context.Context, tx *sql.Tx, inc Incident, p decide.
 			automatic = micros(now)
 		}
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = '', provider = ?, revoking_at = ?, automatic_at = ?, job_id = ? WHERE id = ?",
+	_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = '', provider = ?, revoking_at = coalesce(?, revoking_at), automatic_at = coalesce(?, automatic_at), job_id = ? WHERE id = ?",
 		state, p.Leak.Provider, revoking, automatic, job, inc.ID)
 	return err
-}
-
-// lately counts the secrets revoked without a person within the brake's time.
-func (r *Revoker) lately(ctx context.Context, tx *sql.Tx) (n int, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM incidents WHERE automatic_at > ?", micros(r.reg.Now().Add(-decide.BrakeTime))).Scan(&n)
-	return n, err
 }
 
 // openSecret finds the secret's incident or makes it.
@@ -187,40 +203,11 @@ func (r *Revoker) openSecret(ctx context.Context, tx *sql.Tx, f scanner.Finding,
 	return inc, true, err
 }
 
-// tellSecret writes the alert of a new incident.
-func (r *Revoker) tellSecret(ctx context.Context, tx *sql.Tx, h scanner.Hit, inc Incident, p decide.Plan) error {
-	a := alert.Alert{Key: "incident/" + inc.ID + "/" + string(p.Do), Kind: "secret.leaked", Severity: alert.Critical, IncidentID: inc.ID, At: r.reg.Now(),
-		Title:   fmt.Sprintf("a secret of %s (%s) leaked: %s, line %d", inc.Provider, inc.Rule, h.Origin.Path, h.Line),
-		Details: map[string]string{"done": string(action(p)), "source": h.Origin.Source}}
-	if h.Origin.Commit != "" {
-		a.Details["commit"] = h.Origin.Commit
-	}
-	switch {
-	case p.Do == decide.Ask:
-		a.Advice = "It may be alive. " + sentence(p.Kept) + "End it: quench incident confirm " + inc.ID + "; or quench incident dismiss " + inc.ID + " --reason TEXT."
-	case p.Calls():
-		a.Advice = "Its provider is being called; see quench incident show " + inc.ID + "."
-	default:
-		a.Advice = "It may be alive. " + sentence(p.Kept) + "End it at its provider: quench revoke --provider " + inc.Provider + "."
-	}
-	_, err := alert.Append(ctx, tx, a)
-	return err
-}
-
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:] + ". "
-}
-
 // tellAPI decides whether the provider of a token that was just revoked is called.
 func (r *Revoker) tellAPI(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok registry.Token, c *Containment) (job int64, err error) {
-	l := leakOf(h)
-	l.Provider, l.Environment, l.Owner, l.Confidence = tok.Provider, tok.Env, tok.Owner, "high"
-	p := r.policy.Decider(r.table, true).Plan(l, 0) // what the registry knows for its own has another brake
+	p := r.planAPI(h, tok)
 	now := micros(r.reg.Now())
-	if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ? WHERE id = ?", StateDead, tok.Provider, now, now, c.IncidentID); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ?, automatic_at = ? WHERE id = ?", StateDead, tok.Provider, now, now, now, c.IncidentID); err != nil {
 		return 0, err
 	}
 	if p.Do == decide.Report || p.Do == decide.Check { // whether a token that is refused here is alive there is for a person to ask
@@ -247,6 +234,8 @@ func action(p decide.Plan) Action {
 	switch {
 	case p.Do == decide.Ask:
 		return Asking
+	case p.Do == decide.Wait:
+		return Waiting
 	case p.Do == decide.Revoke:
 		return WouldRevoke
 	case p.Protected:

@@ -25,7 +25,12 @@ func (r *Revoker) Confirm(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.approve(ctx, inc); err != nil {
+		return err
+	}
 	switch {
+	case inc.State == StateWaiting || inc.State == StateAsking && (!inc.SuspendedAt.IsZero() || inc.TokenID != "" && inc.then != ""), inc.State == StateAsking && inc.TokenID != "" && inc.Provider == "":
+		return r.confirmHeld(ctx, inc)
 	case inc.Provider == "" || inc.TokenID != "" && inc.State == StateReported:
 		return fmt.Errorf("incident %s is of a token of the registry: quench token revoke %s ends it", inc.ID, inc.TokenID)
 	case inc.State != StateAsking && inc.State != StateReported:
@@ -34,11 +39,47 @@ func (r *Revoker) Confirm(ctx context.Context, id string) error {
 	return r.pursue(ctx, inc, "incident.confirm", StateAsking, StateReported)
 }
 
+// confirmHeld ends now what was held back.
+func (r *Revoker) confirmHeld(ctx context.Context, inc Incident) error {
+	if r.policy.Off() {
+		return errors.New(decide.KillSwitch + ": nothing is ended")
+	}
+	call := false
+	err := r.reg.Store().InTx(ctx, func(tx *sql.Tx) (err error) {
+		now, err := scanIncident(tx.QueryRowContext(ctx, selectIncident+" WHERE id = ?", inc.ID))
+		if err != nil {
+			return err
+		}
+		if now.State != inc.State {
+			return fmt.Errorf("incident %s has become %s meanwhile", inc.ID, now.State)
+		}
+		call, err = r.finish(ctx, tx, now, "incident.confirm")
+		return err
+	})
+	if err != nil || !call {
+		return err
+	}
+	return r.attempted(ctx, inc.ID)
+}
+
+// attempted makes the first attempt of what a person asked for.
+func (r *Revoker) attempted(ctx context.Context, id string) error {
+	switch o, err := r.deliver(ctx, id); {
+	case err != nil:
+		return fmt.Errorf("incident %s: %w; quench worker goes on", id, err)
+	case o == Denied || o == Outcome(provider.NeedsAdmin) || o == Outcome(provider.Unsupported):
+		return fmt.Errorf("incident %s: %w; its receipts say why", id, ErrRefused)
+	}
+	return nil
+}
+
 // retryEnd is Retry of an incident whose provider is called.
 func (r *Revoker) retryEnd(ctx context.Context, inc Incident) error {
 	switch inc.State {
 	case StateDead:
 		return nil
+	case StateResuming:
+		return r.attempted(ctx, inc.ID)
 	case StateFailed, StateRevoking, StateChecking:
 		return r.pursue(ctx, inc, "incident.retry", StateFailed, StateRevoking, StateChecking)
 	}
@@ -64,7 +105,7 @@ func (r *Revoker) pursue(ctx context.Context, inc Incident, kind string, from ..
 		for _, s := range from {
 			args = append(args, s)
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE incidents SET state = ?, revoking_at = coalesce(revoking_at, ?), note = '', next_at = NULL
+		res, err := tx.ExecContext(ctx, `UPDATE incidents SET state = ?, revoking_at = coalesce(revoking_at, ?), note = '', next_at = NULL, hours = '', braked_at = NULL
 			WHERE id = ? AND state IN (?`+strings.Repeat(", ?", len(from)-1)+")", args...)
 		if err != nil {
 			return err
@@ -91,17 +132,12 @@ func (r *Revoker) pursue(ctx context.Context, inc Incident, kind string, from ..
 	if err != nil {
 		return fmt.Errorf("queueing incident %s: %w", inc.ID, err)
 	}
-	switch o, err := r.deliver(ctx, inc.ID); {
-	case err != nil:
-		return fmt.Errorf("incident %s: %w; quench worker goes on", inc.ID, err)
-	case o == Denied || o == Outcome(provider.NeedsAdmin) || o == Outcome(provider.Unsupported):
-		return fmt.Errorf("incident %s: %w; its receipts say why", inc.ID, ErrRefused)
-	}
-	return nil
+	return r.attempted(ctx, inc.ID)
 }
 
-// Dismiss is a person who says why nothing is to be done about an incident. The secret
-// is not kept any longer, and further places of it change nothing.
+// Dismiss is a person who says why nothing is to be done about an incident. What waits
+// is stopped, and what was suspended is taken back. The secret is not kept any longer.
+// Further places change nothing, but for a token of the registry.
 func (r *Revoker) Dismiss(ctx context.Context, id, reason string) error {
 	reason = strings.TrimSpace(reason)
 	if reason == "" || len(reason) > maxReason {
@@ -111,13 +147,17 @@ func (r *Revoker) Dismiss(ctx context.Context, id, reason string) error {
 	if err != nil {
 		return err
 	}
-	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+	call := false
+	err = r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		call = false
 		inc, err := scanIncident(tx.QueryRowContext(ctx, selectIncident+" WHERE id = ?", inc.ID))
 		if err != nil {
 			return err
 		}
 		switch {
-		case inc.State == StateDismissed || inc.State == StateDead:
+		case inc.State == StateDead && r.undoable(inc) != "":
+			return fmt.Errorf("incident %s is dead, and its secret no longer kept: to take that back: %s", inc.ID, r.undoable(inc))
+		case inc.State == StateDismissed || inc.State == StateDead || inc.State == StateResuming:
 			return fmt.Errorf("incident %s is %s: there is nothing to dismiss", inc.ID, inc.State)
 		case inc.TokenID != "" && inc.State == StateReported:
 			return fmt.Errorf("incident %s is of a live token of the registry, which is never ignored: protect it in the policy, or quench token revoke %s", inc.ID, inc.TokenID)
@@ -129,7 +169,17 @@ func (r *Revoker) Dismiss(ctx context.Context, id, reason string) error {
 		if held > 0 {
 			return fmt.Errorf("incident %s: its provider is being called at this moment: %w; try again in some seconds", inc.ID, errLeased)
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ?, next_at = NULL WHERE id = ?", StateDismissed, reason, inc.ID); err != nil {
+		if !inc.SuspendedAt.IsZero() {
+			if call, err = r.resumeTx(ctx, tx, inc, reason); err != nil {
+				return err
+			}
+		}
+		if call {
+			_, err := audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "incident.dismiss", Actor: r.reg.Actor(), IncidentID: inc.ID,
+				Details: map[string]string{"reason": reason, "was": inc.State}})
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, note = ?, next_at = NULL, due_at = NULL, braked_at = NULL WHERE id = ?", StateDismissed, reason, inc.ID); err != nil {
 			return err
 		}
 		if _, err := audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "incident.dismiss", Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
@@ -138,4 +188,8 @@ func (r *Revoker) Dismiss(ctx context.Context, id, reason string) error {
 		}
 		return errors.Join(sealed.Drop(ctx, tx, inc.ID), r.dropJob(ctx, tx, inc.job))
 	})
+	if err != nil || !call {
+		return err
+	}
+	return r.attempted(ctx, inc.ID)
 }

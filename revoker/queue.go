@@ -73,13 +73,15 @@ func (r *Revoker) newQueue(workers *river.Workers) (*river.Client[*sql.Tx], erro
 	return c, nil
 }
 
+// unfinished is one job an incident that is still to be done; a finished one does not
+// keep Retry from queueing it again.
+var unfinished = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending,
+	rivertype.JobStateRunning, rivertype.JobStateScheduled, rivertype.JobStateRetryable}}
+
 func (r *Revoker) enqueue(ctx context.Context, tx *sql.Tx, incident string) (int64, error) {
 	res, err := r.queue.InsertTx(ctx, tx, tellArgs{incident}, &river.InsertOpts{
 		ScheduledAt: time.Now().Add(headStart),
-		// One job an incident that is still to be done; a finished one does not
-		// keep Retry from queueing it again.
-		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending,
-			rivertype.JobStateRunning, rivertype.JobStateScheduled, rivertype.JobStateRetryable}},
+		UniqueOpts:  unfinished,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queueing the call: %w", err)
@@ -240,6 +242,33 @@ func (t *teller) Work(ctx context.Context, job *river.Job[tellArgs]) error {
 	return err
 }
 
+// ender is the worker that ends what was waiting.
+type ender struct {
+	river.WorkerDefaults[dueArgs]
+	r *Revoker
+}
+
+// Timeout is that of the first call, which follows at once.
+func (e *ender) Timeout(*river.Job[dueArgs]) time.Duration { return endTimeout + jobTimeout }
+
+func (e *ender) Work(ctx context.Context, job *river.Job[dueArgs]) error {
+	err := e.r.due(ctx, job.Args.IncidentID)
+	var again *retryError
+	switch {
+	case errors.Is(err, ErrNoIncident):
+		return river.JobCancel(err)
+	case errors.As(err, &again):
+		inc, readErr := e.r.Incident(ctx, job.Args.IncidentID)
+		if readErr != nil || inc.State == StateWaiting {
+			return river.JobSnooze(again.after)
+		}
+		return nil // what it called for has a job of its own
+	case errors.Is(err, errLeased):
+		return nil
+	}
+	return err
+}
+
 // giveUp says in the incident that the queue does not come back to it.
 func (r *Revoker) giveUp(ctx context.Context, id string, last error) error {
 	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
@@ -293,7 +322,7 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) error {
 // work runs the client until ctx ends or nothing is due.
 func (r *Revoker) work(ctx context.Context, drain bool, sweep *sealed.Sweep) (err error) {
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &teller{r: r}); err != nil {
+	if err := errors.Join(river.AddWorkerSafely(workers, &teller{r: r}), river.AddWorkerSafely(workers, &ender{r: r})); err != nil {
 		return err
 	}
 	c, err := r.newQueue(workers)
@@ -348,8 +377,8 @@ func (r *Revoker) expire(ctx context.Context, sweep *sealed.Sweep) {
 func (r *Revoker) waiting(ctx context.Context, most int) (due, later int, err error) {
 	// The earliest alone tells whether something is due: a long queue is not
 	// read through several times a second.
-	list := func(n int) ([]*rivertype.JobRow, error) {
-		res, err := r.queue.JobList(ctx, river.NewJobListParams().Kinds(tellArgs{}.Kind()).First(n).
+	list := func(n int, kinds ...string) ([]*rivertype.JobRow, error) {
+		res, err := r.queue.JobList(ctx, river.NewJobListParams().Kinds(kinds...).First(n).
 			States(rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled).
 			OrderBy(river.JobListOrderByScheduledAt, river.SortOrderAsc))
 		if err != nil {
@@ -357,7 +386,7 @@ func (r *Revoker) waiting(ctx context.Context, most int) (due, later int, err er
 		}
 		return res.Jobs, nil
 	}
-	first, err := list(1)
+	first, err := list(1, tellArgs{}.Kind(), dueArgs{}.Kind())
 	if err != nil || len(first) == 0 {
 		return 0, 0, err
 	}
@@ -365,7 +394,7 @@ func (r *Revoker) waiting(ctx context.Context, most int) (due, later int, err er
 	if !first[0].ScheduledAt.After(horizon) {
 		return 1, 0, nil
 	}
-	all, err := list(most)
+	all, err := list(most, tellArgs{}.Kind()) // what waits by policy did not fail
 	return 0, len(all), err
 }
 
@@ -379,6 +408,9 @@ func (r *Revoker) Retry(ctx context.Context, id string) error {
 	}
 	if inc.TokenID == "" || r.policy.Calls(inc.Provider) {
 		return r.retryEnd(ctx, inc)
+	}
+	if inc.State == StateWaiting || inc.State == StateAsking {
+		return fmt.Errorf("incident %s is %s: quench incident confirm revokes its token", inc.ID, inc.State)
 	}
 	if inc.State == StateReported {
 		return fmt.Errorf("incident %s: its token was not revoked through it; scan with --revoke=auto, or quench token revoke %s", inc.ID, inc.TokenID)
@@ -411,8 +443,8 @@ func (r *Revoker) Retry(ctx context.Context, id string) error {
 // this process; one that is already in the queue stays.
 func (r *Revoker) requeue(ctx context.Context, id, provider string) error {
 	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ? WHERE id = ? AND state <> ? AND confirmed_at IS NULL",
-			StateRevoking, provider, id, StateReported)
+		res, err := tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ? WHERE id = ? AND state IN (?, ?, ?) AND confirmed_at IS NULL",
+			StateRevoking, provider, id, StateRevoking, StateFailed, StateDead)
 		if err != nil {
 			return err
 		}

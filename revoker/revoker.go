@@ -29,8 +29,11 @@ import (
 	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/finding"
+	"github.com/quench-dev/quench/revoker/family"
+	"github.com/quench-dev/quench/revoker/internal/brake"
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
+	"github.com/quench-dev/quench/revoker/internal/tell"
 	"github.com/quench-dev/quench/revoker/notify"
 	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/policy"
@@ -63,6 +66,8 @@ const (
 	Queued      Action = "queued"       // Verify refuses it; the queue goes on telling its provider
 	AlreadyDead Action = "already-dead" // expired or revoked before
 	Protected   Action = "protected"    // the policy keeps it from being revoked
+	Suspended   Action = "suspended"    // refused, and ended for good later or by a person
+	Waiting     Action = "waiting"      // ended by itself at a later time, by policy
 	Asking      Action = "asking"       // a person has to confirm the revocation
 	Checked     Action = "checked"      // its provider said whether it is alive
 	Refused     Action = "refused"      // its provider did not end it, a person must act
@@ -116,6 +121,7 @@ type Revoker struct {
 	alerts *notify.Notifier
 	table  *provider.Table // of the policy's apis, nil without any
 	box    *sealed.Box     // nil where no folder for its key is known
+	live   brake.Count     // live tokens
 	down   sync.Map        // provider → until when this process makes no first attempt
 }
 
@@ -213,11 +219,16 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 	if err != nil {
 		return c, fmt.Errorf("reading token %s: %w", c.TokenID, err)
 	}
-	f, err := r.family(ctx, r.reg.Store().Reader(), tok)
+	f, err := family.Of(ctx, r.reg.Store().Reader(), tok, r.reg.Now())
 	if err != nil {
 		return c, err
 	}
 	c.Offer = f.Offer()
+	lately, err := r.live.Tokens(ctx, r.reg.Store().Reader(), r.policy.Brake, r.reg.Now())
+	if err != nil {
+		return c, err
+	}
+	hold, _ := r.decider(true).Token(lately)
 	switch {
 	case tok.State != registry.Live && tok.State != registry.Suspended:
 		c.Action, c.Text = AlreadyDead, "the token is already "+tok.State
@@ -225,6 +236,11 @@ func (r *Revoker) plan(ctx context.Context, c Containment) (Containment, error) 
 		c.Text = "would not be revoked: " + decide.KillSwitch
 	case r.policy.Protects(tok):
 		c.Action, c.Text = Protected, "the policy protects it: it would not be revoked"
+	case hold.Held():
+		c.Action, c.Text = WouldRevoke, "would suspend token "+tok.ID+" of "+tok.Owner+" and ask: "+hold.Why
+		if !hold.Ask {
+			c.Text = "would suspend token " + tok.ID + " of " + tok.Owner + ", and revoke it after " + hold.Until.UTC().Format(decide.Stamp) + ": " + hold.Why
+		}
 	default:
 		c.Action, c.Text = WouldRevoke, "would revoke token "+tok.ID+" of "+tok.Owner
 		if p, ok := r.policy.Webhook(tok.Provider); ok {
@@ -255,13 +271,13 @@ func (r *Revoker) containTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, c *C
 	if err != nil {
 		return 0, err
 	}
-	f, err := r.family(ctx, tx, tok)
+	f, err := family.Of(ctx, tx, tok, r.reg.Now())
 	if err != nil {
 		return 0, err
 	}
 	c.Offer = f.Offer()
 	if job, err = r.decide(ctx, tx, h, tok, inc, c); err == nil && fresh {
-		err = r.tell(ctx, tx, h, tok, *c, f)
+		err = tell.Token(ctx, tx, h, tok, tell.Done{IncidentID: c.IncidentID, Action: string(c.Action), Text: c.Text, Offer: c.Offer}, r.reg.Now())
 	}
 	return job, err
 }
@@ -284,6 +300,19 @@ func (r *Revoker) decide(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok reg
 	case r.policy.Protects(tok):
 		c.Action, c.Text = Protected, "not revoked: the policy protects it"
 		return 0, note(ctx, tx, inc.ID, "protected by policy")
+	case tok.State == registry.Suspended && (inc.State == StateWaiting || inc.State == StateAsking):
+		c.Action, c.Text, c.DeadAt = Suspended, "suspended before, by the same incident; quench incident confirm "+inc.ID+" revokes it", inc.DeadAt
+		return 0, nil
+	case inc.State == StateDismissed && !c.Fresh:
+		c.Text = "dismissed: " + inc.Note
+		return 0, nil
+	}
+	lately, err := r.live.Tokens(ctx, tx, r.policy.Brake, r.reg.Now())
+	if err != nil {
+		return 0, err
+	}
+	if hold, braked := r.decider(true).Token(lately); hold.Held() {
+		return 0, r.holdTx(ctx, tx, h, tok, inc, hold, braked, c)
 	}
 	return r.revokeTx(ctx, tx, h, tok, c)
 }
@@ -319,8 +348,8 @@ func (r *Revoker) revokeTx(ctx context.Context, tx *sql.Tx, h scanner.Hit, tok r
 			return 0, err
 		}
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ?, job_id = ? WHERE id = ?",
-		state, p.Name, micros(now), micros(now), jobID, c.IncidentID)
+	_, err = tx.ExecContext(ctx, "UPDATE incidents SET state = ?, provider = ?, revoking_at = ?, dead_at = ?, automatic_at = ?, job_id = ? WHERE id = ?",
+		state, p.Name, micros(now), micros(now), micros(now), jobID, c.IncidentID)
 	return job, err
 }
 

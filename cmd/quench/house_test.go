@@ -83,7 +83,7 @@ var revealers = map[string]string{
 	"registry/httpauth/remote.go":       "a value is asked about at the registry's own service, and the caller's token shown to it",
 	"cmd/internal/demo/reveal.go":       "the demo leaks its own token",
 	"revoker/partner/partner.go":        "a reported value's hash is told back to partners enrolled in feedback",
-	"revoker/receive.go":                "the registry is asked whether a reported value is one of its tokens",
+	"revoker/receive/receive.go":        "the registry is asked whether a reported value is one of its tokens",
 	"revoker/notify/sinks.go":           "addresses and keys of those who are told of alerts go into the call",
 	"revoker/internal/sealed/sealed.go": "a leaked secret is encrypted until its provider was called",
 	"revoker/provider/render.go":        "a request to a provider holds the leaked secret and the operator's credential",

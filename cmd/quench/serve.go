@@ -15,6 +15,7 @@ import (
 	"github.com/quench-dev/quench/revoker/partner"
 	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/policy"
+	"github.com/quench-dev/quench/revoker/receive"
 )
 
 // newServeCmd serves with uses written down together, which other commands do not
@@ -42,7 +43,7 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 		if err != nil {
 			return err
 		}
-		if routes, err = partner.Routes(p.Receive.Config, r.Receive(set), partner.Options{Logger: log}); err != nil {
+		if routes, err = partner.Routes(p.Receive.Config, receive.Handle(r, set), partner.Options{Logger: log}); err != nil {
 			return err
 		}
 	}

@@ -98,6 +98,28 @@ func TestMigratesIncidents(t *testing.T) {
 	}
 }
 
+// Those that are asked about, or whose secret is sealed, stay so when their table is made
+// anew for what is held back.
+func TestMigratesHeldIncidents(t *testing.T) {
+	s, err := Open(t.Context(), at(t, 84,
+		`INSERT INTO incidents (id, secret_mac, rule, hint, state, provider, note, leaked_at, found_at, matched_at, automatic_at, next_at, job_id)
+		VALUES ('i', x'0102', 'r', 'h', 'asking', 'v', 'why', 7, 1, 2, 3, 4, 5)`,
+		`INSERT INTO sealed_secrets (incident_id, box, expires_at) VALUES ('i', x'03', 6)`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var got string
+	err = s.Reader().QueryRow(`SELECT hex(secret_mac) || rule || hint || state || provider || note || leaked_at || found_at || matched_at || automatic_at || next_at || job_id
+		|| expires_at || grace_us || hours FROM incidents JOIN sealed_secrets ON incident_id = id`).Scan(&got)
+	if err != nil || got != "0102rhaskingvwhy71234560" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := s.Sound(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // Positions of names become positions of files, known as their findings know them.
 func TestMigratesPositions(t *testing.T) {
 	s, err := Open(context.Background(), at(t, 30, "INSERT INTO watch_positions VALUES ('/a', 7, 9, x'01', 5, 2, 0)",

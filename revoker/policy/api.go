@@ -116,8 +116,30 @@ func (p Policy) checkNames() error {
 				return fmt.Errorf("provider %q takes no credential %q; see quench provider show %s", v.Name, name, v.Name)
 			}
 		}
+		if err := p.checkGrace(v, known); err != nil {
+			return err
+		}
 		if len(known.Info().Hosts) == 0 && v.Host == "" {
 			return fmt.Errorf("provider %q: its host is missing, since each operator has their own", v.Name)
+		}
+	}
+	return nil
+}
+
+// checkGrace refuses a grace after which nothing could be done: a suspended secret
+// deletes or resumes nothing itself.
+func (p Policy) checkGrace(v Provider, known provider.Provider) error {
+	if _, ok := known.(provider.Suspender); !ok {
+		return nil
+	}
+	for i, l := range p.Leaks {
+		if l.Grace == 0 || !slices.Contains(l.Provider, v.Name) {
+			continue
+		}
+		for _, n := range known.Info().Needs {
+			if v.Credentials[n.Name] == "" {
+				return fmt.Errorf("leak %d: grace: provider %q needs the credential %q, %s", i+1, v.Name, n.Name, n.Ask)
+			}
 		}
 	}
 	return nil

@@ -42,13 +42,23 @@ func (p Policy) checkLeaks() error {
 	if p.Revoke != "" && p.Revoke != "on" && p.Revoke != "off" {
 		return fmt.Errorf("revoke = %q is not known: want on or off", p.Revoke)
 	}
+	if err := p.Tokens.Check(); err != nil {
+		return fmt.Errorf("tokens: %w", err)
+	}
 	return p.Leaks.Check()
 }
 
 // Decider is the part of the policy that decides about leaked secrets. t may be nil
 // of a policy without apis.
 func (p Policy) Decider(t *provider.Table, auto bool) *decide.Policy {
-	d := &decide.Policy{Rules: p.Leaks, Off: p.Off(), Auto: auto, Place: p.place, Issuers: func(rule string) []string { return p.Issuers(t, rule) }}
+	d := &decide.Policy{Rules: p.Leaks, Brake: p.Brake, Tokens: p.Tokens, Off: p.Off(), Auto: auto, Place: p.place, Issuers: func(rule string) []string { return p.Issuers(t, rule) }}
+	if t != nil {
+		d.Undoes = func(name string) bool {
+			v, err := t.Get(name)
+			_, ok := v.(provider.Suspender)
+			return err == nil && ok
+		}
+	}
 	d.Protect.Providers, d.Protect.Rules, d.Protect.Paths = p.Protect.Providers, p.Protect.Rules, p.Protect.Paths
 	return d
 }
@@ -57,14 +67,17 @@ func (p Policy) Decider(t *provider.Table, auto bool) *decide.Policy {
 // providers, a line each.
 func (p Policy) Allowed() []string { return p.Decider(nil, true).Allowed() }
 
+// Lately is what was done without a person within the brakes' hour.
+type Lately = decide.Lately
+
 // Simulate reads findings, one JSON object a line as a scan writes them, and tells of
-// each what --revoke=auto would do. It calls nobody and opens no registry.
-func (p Policy) Simulate(in io.Reader, tell func(where, what string) error) error {
+// each what --revoke=auto would do after what was done lately. It calls nobody.
+func (p Policy) Simulate(in io.Reader, lately Lately, tell func(where, what string) error) error {
 	t, err := p.Table()
 	if err != nil {
 		return err
 	}
-	return p.Decider(t, true).Simulate(in, tell)
+	return p.Decider(t, true).Simulate(in, lately, tell)
 }
 
 // place is a provider and the host that the policy pins for it.

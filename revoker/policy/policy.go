@@ -47,6 +47,11 @@ type Policy struct {
 	// Leaks say what is done about secrets that providers of kind "api" issued: the
 	// first entry that holds decides, and where none does nobody is called.
 	Leaks decide.Rules `toml:"leak"`
+	// Tokens holds back the revocation of leaked tokens of the registry, which are
+	// suspended meanwhile.
+	Tokens decide.Final `toml:"tokens"`
+	// Brake is how much is revoked within an hour without a person.
+	Brake decide.Brake `toml:"brake"`
 	// Revoke "off" is the kill switch: nothing is revoked and no provider called.
 	Revoke string `toml:"revoke"`
 	// Issue is what tokens may be issued: the registry's to hold.
@@ -166,7 +171,7 @@ func Parse(b []byte) (Policy, error) {
 	if err := errors.Join(p.Issue.Check(), p.Usage.Check()); err != nil {
 		return Policy{}, err
 	}
-	if err := errors.Join(p.checkLeaks(), p.Notify.Check(), p.Receive.Check()); err != nil {
+	if err := errors.Join(p.checkLeaks(), p.Brake.Check(), p.Notify.Check(), p.Receive.Check()); err != nil {
 		return Policy{}, err
 	}
 	if m, err := ParseMode(string(p.Receive.Revoke)); err != nil || m == DryRun {

@@ -22,14 +22,14 @@ const (
 )
 
 // awsKey are access keys of IAM users. A key is made inactive, which can be
-// undone; Delete is for later.
+// undone until it is deleted.
 type awsKey struct{}
 
 func (awsKey) Info() Info {
 	return Info{Name: "aws", Title: "AWS access key", Docs: "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html",
 		Manual: "https://console.aws.amazon.com/iam/home#/security_credentials", Rules: []string{"aws-secret-access-key", "aws-secret-near-key-id"},
 		Hosts: []string{stsHost, iamHost}, CanCheck: true, CanRevoke: true, Alone: true, Parts: []string{"key_id"},
-		Needs: []Need{{"admin_key_id", "the id of a key with iam:GetAccessKeyLastUsed and iam:UpdateAccessKey, for keys that may not end themselves"},
+		Needs: []Need{{"admin_key_id", "the id of a key with iam:GetAccessKeyLastUsed, iam:UpdateAccessKey and iam:DeleteAccessKey, for keys that may not end themselves, and to delete or resume those that were suspended"},
 			{"admin_secret", "the secret of that key"}},
 		Undo: "aws iam update-access-key --status Active",
 		Note: "Temporary keys (ASIA…) cannot be ended one by one: attach a policy that denies older sessions."}
@@ -68,7 +68,27 @@ func (k awsKey) Revoke(ctx context.Context, n Net, set Settings, in Input) Answe
 
 // Delete ends a key for good; it cannot be undone.
 func (k awsKey) Delete(ctx context.Context, n Net, set Settings, in Input) Answer {
-	return k.end(ctx, n, set, in, url.Values{"Action": {"DeleteAccessKey"}})
+	return n.attempt("delete", func(a *Answer) Outcome {
+		return k.byAdmin(ctx, n, set, a, k.form(in, url.Values{"Action": {"DeleteAccessKey"}}))
+	})
+}
+
+// Resume makes an inactive key active again.
+func (k awsKey) Resume(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return n.attempt("resume", func(a *Answer) Outcome {
+		return k.byAdmin(ctx, n, set, a, k.form(in, url.Values{"Action": {"UpdateAccessKey"}, "Status": {"Active"}}))
+	})
+}
+
+// form is a call about the key; nil without its id.
+func (awsKey) form(in Input, form url.Values) url.Values {
+	id := in.Parts["key_id"]
+	if id.IsZero() {
+		return nil
+	}
+	form.Set("Version", "2010-05-08")
+	form.Set("AccessKeyId", string(id.Reveal()))
+	return form
 }
 
 // end tries with the key itself, whose user AWS takes from the signature, then
@@ -76,35 +96,45 @@ func (k awsKey) Delete(ctx context.Context, n Net, set Settings, in Input) Answe
 func (k awsKey) end(ctx context.Context, n Net, set Settings, in Input, form url.Values) Answer {
 	return n.attempt("revoke", func(a *Answer) Outcome {
 		id := in.Parts["key_id"]
+		form = k.form(in, form)
 		switch {
-		case id.IsZero():
+		case form == nil:
 			a.Detail = noKeyID
 			return NeedsAdmin
 		case strings.HasPrefix(string(id.Reveal()), "ASIA"):
 			a.Detail = "a temporary key: deny its role's older sessions, see " + k.Info().Manual
 			return Unsupported
 		}
-		form.Set("Version", "2010-05-08")
-		form.Set("AccessKeyId", string(id.Reveal()))
 		if o := k.tell(ctx, n, a, awsCred{id, in.Secret}, form); o != Denied {
 			return o
 		}
-		admin := awsCred{set.Credentials["admin_key_id"], set.Credentials["admin_secret"]}
-		if admin.id.IsZero() || admin.secret.IsZero() {
-			a.Detail += "; it takes admin_key_id and admin_secret: " + howGiven("admin_secret")
-			return NeedsAdmin
-		}
-		who := url.Values{"Action": {"GetAccessKeyLastUsed"}, "Version": {"2010-05-08"}, "AccessKeyId": form["AccessKeyId"]}
-		_, user, o := awsCall(ctx, n, a, iamHost, "iam", admin, who, false)
-		switch {
-		case o != next:
-			return o
-		case a.Status != http.StatusOK || user == "":
-			return usual(a, false)
-		}
-		form.Set("UserName", user)
-		return k.tell(ctx, n, a, admin, form)
+		return k.byAdmin(ctx, n, set, a, form)
 	})
+}
+
+// byAdmin makes a call about a key with the operator's.
+func (k awsKey) byAdmin(ctx context.Context, n Net, set Settings, a *Answer, form url.Values) Outcome {
+	admin := awsCred{set.Credentials["admin_key_id"], set.Credentials["admin_secret"]}
+	switch {
+	case form == nil:
+		a.Detail = noKeyID
+		return NeedsAdmin
+	case admin.id.IsZero() || admin.secret.IsZero():
+		a.Detail = strings.TrimPrefix(a.Detail+"; it takes admin_key_id and admin_secret: "+howGiven("admin_secret"), "; ")
+		return NeedsAdmin
+	}
+	who := url.Values{"Action": {"GetAccessKeyLastUsed"}, "Version": {"2010-05-08"}, "AccessKeyId": form["AccessKeyId"]}
+	code, user, o := awsCall(ctx, n, a, iamHost, "iam", admin, who, false)
+	switch {
+	case o != next:
+		return o
+	case code == "NoSuchEntity" && form.Get("Action") != "UpdateAccessKey" || code == "NoSuchEntity" && form.Get("Status") == "Active":
+		return AlreadyDead // it was suspended before, so there was such a key
+	case a.Status != http.StatusOK || user == "":
+		return usual(a, false)
+	}
+	form.Set("UserName", user)
+	return k.tell(ctx, n, a, admin, form)
 }
 
 func (awsKey) tell(ctx context.Context, n Net, a *Answer, c awsCred, form url.Values) Outcome {
@@ -112,6 +142,9 @@ func (awsKey) tell(ctx context.Context, n Net, a *Answer, c awsCred, form url.Va
 	switch {
 	case o != next:
 		return o
+	case a.Status == http.StatusOK && form.Get("Status") == "Active":
+		a.Detail = "active again"
+		return Resumed
 	case a.Status == http.StatusOK:
 		a.Detail = "inactive: it can be made active again"
 		if form.Get("Action") == "DeleteAccessKey" {
@@ -124,6 +157,9 @@ func (awsKey) tell(ctx context.Context, n Net, a *Answer, c awsCred, form url.Va
 		return AlreadyDead
 	case code == "AccessDenied":
 		a.Detail = "the key may not end itself"
+		if form.Get("UserName") != "" {
+			a.Detail = "the admin key may not do that"
+		}
 		return Denied
 	case code == "Throttling":
 		a.Detail = "AWS asks to try again later"

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -395,4 +396,55 @@ func TestRevokeMany(t *testing.T) {
 			t.Errorf("with %d calls more alive is %t", left, w.v.Alive())
 		}
 	}
+}
+
+// What can be suspended is resumed and deleted with the operator's credentials alone, by
+// its id; both may be asked for again, and a deleted one cannot be resumed.
+func TestSuspenders(t *testing.T) {
+	credentials := map[string]map[string]string{"aws": {"admin_key_id": "AKIA" + strings.Repeat("B", 16), "admin_secret": strings.Repeat("c", 40)},
+		"google-service-account": {"access_token": "ya29." + strings.Repeat("d", 40)}}
+	each(t, func(t *testing.T, w *world) {
+		s, ok := w.p.(provider.Suspender)
+		if !ok {
+			return
+		}
+		if w.p.Info().Undo == "" || len(w.p.Info().Needs) == 0 {
+			t.Error("it tells no way to undo, or no credential for it")
+		}
+		call := func(f func(context.Context, provider.Net, provider.Settings, provider.Input) provider.Answer) provider.Outcome {
+			return f(t.Context(), w.n, w.set, w.in).Outcome
+		}
+		had := w.v.Credentials
+		w.set.Credentials = nil
+		for name, f := range map[string]func(context.Context, provider.Net, provider.Settings, provider.Input) provider.Answer{"resume": s.Resume, "delete": s.Delete} {
+			if o := call(f); o != provider.NeedsAdmin {
+				t.Errorf("%s without a credential: %s", name, o)
+			}
+		}
+		if had == nil {
+			w.v.Credentials = credentials[w.v.Provider]
+		}
+		w.set.Credentials = secrets(w.v.Credentials)
+		for range 2 {
+			if o := call(s.Revoke); o != provider.Revoked && o != provider.AlreadyDead || w.v.Alive() || w.v.Gone() {
+				t.Fatalf("revoke: %s, alive %v, deleted %v", o, w.v.Alive(), w.v.Gone())
+			}
+		}
+		for range 2 {
+			if o := call(s.Resume); o != provider.Resumed || !w.v.Alive() {
+				t.Fatalf("resume: %s, alive %v", o, w.v.Alive())
+			}
+		}
+		if o := call(s.Revoke); o != provider.Revoked {
+			t.Fatalf("revoke: %s", o)
+		}
+		for n := range 2 {
+			if o := call(s.Delete); o != []provider.Outcome{provider.Revoked, provider.AlreadyDead}[n] || !w.v.Gone() {
+				t.Fatalf("delete: %s, deleted %v", o, w.v.Gone())
+			}
+		}
+		if o := call(s.Resume); o != provider.AlreadyDead || w.v.Alive() {
+			t.Errorf("resume of a deleted one: %s, alive %v", o, w.v.Alive())
+		}
+	})
 }

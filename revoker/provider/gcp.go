@@ -33,7 +33,7 @@ func (gcpServiceAccount) Info() Info {
 	return Info{Name: "google-service-account", Title: "Google service account key", Docs: "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/disable",
 		Manual: "https://console.cloud.google.com/iam-admin/serviceaccounts", Rules: []string{"google-service-account-key"},
 		Hosts: []string{gcpTokenHost, gcpIAMHost}, CanCheck: true, CanRevoke: true, Alone: true,
-		Needs: []Need{{"access_token", "an OAuth access token with iam.serviceAccountKeys.disable, for accounts that may not end their own (gcloud auth print-access-token)"}},
+		Needs: []Need{{"access_token", "an OAuth access token with iam.serviceAccountKeys.disable, .enable and .delete, for accounts that may not end their own, and to delete or resume keys that were suspended (gcloud auth print-access-token)"}},
 		Undo:  "gcloud iam service-accounts keys enable"}
 }
 
@@ -146,7 +146,7 @@ func (g gcpServiceAccount) Revoke(ctx context.Context, n Net, set Settings, in I
 		case Dead:
 			return AlreadyDead
 		case Live:
-			o = g.disable(ctx, n, k, own, a)
+			o = g.tell(ctx, n, k, own, a, "disable")
 		}
 		if o != Denied {
 			return o
@@ -156,20 +156,48 @@ func (g gcpServiceAccount) Revoke(ctx context.Context, n Net, set Settings, in I
 			a.Detail += "; it takes access_token: " + g.Info().Needs[0].Ask
 			return NeedsAdmin
 		}
-		return g.disable(ctx, n, k, admin, a)
+		return g.tell(ctx, n, k, admin, a, "disable")
 	})
 }
 
-// disable asks IAM with a bearer.
-func (gcpServiceAccount) disable(ctx context.Context, n Net, k gcpKey, bearer secret.Secret, a *Answer) Outcome {
+// Resume enables a disabled key; Delete ends it for good.
+func (g gcpServiceAccount) Resume(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return n.attempt("resume", func(a *Answer) Outcome { return g.byAdmin(ctx, n, set, in, a, "enable") })
+}
+
+// Delete is described at Resume.
+func (g gcpServiceAccount) Delete(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return n.attempt("delete", func(a *Answer) Outcome { return g.byAdmin(ctx, n, set, in, a, "delete") })
+}
+
+// byAdmin asks with the operator's token: a disabled key gets none.
+func (g gcpServiceAccount) byAdmin(ctx context.Context, n Net, set Settings, in Input, a *Answer, what string) Outcome {
+	k, err := parseGCPKey(in.Secret)
+	if err != nil {
+		a.Detail = err.Error()
+		return Unsupported
+	}
+	admin := set.Credentials["access_token"]
+	if admin.IsZero() {
+		a.Detail = "it takes access_token: " + g.Info().Needs[0].Ask
+		return NeedsAdmin
+	}
+	return g.tell(ctx, n, k, admin, a, what)
+}
+
+// tell asks IAM with a bearer to disable, enable or delete a key.
+func (gcpServiceAccount) tell(ctx context.Context, n Net, k gcpKey, bearer secret.Secret, a *Answer, what string) Outcome {
 	email, err := segment(k.Email)
 	id, err2 := segment(k.ID)
 	if err != nil || err2 != nil {
 		a.Detail = errKeyFile.Error()
 		return Unsupported
 	}
-	u := "https://" + gcpIAMHost + "/v1/projects/-/serviceAccounts/" + email + "/keys/" + id + ":disable"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, strings.NewReader("{}"))
+	u, method, sent := "https://"+gcpIAMHost+"/v1/projects/-/serviceAccounts/"+email+"/keys/"+id, http.MethodDelete, ""
+	if what != "delete" {
+		u, method, sent = u+":"+what, http.MethodPost, "{}"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u, strings.NewReader(sent))
 	if err != nil {
 		a.Detail = errKeyFile.Error()
 		return Unsupported
@@ -182,12 +210,15 @@ func (gcpServiceAccount) disable(ctx context.Context, n Net, k gcpKey, bearer se
 	case o != next:
 		return o
 	case a.Status == http.StatusOK && isObject && len(empty) == 0: // as documented
-		a.Detail = "disabled: it can be enabled again"
-		return Revoked
+		return map[string]func() Outcome{
+			"disable": func() Outcome { a.Detail = "disabled: it can be enabled again"; return Revoked },
+			"enable":  func() Outcome { a.Detail = "enabled again"; return Resumed },
+			"delete":  func() Outcome { a.Detail = "deleted"; return Revoked },
+		}[what]()
 	case a.Status == http.StatusNotFound:
 		return AlreadyDead
 	case a.Status == http.StatusForbidden:
-		a.Detail = "the account may not end its own keys"
+		a.Detail = "this credential may not " + what + " the account's keys"
 		return Denied
 	}
 	return usual(a, true)

@@ -38,6 +38,9 @@ const (
 	AlreadyDead Outcome = "already-dead" // the provider had ended it before
 )
 
+// Resumed is the outcome of a revocation that was taken back.
+const Resumed Outcome = "resumed"
+
 // Outcomes of both.
 const (
 	Denied      Outcome = "denied"      // the provider refuses the call; the same call again will not do
@@ -145,6 +148,17 @@ type Provider interface {
 	Check(ctx context.Context, n Net, s Settings, in Input) Answer
 	// Revoke ends exactly this secret.
 	Revoke(ctx context.Context, n Net, s Settings, in Input) Answer
+}
+
+// Suspender is a provider whose Revoke can be taken back, until Delete. Both calls name
+// the one credential, and may be repeated: a second does nothing that the first did not.
+// They take the operator's credentials, since a suspended secret can do nothing itself.
+type Suspender interface {
+	Provider
+	// Resume makes a suspended secret live again. AlreadyDead means that it was deleted.
+	Resume(ctx context.Context, n Net, s Settings, in Input) Answer
+	// Delete ends a suspended secret for good.
+	Delete(ctx context.Context, n Net, s Settings, in Input) Answer
 }
 
 // Batcher is a provider that ends many secrets with one request. RevokeMany asks more

@@ -181,15 +181,19 @@ func aws(limited bool) *Vendor {
 			fail(400, "InvalidAction")
 		case limited && !admin:
 			fail(403, "AccessDenied")
-		case a.byID(target) == nil:
+		case a.kept(target) == nil:
 			fail(404, "NoSuchEntity")
 		case form.Get("Action") == "GetAccessKeyLastUsed":
 			io.WriteString(w, "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><UserName>ci</UserName></GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>")
 		case admin && form.Get("UserName") != "ci":
 			fail(404, "NoSuchEntity") // without a name it would be the admin's own
-		case form.Get("Action") == "UpdateAccessKey" && form.Get("Status") == "Inactive", form.Get("Action") == "DeleteAccessKey":
-			a.end(a.byID(target))
+		case form.Get("Action") == "UpdateAccessKey" && (form.Get("Status") == "Inactive" || form.Get("Status") == "Active"):
+			a.kept(target).alive = form.Get("Status") == "Active"
 			io.WriteString(w, "<UpdateAccessKeyResponse/>")
+		case form.Get("Action") == "DeleteAccessKey":
+			c := a.kept(target)
+			c.alive, c.gone = false, true
+			io.WriteString(w, "<DeleteAccessKeyResponse/>")
 		default:
 			fail(400, "InvalidAction")
 		}
@@ -249,6 +253,7 @@ func gcpServiceAccount() *Vendor {
 	return &Vendor{Provider: "google-service-account", Docs: "https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/disable", Secret: string(file), Tells: true,
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			c := a.creds[1]
+			key := "/v1/projects/-/serviceAccounts/ci@acme.iam.example/keys/" + id
 			switch r.Host + " " + route(r) {
 			case "oauth2.googleapis.com POST /token":
 				if !c.alive || !signedRS256(r.PostFormValue("assertion"), &rsaKey.PublicKey) {
@@ -256,13 +261,16 @@ func gcpServiceAccount() *Vendor {
 					return
 				}
 				reply(w, 200, obj{"access_token": access, "expires_in": 3600})
-			case "iam.googleapis.com POST /v1/projects/-/serviceAccounts/ci@acme.iam.example/keys/" + id + ":disable":
-				if bearer(r) != access {
+			case "iam.googleapis.com POST " + key + ":disable", "iam.googleapis.com POST " + key + ":enable", "iam.googleapis.com DELETE " + key:
+				switch {
+				case bearer(r) != access && !a.is("access_token", bearer(r)):
 					reply(w, 401, obj{"error": obj{"status": "UNAUTHENTICATED"}})
-					return
+				case c.gone:
+					reply(w, 404, obj{"error": obj{"status": "NOT_FOUND"}})
+				default:
+					c.alive, c.gone = strings.HasSuffix(r.URL.Path, ":enable"), r.Method == http.MethodDelete
+					reply(w, 200, obj{})
 				}
-				c.alive = false
-				reply(w, 200, obj{})
 			default:
 				reply(w, 404, obj{"error": obj{"status": "NOT_FOUND"}})
 			}

@@ -49,6 +49,7 @@ type account struct {
 type cred struct {
 	id, value string
 	alive     bool
+	gone      bool // deleted: what is not alive can be resumed otherwise, by vendors that can
 }
 
 // leaked is the id of the leaked credential.
@@ -63,7 +64,7 @@ func (v *Vendor) init() *Vendor {
 	}
 	// Decoys stand before and after it, and end in other characters.
 	flip := func(c string) string { return v.Secret[:len(v.Secret)-6] + c + v.Secret[len(v.Secret)-2:] }
-	v.acct = account{v: v, creds: []*cred{{"id-1", flip("AAAA"), true}, {id, v.Secret, true}, {"id-3", v.Secret + "x", true}, {"id-4", "x" + v.Secret, true}}}
+	v.acct = account{v: v, creds: []*cred{{"id-1", flip("AAAA"), true, false}, {id, v.Secret, true, false}, {"id-3", v.Secret + "x", true, false}, {"id-4", "x" + v.Secret, true, false}}}
 	return v
 }
 
@@ -85,7 +86,14 @@ func (v *Vendor) Alive() bool {
 func (v *Vendor) Kill() {
 	v.acct.mu.Lock()
 	defer v.acct.mu.Unlock()
-	v.acct.creds[1].alive = false
+	v.acct.creds[1].alive, v.acct.creds[1].gone = false, true
+}
+
+// Gone reports whether the leaked credential was deleted, of vendors that suspend.
+func (v *Vendor) Gone() bool {
+	v.acct.mu.Lock()
+	defer v.acct.mu.Unlock()
+	return v.acct.creds[1].gone
 }
 
 // DecoysAlive reports whether no other credential was touched.
@@ -114,6 +122,16 @@ func (a *account) byValue(value string) *cred {
 func (a *account) byID(id string) *cred {
 	for _, c := range a.creds {
 		if c.id == id && c.alive {
+			return c
+		}
+	}
+	return nil
+}
+
+// kept is the credential of that id that was not deleted, alive or not.
+func (a *account) kept(id string) *cred {
+	for _, c := range a.creds {
+		if c.id == id && !c.gone {
 			return c
 		}
 	}

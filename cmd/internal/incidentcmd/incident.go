@@ -29,22 +29,35 @@ func New(with With) *cobra.Command {
 }
 
 func newList(with With) *cobra.Command {
-	var format string
+	var format, policy string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List incidents, the newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return with(cmd, "", func(r *revoker.Revoker) error {
+			return with(cmd, policy, func(r *revoker.Revoker) error {
 				list, err := r.Incidents(cmd.Context())
 				if err != nil {
 					return err
 				}
-				return show.Incidents(cmd.OutOrStdout(), format, list)
+				if err := show.Incidents(cmd.OutOrStdout(), format, list); err != nil || format != "human" {
+					return err
+				}
+				brakes, err := r.Brakes(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, b := range brakes {
+					if said := b.Says(); said != "" {
+						fmt.Fprintln(cmd.OutOrStdout(), said)
+					}
+				}
+				return nil
 			})
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "human", "human or json")
+	cmd.Flags().StringVar(&policy, "policy", "", "policy file, whose brakes are told (default policy.toml in the configuration folder)")
 	return cmd
 }
 
@@ -81,6 +94,9 @@ func act(with With, cmd *cobra.Command, do func(*cobra.Command, *revoker.Revoker
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return with(cmd, policy, func(r *revoker.Revoker) error {
 			doErr := do(cmd, r, args[0])
+			if errors.Is(doErr, revoker.ErrNoIncident) {
+				return doErr
+			}
 			i, err := r.Incident(cmd.Context(), args[0])
 			if err != nil {
 				return errors.Join(doErr, err)
@@ -104,9 +120,10 @@ func newConfirm(with With) *cobra.Command {
 		Use:   "confirm INCIDENT",
 		Short: "End the secret of an incident at its provider, now",
 		Long: `Confirm says that the secret of an incident which waits for a person, or was
-only reported or checked, is to be ended: its provider is called at once, and by
-the queue until it answers. Neither the brake nor protect lists hold it back;
-the kill switch does.`,
+only reported or checked, is to be ended now: its provider is called at once,
+and by the queue until it answers. Neither a grace, office hours, the brake nor
+protect lists hold it back; the kill switch does. Where the policy names
+approvers, only they may: what counts is the account this process runs under.`,
 	}, func(cmd *cobra.Command, r *revoker.Revoker, id string) error { return r.Confirm(cmd.Context(), id) })
 }
 
@@ -115,9 +132,12 @@ func newDismiss(with With) *cobra.Command {
 	cmd := act(with, &cobra.Command{
 		Use:   "dismiss INCIDENT --reason TEXT",
 		Short: "Say why nothing is to be done about an incident",
-		Long: `Dismiss ends an incident without a call. The reason is kept in the audit log,
-the secret is not kept any longer, and further places of it change nothing. A
-live token of the registry cannot be dismissed.`,
+		Long: `Dismiss stops what waits, and takes back what the incident suspended: a token
+of the registry is resumed, a key is made active again at its provider where
+that can be. What was revoked or deleted stays so. The reason is kept in the
+audit log, the secret is not kept any longer, and further places of it change
+nothing; a token of the registry that leaks at a new place is another matter.
+A live one cannot be dismissed.`,
 	}, func(cmd *cobra.Command, r *revoker.Revoker, id string) error {
 		return r.Dismiss(cmd.Context(), id, reason)
 	})

@@ -78,7 +78,7 @@ func live(ctx context.Context, w io.Writer, size func() (int, int), list func(co
 }
 
 // urgency is the order of states on the screen: what a person must do first.
-var urgency = []string{revoker.StateFailed, revoker.StateAsking, revoker.StateReported, revoker.StateRevoking, revoker.StateChecking, revoker.StateDead, revoker.StateDismissed}
+var urgency = []string{revoker.StateFailed, revoker.StateAsking, revoker.StateReported, revoker.StateWaiting, revoker.StateResuming, revoker.StateRevoking, revoker.StateChecking, revoker.StateDead, revoker.StateDismissed}
 
 // page is all that can be shown, a line each; what is done stands last.
 func page(all []revoker.Incident, now time.Time) []string {

@@ -1,12 +1,13 @@
 // Package policycmd is quench policy: what a policy file allows, and what it would do
 // about findings.
 //
-// It reads a policy and a report and says so in words; it opens no registry and calls
-// nobody. Start reading at New.
+// It reads a policy and a report and says so in words; of the registry it reads
+// how the brakes stand, and it calls nobody. Start reading at New.
 package policycmd
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,16 +15,40 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quench-dev/quench/cmd/internal/show"
+	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/policy"
 )
 
 // Load reads a policy file, or the usual one for an empty path.
 type Load func(path string) (revoker.Policy, error)
 
+// Registry is the one whose brakes a simulation begins with.
+type Registry struct {
+	Open  func(cmd *cobra.Command, create bool) (*registry.Registry, error)
+	Named func(cmd *cobra.Command) bool // by the user: then it must be there
+}
+
+// lately is how its brakes stand; zero where there is none.
+func (r Registry) lately(cmd *cobra.Command, p revoker.Policy) (l policy.Lately, err error) {
+	reg, err := r.Open(cmd, false)
+	if errors.Is(err, registry.ErrNoRegistry) && !r.Named(cmd) {
+		return l, nil
+	} else if err != nil {
+		return l, err
+	}
+	defer func() { err = errors.Join(err, reg.Close()) }()
+	rev, err := revoker.New(reg, p, revoker.Options{})
+	if err != nil {
+		return l, err
+	}
+	return rev.Lately(cmd.Context())
+}
+
 // New makes the command.
-func New(load Load) *cobra.Command {
+func New(load Load, reg Registry) *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Check the policy of what is revoked, issued, and who is told"}
-	cmd.AddCommand(newCheck(load), newSimulate(load))
+	cmd.AddCommand(newCheck(load), newSimulate(load, reg))
 	return cmd
 }
 
@@ -76,20 +101,29 @@ func say(out io.Writer, p revoker.Policy) {
 	}
 }
 
-func newSimulate(load Load) *cobra.Command {
-	var policy string
+func newSimulate(load Load, reg Registry) *cobra.Command {
+	var file string
 	cmd := &cobra.Command{
 		Use:   "simulate FINDINGS",
 		Short: "Say what --revoke=auto would do about the findings of a report",
 		Long: `Simulate reads findings as quench scan --format jsonl writes them, from a file
 or from standard input (-), and says of each what a scan with --revoke=auto
-would do under the policy. It calls nobody, opens no registry and changes
-nothing. The brake begins at zero, and what only a registry knows of a token is
+would do now under the policy. It calls nobody and changes nothing. The brakes
+stand as in the registry, if there is one; what that knows of a single token is
 not considered.`,
 		Example: "  quench scan --format jsonl . | quench policy simulate -",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("which findings? Give one file that quench scan --format jsonl wrote, or - for standard input: quench scan --format jsonl . | quench policy simulate -")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := load(policy)
+			p, err := load(file)
+			if err != nil {
+				return err
+			}
+			so, err := reg.lately(cmd, p)
 			if err != nil {
 				return err
 			}
@@ -103,7 +137,7 @@ not considered.`,
 				in = f
 			}
 			n := 0
-			err = p.Simulate(in, func(where, what string) error {
+			err = p.Simulate(in, so, func(where, what string) error {
 				n++
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", show.Shown(where), what)
 				return err
@@ -114,6 +148,6 @@ not considered.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&policy, "policy", "", "policy file (default policy.toml in the configuration folder)")
+	cmd.Flags().StringVar(&file, "policy", "", "policy file (default policy.toml in the configuration folder)")
 	return cmd
 }

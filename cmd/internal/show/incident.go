@@ -103,12 +103,21 @@ func Incident(w io.Writer, i revoker.Incident) error {
 	if i.Note != "" {
 		fmt.Fprintf(&b, "note     %s\n", Shown(i.Note))
 	}
+	if !i.DueAt.IsZero() {
+		fmt.Fprintf(&b, "due      %s; quench incident confirm ends it now, dismiss stops that\n", i.DueAt.Local().Format(time.DateTime))
+	}
+	if i.Hours != "" {
+		fmt.Fprintf(&b, "hours    %s\n", Shown(i.Hours))
+	}
+	if len(i.Approvers) > 0 {
+		fmt.Fprintf(&b, "confirm  by %s\n", Shown(strings.Join(i.Approvers, ", ")))
+	}
 	b.WriteString("\n")
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range []struct {
 		name string
 		at   time.Time
-	}{{"leaked", i.LeakedAt}, {"found", i.FoundAt}, {"matched", i.MatchedAt}, {"revoking", i.RevokingAt}, {"dead", i.DeadAt}, {"confirmed", i.ConfirmedAt}} {
+	}{{"leaked", i.LeakedAt}, {"found", i.FoundAt}, {"matched", i.MatchedAt}, {"revoking", i.RevokingAt}, {"suspended", i.SuspendedAt}, {"dead", i.DeadAt}, {"confirmed", i.ConfirmedAt}} {
 		if s.at.IsZero() {
 			continue
 		}

@@ -23,6 +23,8 @@ const (
 	Check  Action = "check"  // its provider is asked whether it is alive
 	Ask    Action = "ask"    // an incident waits for a person to confirm
 	Revoke Action = "revoke" // its provider is told to end it
+	// Wait is no word of a policy: it is a revocation that is held back for a while.
+	Wait Action = "wait"
 )
 
 // Rule is one entry of a policy. Each list that is not empty must hold the leak's
@@ -43,6 +45,8 @@ type Rule struct {
 	// revoke and any for all else: what may be no secret is not ended by itself.
 	Confidence string `toml:"confidence"`
 	Do         Action `toml:"do"`
+	// Final holds back what cannot be undone.
+	Final
 }
 
 // Rules are the entries in the order of the policy.
@@ -58,8 +62,9 @@ type Leak struct {
 
 // Decision is what is done, and why in words.
 type Decision struct {
-	Do  Action
-	Why string
+	Do    Action
+	Why   string
+	Final Final
 }
 
 var confidences = []string{"low", "medium", "high"}
@@ -96,6 +101,12 @@ func (r Rule) check() error {
 			return fmt.Errorf("provider %q: want exact names", p)
 		}
 	}
+	if r.Do != Revoke && (r.Hours != "" || r.Grace != 0) || r.Do != Revoke && r.Do != Ask && len(r.Approvers) > 0 {
+		return fmt.Errorf("hours and grace are for do = %q, approvers for that and for %q", Revoke, Ask)
+	}
+	if err := r.Final.Check(); err != nil {
+		return err
+	}
 	if r.Confidence != "" && !slices.Contains(confidences, r.Confidence) {
 		return fmt.Errorf("confidence %q is not known: want low, medium or high", r.Confidence)
 	}
@@ -107,10 +118,10 @@ func (r Rule) check() error {
 func (rs Rules) Decide(l Leak) Decision {
 	for i, r := range rs {
 		if r.holds(l) {
-			return Decision{r.Do, fmt.Sprintf("leak %d of the policy", i+1)}
+			return Decision{r.Do, fmt.Sprintf("leak %d of the policy", i+1), r.Final}
 		}
 	}
-	return Decision{Report, "no entry of the policy holds for it"}
+	return Decision{Do: Report, Why: "no entry of the policy holds for it"}
 }
 
 func (r Rule) holds(l Leak) bool {

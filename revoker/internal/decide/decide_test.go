@@ -61,17 +61,17 @@ func TestDecide(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	p := &Policy{Rules: Rules{{Provider: []string{"a"}, Do: Revoke}}, Auto: true, Place: func(s string) string { return s + "!" },
 		Issuers: func(rule string) []string { return map[string][]string{"a-key": {"a"}}[rule] }}
-	in := strings.Repeat(`{"rule_id":"a-key","path":"x","start_line":3,"confidence":"high"}`+"\n", BrakeMost+1) +
+	in := strings.Repeat(`{"rule_id":"a-key","path":"x","start_line":3,"confidence":"high"}`+"\n", SecretsPerHour+1) +
 		`{"rule_id":"a-key","path":"x","confidence":"high","ignored":"path"}` + "\n" + `{"rule_id":"b-key","path":"y","confidence":"high"}` + "\n\n" + `{"coverage":{}}` + "\n"
 	var got []string
-	if err := p.Simulate(strings.NewReader(in), func(where, what string) error { got = append(got, where+": "+what); return nil }); err != nil {
+	if err := p.Simulate(strings.NewReader(in), Lately{}, func(where, what string) error { got = append(got, where+": "+what); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	n := len(got)
-	if n != BrakeMost+2 || got[0] != "x:3 a-key: would revoke it at a! (leak 1 of the policy)" || !strings.Contains(got[n-2], "would ask: 10 secrets") || !strings.Contains(got[n-1], "y:0 b-key: would only report it") {
+	if n != SecretsPerHour+2 || got[0] != "x:3 a-key: would revoke it at a! (leak 1 of the policy)" || !strings.Contains(got[n-2], "would ask: 10 secrets") || !strings.Contains(got[n-1], "y:0 b-key: would only report it") {
 		t.Errorf("%q", got)
 	}
-	if err := p.Simulate(strings.NewReader("{\n"), nil); err == nil || !strings.Contains(err.Error(), "line 1") {
+	if err := p.Simulate(strings.NewReader("{\n"), Lately{}, nil); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("no JSON: %v", err)
 	}
 }
