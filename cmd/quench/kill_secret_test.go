@@ -137,6 +137,8 @@ func (discarded) WriteHeader(int)             {}
 // not true: a secret without an incident was not touched; one with an incident is dead
 // once a worker ran and its vendor answered, by one revocation; a token of the registry is
 // refused if it has an incident, and only then its vendor told; and no value is anywhere.
+// In every second registry policy holds all of it back for a second, and one leak for an
+// hour, in which a person dismisses it: that one is as if nothing had been.
 // QUENCH_TEST_KILLS says how often (make crash: 200 times).
 func TestKilledWithSecrets(t *testing.T) {
 	rounds := 36
@@ -152,10 +154,13 @@ func TestKilledWithSecrets(t *testing.T) {
 	middle := 0
 	var all sync.WaitGroup
 	for first := 0; first < rounds; first += perHome {
-		h := newKillHome(t, l)
+		h := newKillHome(t, l, first/perHome%2 == 0)
 		whole := h.scan(t, l.add(), time.Minute)
 		for range min(perHome, rounds-first) - 1 {
 			h.scan(t, l.add(), time.Duration((0.2+rand.Float64())*float64(whole)))
+		}
+		if h.held {
+			h.scanKept(t, time.Duration((0.2+rand.Float64())*float64(whole)))
 		}
 		if os.Getenv("QUENCH_TEST_KILLS") != "" { // a worker that was killed is noticed after half a minute
 			h.scanSilent(t)
@@ -164,7 +169,7 @@ func TestKilledWithSecrets(t *testing.T) {
 		all.Go(func() { h.finish(t) })
 	}
 	all.Wait()
-	t.Logf("%d of %d were killed between the transaction and the receipt", middle, rounds)
+	t.Logf("%d kills left %d incidents between their transaction and their end", rounds, middle)
 }
 
 // killHome is one registry, and what was leaked into its scans.
@@ -173,7 +178,9 @@ type killHome struct {
 	dir     string
 	policy  string
 	secrets []string
-	silent  string // the one whose vendor does not answer; empty for none
+	held    bool            // policy holds back for a second
+	kept    map[string]bool // those that a person dismisses
+	silent  string          // the one whose vendor does not answer; empty for none
 	tokens  []ownToken
 	said    bytes.Buffer
 }
@@ -181,14 +188,20 @@ type killHome struct {
 // ownToken is one of the registry that leaks.
 type ownToken struct{ id, value string }
 
-func newKillHome(t *testing.T, l *leaks) *killHome {
+func newKillHome(t *testing.T, l *leaks, held bool) *killHome {
 	t.Helper()
-	h := &killHome{l: l, dir: t.TempDir()}
+	h := &killHome{l: l, dir: t.TempDir(), held: held, kept: map[string]bool{}}
 	conf := t.TempDir()
 	h.policy = filepath.Join(conf, "policy.toml")
-	for name, text := range map[string]string{"ca.pem": string(l.net.CA), "policy.toml": fmt.Sprintf(
-		"[[provider]]\nname = 'gitlab'\nkind = 'api'\nhost = %q\nca_file = 'ca.pem'\n[[leak]]\nprovider = ['gitlab']\ndo = 'revoke'\n"+
-			"[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = '%s/leaked'\nsecret_file = 'key'\n", l.net.Addr(), l.hooks.URL),
+	policy := func(grace string) string {
+		return fmt.Sprintf("[[provider]]\nname = 'gitlab'\nkind = 'api'\nhost = %q\nca_file = 'ca.pem'\n[[leak]]\nprovider = ['gitlab']\ndo = 'revoke'\n%s"+
+			"[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = '%s/leaked'\nsecret_file = 'key'\n[tokens]\n%s", l.net.Addr(), grace, l.hooks.URL, grace)
+	}
+	now := ""
+	if held {
+		now = "grace = '1s'\n"
+	}
+	for name, text := range map[string]string{"ca.pem": string(l.net.CA), "policy.toml": policy(now), "hour.toml": policy("grace = '1h'\n"),
 		"key": "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))} {
 		if err := os.WriteFile(filepath.Join(conf, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -197,7 +210,7 @@ func newKillHome(t *testing.T, l *leaks) *killHome {
 	run(t, h.dir, "token", "issue", "--owner", "ann", "--purpose", "x")
 	r := h.open(t)
 	defer r.Close()
-	for range 10 {
+	for range 12 {
 		value := "Zq" + rand64()
 		tok, err := r.Import(t.Context(), registry.ImportRequest{Owner: "ann", Purpose: "x", Provider: "vendor", Value: secret.NewString(value)})
 		if err != nil {
@@ -233,7 +246,11 @@ func (h *killHome) scanSilent(t *testing.T) {
 	t.Helper()
 	h.silent = h.l.add()
 	called := h.l.hush(h.silent)
-	cmd := h.start(t, h.silent)
+	cmd := h.start(t, h.policy, h.silent)
+	if h.held { // nobody is called before a second has passed
+		cmd.Wait()
+		return
+	}
 	select {
 	case <-called:
 	case <-time.After(time.Minute):
@@ -244,7 +261,7 @@ func (h *killHome) scanSilent(t *testing.T) {
 }
 
 // start starts a scan of a file with a leaked secret, and a leaked token of the registry.
-func (h *killHome) start(t *testing.T, value string) *exec.Cmd {
+func (h *killHome) start(t *testing.T, policy, value string) *exec.Cmd {
 	t.Helper()
 	leak := filepath.Join(t.TempDir(), "leak.env")
 	text := "token = \"" + value + "\"\nown = \"" + h.tokens[len(h.secrets)].value + "\"\n"
@@ -252,7 +269,7 @@ func (h *killHome) start(t *testing.T, value string) *exec.Cmd {
 	if err := os.WriteFile(leak, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := quench(t, h.dir, "scan", "--revoke=auto", "--policy", h.policy, leak)
+	cmd := quench(t, h.dir, "scan", "--revoke=auto", "--policy", policy, leak)
 	cmd.Stdout, cmd.Stderr = &h.said, &h.said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -264,8 +281,19 @@ func (h *killHome) start(t *testing.T, value string) *exec.Cmd {
 // how long it lived.
 func (h *killHome) scan(t *testing.T, value string, after time.Duration) time.Duration {
 	t.Helper()
+	return h.kill(h.start(t, h.policy, value), after)
+}
+
+// scanKept scans a leak that is held back for an hour, and kills that process.
+func (h *killHome) scanKept(t *testing.T, after time.Duration) {
+	t.Helper()
+	value := h.l.add()
+	h.kept[value] = true
+	h.kill(h.start(t, filepath.Join(filepath.Dir(h.policy), "hour.toml"), value), after)
+}
+
+func (h *killHome) kill(cmd *exec.Cmd, after time.Duration) time.Duration {
 	begun := time.Now()
-	cmd := h.start(t, value)
 	kill := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer kill.Stop()
 	cmd.Wait()
@@ -299,7 +327,7 @@ func (h *killHome) incidents(t *testing.T) map[string]killed {
 
 func (h *killHome) unfinished(t *testing.T) (n int) {
 	for _, i := range h.incidents(t) {
-		if i.State == "revoking" {
+		if i.State == "revoking" || i.State == "waiting" {
 			n++
 		}
 	}
@@ -335,6 +363,7 @@ func (h *killHome) wait(t *testing.T) {
 
 // finish lets a worker do what is left, and looks at all of it.
 func (h *killHome) finish(t *testing.T) {
+	h.dismiss(t)
 	if h.silent != "" {
 		h.wait(t)
 	}
@@ -352,6 +381,9 @@ func (h *killHome) finish(t *testing.T) {
 		switch {
 		case !v.DecoysAlive():
 			t.Errorf("incident %+v: another credential was ended", i)
+		case h.kept[value] && (ended > 0 || !v.Alive() || ok && i.State != "dismissed"):
+			t.Errorf("incident %+v was dismissed: %d revocations, alive %v", i, ended, v.Alive())
+		case h.kept[value]:
 		case !ok && (ended > 0 || !v.Alive()):
 			t.Errorf("a secret without an incident: %d revocations, alive %v", ended, v.Alive())
 		case ok && (i.State != "dead" || v.Alive() || ended != 1):
@@ -384,7 +416,8 @@ func (h *killHome) finish(t *testing.T) {
 func (h *killHome) checkTokens(t *testing.T, list map[string]killed) {
 	r := h.open(t)
 	defer r.Close()
-	for _, tok := range h.tokens {
+	for n, tok := range h.tokens {
+		kept := n < len(h.secrets) && h.kept[h.secrets[n]]
 		h.l.mu.Lock()
 		told, ids := h.l.told[tok.id], h.l.ids[tok.id]
 		h.l.mu.Unlock()
@@ -393,6 +426,9 @@ func (h *killHome) checkTokens(t *testing.T, list map[string]killed) {
 		switch {
 		case err != nil:
 			t.Error(err)
+		case kept && (leaked && i.State != "dismissed" || !v.Valid || told > 0):
+			t.Errorf("incident %+v was dismissed: valid %v, its vendor was told %d times", i, v.Valid, told)
+		case kept:
 		case leaked && (i.State != "dead" || v.Valid || told == 0 || !slices.Equal(ids, []string{i.ID})):
 			t.Errorf("incident %+v: valid %v, its vendor was told %d times, as %q", i, v.Valid, told, ids)
 		case !leaked && (!v.Valid || told > 0):
@@ -404,6 +440,21 @@ func (h *killHome) checkTokens(t *testing.T, list map[string]killed) {
 		for _, f := range []string{"registry.db", "registry.db-wal"} {
 			if b, _ := os.ReadFile(filepath.Join(h.dir, "state", "quench", f)); bytes.Contains(b, []byte(tok.value)) {
 				t.Errorf("%s holds a token", f)
+			}
+		}
+	}
+}
+
+// dismiss lets a person say of what is held back for an hour that it is nothing.
+func (h *killHome) dismiss(t *testing.T) {
+	list := h.incidents(t)
+	for n, value := range h.secrets {
+		if !h.kept[value] {
+			continue
+		}
+		for _, key := range []string{value[len(value)-4:], h.tokens[n].id} {
+			if i, ok := list[key]; ok {
+				run(t, h.dir, "incident", "dismiss", i.ID, "--reason", "a test", "--policy", h.policy)
 			}
 		}
 	}
