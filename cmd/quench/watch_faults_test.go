@@ -478,3 +478,62 @@ func TestWatchUnreadable(t *testing.T) {
 	waitFor(t, time.Minute, func() bool { rows, _ := stored(t, home); return rows == 1 }, func() string { return w.err.String() })
 	w.stop(t)
 }
+
+// A full disk under what is passed on, and a rotation of it: it says so, waits, and
+// nothing is missing or there twice, also after a kill while it was full.
+func TestWatchPassesOnToFullDisk(t *testing.T) {
+	home := t.TempDir()
+	dir := filepath.Join(home, "clean")
+	mount(t, dir, "1m")
+	log := filepath.Join(home, "app.log")
+	out := filepath.Join(dir, log)
+	appendTo(t, log, "hello\n")
+	w := follow(t, home, 0, "--redact-to", dir, log)
+	awaitFile(t, out, "hello\n")
+	filler := filepath.Join(dir, "filler")
+	full := func() { os.WriteFile(filler, make([]byte, 2<<20), 0o600) } // until it is full
+	full()
+	want := "hello\n"
+	add := func(i int) {
+		text := strings.Repeat(fmt.Sprintf("line %d\n", i), 2000) + "key=" + pat(t, uint64(i)) + "\n"
+		appendTo(t, log, text)
+		want += strings.ReplaceAll(text, pat(t, uint64(i)), "TAG")
+	}
+	add(1)
+	w.says(t, "waiting until it can be passed on")
+	add(2)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	awaitFile(t, out, want)
+	full()
+	add(3)
+	waitFor(t, time.Minute, func() bool { return strings.Count(w.err.String(), "no space left") >= 2 }, func() string { return w.err.String() })
+	w.Process.Kill()
+	<-w.ended
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	w = follow(t, home, 0, "--redact-to", dir, log)
+	awaitFile(t, out, want)
+	if err := os.Rename(out, out+".1"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, time.Minute, func() bool { appendTo(t, log, "more\n"); _, err := os.Stat(out); return err == nil }, func() string { return w.err.String() })
+	w.stop(t)
+	b, err := os.ReadFile(out + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(string(b)+string(rest), "more\n"); got != strings.Count(string(all), "more\n") {
+		t.Errorf("%d of %d lines came through the rotation", got, strings.Count(string(all), "more\n"))
+	}
+}

@@ -133,3 +133,27 @@ func TestWatchAccessLog(t *testing.T) {
 		t.Errorf("%d uses, want %d", got, n)
 	}
 }
+
+// Two watches that would write the same files: the second is refused, and says what to do.
+func TestWatchTwice(t *testing.T) {
+	home := t.TempDir()
+	log, dir := filepath.Join(home, "app.log"), filepath.Join(home, "clean")
+	appendTo(t, log, "hello\n")
+	refused := func(want string, args ...string) {
+		t.Helper()
+		out, err := quench(t, home, append([]string{"watch"}, args...)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("watch %q: %v: %s", args, err, out)
+		}
+	}
+	w := startWatch(t, home, log)
+	refused("set XDG_STATE_HOME to another folder", log)
+	w.stop(t)
+	run(t, home, "token", "issue", "--owner", "a", "--purpose", "b")
+	w = startWatch(t, home, "--redact-to", dir, log)
+	refused("another quench uses it; name another folder", "--redact-to", dir, log)
+	w.Process.Kill()
+	w.Wait()
+	w = startWatch(t, home, "--redact-to", dir, log)
+	w.stop(t)
+}

@@ -28,6 +28,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/envelope"
 	"github.com/quench-dev/quench/cmd/internal/intake"
 	"github.com/quench-dev/quench/cmd/internal/journal"
+	"github.com/quench-dev/quench/cmd/internal/lockfile"
 	"github.com/quench-dev/quench/cmd/internal/metrics"
 	"github.com/quench-dev/quench/cmd/internal/otlpin"
 	"github.com/quench-dev/quench/cmd/internal/passon"
@@ -119,6 +120,7 @@ type Set struct {
 	log   *slog.Logger
 	in    io.Reader // standard input
 
+	locks    []*lockfile.Lock
 	messages *passon.Messages // nil where none are passed on
 	failed   chan error       // what ends Serve
 
@@ -142,6 +144,9 @@ func (f *Flags) Open(cmd *cobra.Command, o Options) (*Set, error) {
 	}
 	secured, err := s.secure()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.lock(); err != nil {
 		return nil, err
 	}
 	if err := s.beside(); err != nil {
@@ -282,7 +287,11 @@ func (s *Set) Serve(ctx context.Context, deliver func(context.Context, []scanner
 			errs = errors.Join(errs, fmt.Errorf("what %s said last: %w", source, err))
 		}
 	}
-	return errors.Join(errs, s.messages.Close())
+	errs = errors.Join(errs, s.messages.Close())
+	for _, l := range s.locks {
+		errs = errors.Join(errs, l.Close())
+	}
+	return errs
 }
 
 // settle decides what quiet senders left, and records what could not be.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/lockfile"
 	"github.com/quench-dev/quench/cmd/internal/older"
 	"github.com/quench-dev/quench/cmd/internal/passon"
 	"github.com/quench-dev/quench/cmd/internal/redactcmd"
@@ -154,6 +155,41 @@ func (s *Set) failing(err error) {
 		default:
 		}
 	}
+}
+
+// lock keeps other watches from writing where this one keeps how far it is: each would
+// undo what the other wrote.
+func (s *Set) lock() error {
+	f := &s.f
+	take := func(path, what, try string) error {
+		l, err := lockfile.Take(path)
+		if errors.Is(err, lockfile.ErrTaken) {
+			return fmt.Errorf("%s: %w; %s", what, lockfile.ErrTaken, try)
+		}
+		s.locks = append(s.locks, l)
+		return err
+	}
+	const other = "end it, or set XDG_STATE_HOME to another folder for this one"
+	switch {
+	case f.redactTo == "" || f.through != nil:
+	case f.out == nil:
+		if err := take(filepath.Join(f.redactTo, ".quench-lock"), fmt.Sprintf("--redact-to %q", f.redactTo), "name another folder"); err != nil {
+			return err
+		}
+	default:
+		if err := take(filepath.Join(s.o.State, "redact-stdout.lock"), "--redact-to - keeps its positions in "+s.o.State, other); err != nil {
+			return err
+		}
+	}
+	if len(f.journald) > 0 {
+		if err := take(filepath.Join(s.o.State, "journal-cursor.lock"), "--journald keeps its cursor in "+s.o.State, other); err != nil {
+			return err
+		}
+	}
+	if s.o.Registry == nil && len(s.o.Paths) > 0 {
+		return take(filepath.Join(s.o.State, "watch.lock"), "without a registry positions are kept in "+s.o.State, other)
+	}
+	return nil
 }
 
 // run reads until its context ends, or for as long as it has something.
