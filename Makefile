@@ -74,7 +74,7 @@ crash: ## kill processes that change the registry, and that end leaked tokens, 2
 
 .PHONY: watch-faults
 watch-faults: ## 10,000 rotations of each kind, two minutes of kills, a database gone for a minute
-	QUENCH_TEST_ROTATIONS=10000 QUENCH_TEST_KILL_SECONDS=120 QUENCH_TEST_GONE_SECONDS=60 go test ./cmd/quench -run '^TestWatch(Rotations|Killed.*|DatabaseGone|DiskFull|Unmounted|Unreadable)$$' -count=1 -timeout 60m -v
+	QUENCH_TEST_ROTATIONS=10000 QUENCH_TEST_KILL_SECONDS=120 QUENCH_TEST_GONE_SECONDS=60 go test ./cmd/quench -run '^TestWatch(Rotations|Killed.*|DatabaseGone|DiskFull|PassesOnToFullDisk|Unmounted|Unreadable|WithoutEvents)$$' -count=1 -timeout 60m -v
 
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"
