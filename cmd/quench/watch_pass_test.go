@@ -157,3 +157,49 @@ func TestWatchTwice(t *testing.T) {
 	w = startWatch(t, home, "--redact-to", dir, log)
 	w.stop(t)
 }
+
+// More files than are begun at once, and a kill before all are: each is passed on once.
+func TestWatchPassesManyOn(t *testing.T) {
+	home := t.TempDir()
+	logs, dir := filepath.Join(home, "logs"), filepath.Join(home, "clean")
+	if err := os.Mkdir(logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const n = 60
+	name := func(i int) string { return filepath.Join(logs, fmt.Sprintf("%d.log", i)) }
+	for i := range n {
+		appendTo(t, name(i), fmt.Sprintf("one %d\n", i))
+	}
+	w := startWatch(t, home, "--redact-to", dir, logs)
+	state := filepath.Join(dir, ".quench-positions.json")
+	saved := func() bool {
+		b, _ := os.ReadFile(state)
+		return strings.Count(string(b), `"Passed":`) == n && strings.Count(string(b), `"Passed":0`) == 0
+	}
+	for end := time.Now().Add(20 * time.Second); !saved(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it never writes all positions down")
+		}
+	}
+	for range 3 {
+		before, err := os.Stat(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Process.Kill()
+		w.Wait()
+		w = startWatch(t, home, "--redact-to", dir, logs)
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // until it writes some down
+			if now, err := os.Stat(state); err == nil && !os.SameFile(before, now) {
+				break
+			}
+		}
+	}
+	for i := range n {
+		appendTo(t, name(i), "two\n")
+	}
+	for i := range n {
+		awaitFile(t, filepath.Join(dir, name(i)), fmt.Sprintf("one %d\ntwo\n", i))
+	}
+	w.stop(t)
+}

@@ -43,6 +43,9 @@ type Options struct {
 	// Check says what keeps the engine from seeing everything; nothing is passed on
 	// after it said so.
 	Check func() error
+	// Rest says that the text is what is left of one: how it begins tells nothing of its
+	// encoding.
+	Rest bool
 	// InKey says that the text goes on with another, at the end of which a Writer was
 	// InKey.
 	InKey bool
@@ -91,7 +94,7 @@ func New(o Options) *Writer {
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
 	}
-	w := &Writer{o: o, open: o.InKey, halves: o.Rules.Halves(), reach: around, names: map[string]string{}}
+	w := &Writer{o: o, open: o.InKey, head: o.Rest, halves: o.Rules.Halves(), reach: around, names: map[string]string{}}
 	rand.Read(w.key[:]) // never fails
 	w.stream = o.Engine.NewStream(func(m scanner.Match) { w.found(m, 0) })
 	own, err := rules.Builtin()

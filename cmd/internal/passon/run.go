@@ -95,9 +95,10 @@ type runner struct {
 	mu      sync.Mutex
 	files   map[string]*file // by sources.TailEvent.File
 	outputs map[string]*output
-	inKey   []string // as state has them
-	old     state    // when Run began
-	last    state    // on disk
+	inKey   []string    // as state has them
+	unbegun []fileState // of old, those that were not begun yet
+	old     state       // when Run began
+	last    state       // on disk
 	changed bool
 	saved   time.Time
 }
@@ -142,11 +143,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := r.load(); err != nil {
 		return err
 	}
-	r.inKey = r.old.InKey
+	r.inKey, r.unbegun = r.old.InKey, slices.Clone(r.old.Files)
 	r.last = state{Files: slices.Clone(r.old.Files), Outputs: map[string]int64{}, InKey: r.old.InKey}
 	maps.Copy(r.last.Outputs, r.old.Outputs)
 	// One reads, so that what was rotated away comes before what took its name.
-	to := sources.TailOptions{Workers: 1, Paths: o.Paths, FromEnd: o.From == "end", Round: r.round, Trouble: func(path string, err error) {
+	to := sources.TailOptions{Ready: func(int) { r.allBegun() }, Workers: 1, Paths: o.Paths, FromEnd: o.From == "end", Round: r.round, Trouble: func(path string, err error) {
 		if err != nil && o.Trouble != nil {
 			o.Trouble(path, fmt.Errorf("passing it on: %w", err))
 		}
@@ -159,6 +160,20 @@ func Run(ctx context.Context, o Options) error {
 		err = nil
 	}
 	return errors.Join(err, r.save(), r.close())
+}
+
+// allBegun forgets, of the files that were passed on before, those that are no more. One
+// that cannot be read may be again.
+func (r *runner) allBegun() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unbegun = slices.DeleteFunc(r.unbegun, func(x fileState) bool {
+		f, err := os.Open(x.Path)
+		if err == nil {
+			f.Close()
+		}
+		return err == nil || errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // load reads how far files were passed on.
@@ -249,6 +264,7 @@ func (r *runner) begin(e sources.TailEvent) error {
 	defer r.mu.Unlock()
 	r.files[e.File] = f
 	r.changed = true
+	r.unbegun = slices.DeleteFunc(r.unbegun, func(x fileState) bool { return x.File == e.File })
 	if _, ok := r.last.Outputs[f.out.name]; ok && slices.ContainsFunc(r.last.Files, func(x fileState) bool { return x.File == e.File }) {
 		return nil
 	}
@@ -415,6 +431,7 @@ func (r *runner) save() error {
 		x.Offset = p.Begin
 		s.Files = append(s.Files, x)
 	}
+	s.Files = append(s.Files, r.unbegun...)
 	if err := r.write(s); err != nil {
 		return err
 	}

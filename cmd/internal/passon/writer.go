@@ -51,7 +51,7 @@ func New(o redact.Options, format string, from Position, out io.Writer) (*Writer
 		return nil, err
 	}
 	w := &Writer{text: text, out: out, at: from.Begin, skip: from.Passed}
-	o.Out, o.Replaced = io.Discard, w.replaced
+	o.Out, o.Replaced, o.Rest = io.Discard, w.replaced, from.Begin > 0
 	w.w = redact.New(o)
 	return w, nil
 }
