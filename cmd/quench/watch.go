@@ -46,9 +46,10 @@ again, for all inputs; what changed is logged, and what has a fault is refused
 while the old goes on. What is listened at needs a restart.
 As a service of systemd it tells when it is ready, reloads and is alive.`,
 		Example: `  quench watch --revoke=auto /var/log/app '/var/log/nginx/*.log'
-  quench watch --journald all --syslog udp://127.0.0.1:5514 --otlp 127.0.0.1:4318
+  quench watch --journald all --syslog udp://127.0.0.1:5514
+  quench watch --otlp 127.0.0.1:4318 --metrics 9731
   kubectl logs -f deploy/api | quench watch -
-  quench watch --print-unit /var/log/app > /etc/systemd/system/quench-watch.service`,
+  quench watch --print-unit /var/log/app > quench-watch.service`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.unit {
 				exe, err := os.Executable()
@@ -146,8 +147,9 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 		Engine: now.engine, Registry: c.registry, Writer: w, Paths: now.paths, From: f.from, State: watchState(), Reload: changes,
 		MinConfidence: now.min, Settings: now.settings(c.revoker), Metrics: counted, Alive: notifier.Alive,
 		Ready: func(n int) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "watching %d files\n", n)
-			notifier.Ready(fmt.Sprintf("watching %d files", n))
+			text := fmt.Sprintf("watching %d file%s", n, map[bool]string{false: "s"}[n == 1])
+			fmt.Fprintln(cmd.ErrOrStderr(), text)
+			notifier.Ready(text)
 		},
 		Trouble: func(path string, err error) { tell(log, "it is read again", err, "path", path) },
 		Format:  f.in.Files(), Inputs: others.Serve,

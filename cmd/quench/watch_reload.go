@@ -218,6 +218,8 @@ func (r *reloader) reload(ctx context.Context) {
 			r.log.Warn("ending what ran with the policy before", "err", err)
 		}
 	}
-	r.now = next
+	if r.now = next; len(changed) == 0 {
+		changed = []any{"changed", "nothing"}
+	}
 	r.log.Info("reloaded", changed...)
 }
