@@ -296,7 +296,10 @@ func (w *watcher) count(input string, bytes, lines int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cov.Bytes += int64(bytes)
-	r := w.read[input]
+	r, ok := w.read[input]
+	if !ok && input != metrics.Files {
+		w.cov.Items++ // all of it is one text more or less, and not nothing
+	}
 	w.read[input] = Read{r.Bytes + int64(bytes), r.Lines + int64(lines)}
 }
 
