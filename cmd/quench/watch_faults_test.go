@@ -520,20 +520,19 @@ func TestWatchPassesOnToFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, time.Minute, func() bool { appendTo(t, log, "more\n"); _, err := os.Stat(out); return err == nil }, func() string { return w.err.String() })
+	lines := func(names ...string) (n int) {
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += strings.Count(string(b), "more\n")
+		}
+		return n
+	}
+	written := lines(log)
+	waitFor(t, 20*time.Second, func() bool { return lines(out, out+".1") == written }, func() string {
+		return fmt.Sprintf("%d of %d lines came through the rotation", lines(out, out+".1"), written)
+	})
 	w.stop(t)
-	b, err := os.ReadFile(out + ".1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rest, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Count(string(b)+string(rest), "more\n"); got != strings.Count(string(all), "more\n") {
-		t.Errorf("%d of %d lines came through the rotation", got, strings.Count(string(all), "more\n"))
-	}
 }
