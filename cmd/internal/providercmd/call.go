@@ -94,6 +94,11 @@ func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 		}
 		x.set.Host = f.host
 	}
+	if x.set.Host == "" && name == "npm" {
+		if x.set.Host, err = npmHost(userNpmrc()); err != nil {
+			return err
+		}
+	}
 	if f.ca != "" {
 		if x.net.RootCAs, err = policy.CAFile(f.ca); err != nil {
 			return err
