@@ -138,6 +138,9 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.set != nil {
+		watch.Wait(cmd.Context(), c.set, log, notifier.Alive)
+	}
 	beside := &services{cmd: cmd, c: c, work: c.revoker != nil && f.cf.revoke == string(revoker.Auto)}
 	beside.start()
 	changes := make(chan watch.Change)
@@ -145,7 +148,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	hup := daemon.OnReload(cmd.Context(), r.reload)
 	err = watch.Run(cmd.Context(), watch.Options{
 		Engine: now.engine, Registry: c.registry, Writer: w, Paths: now.paths, From: f.from, State: watchState(), Reload: changes,
-		MinConfidence: now.min, Settings: now.settings(c.revoker), Metrics: counted, Alive: notifier.Alive,
+		MinConfidence: now.min, Settings: now.settings(c.revoker), Metrics: counted, Check: c.check, Alive: notifier.Alive,
 		Ready: func(n int) {
 			text := fmt.Sprintf("watching %d file%s", n, map[bool]string{false: "s"}[n == 1])
 			fmt.Fprintln(cmd.ErrOrStderr(), text)

@@ -67,6 +67,9 @@ type Set struct {
 	seq     int64
 	loaded  bool
 
+	patience atomic.Pointer[patience] // nil of a Set that does not wait
+	stale    atomic.Bool              // the last refresh of one that waits failed
+
 	ctx  context.Context // of queries: never cancelled, a hit must not be lost at the end of a scan
 	stop context.CancelFunc
 	done chan struct{}
@@ -138,9 +141,43 @@ func (s *Set) follow(ctx context.Context) {
 				changes = nil
 			}
 		}
-		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
+		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil && s.patience.Load() == nil {
 			s.fail(err)
 		}
+	}
+}
+
+// patience is what Wait was given.
+type patience struct {
+	ctx  context.Context
+	told func(error) bool
+}
+
+// longest and shortest are the pauses while a Set waits for its source.
+const shortest, longest = 5 * time.Millisecond, 500 * time.Millisecond
+
+// Wait has the Set wait for its source when that cannot be asked, such as a server that
+// is restarted, for those who live and must miss nothing: a Lookup returns when it was
+// answered by a source that is at hand. told hears of each failure and says whether it is
+// one that passes; others, and the end of ctx, make the Lookup fail as it does without
+// Wait. It hears nil when a Lookup that waited is answered.
+func (s *Set) Wait(ctx context.Context, told func(error) (passes bool)) {
+	s.patience.Store(&patience{ctx, told})
+}
+
+// waits waits after a failure, unless that is in vain.
+func (p *patience) waits(err error, pause *time.Duration) bool {
+	if p == nil || p.ctx.Err() != nil || !p.told(err) {
+		return false
+	}
+	t := time.NewTimer(*pause)
+	defer t.Stop()
+	*pause = min(2**pause, longest)
+	select {
+	case <-p.ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 
@@ -174,21 +211,53 @@ func (s *Set) Shapes() []scanner.Shape { return s.snap.Load().shapes }
 // SipHash for each key and two probes; one with our own checksum, or a fingerprint of
 // the set, costs a query.
 func (s *Set) Lookup(candidate []byte) (scanner.KnownToken, bool) {
+	if s.stale.Load() && !s.refreshed() {
+		return scanner.KnownToken{}, false
+	}
 	if !s.snap.Load().knows(candidate) && !s.source.Own(candidate) {
 		return scanner.KnownToken{}, false
 	}
-	t, ok, err := s.source.Find(s.ctx, candidate)
-	if err != nil {
-		s.fail(err)
-		return scanner.KnownToken{}, false
+	p, pause := s.patience.Load(), shortest
+	for waited := false; ; waited = true {
+		t, ok, err := s.source.Find(s.ctx, candidate)
+		if err == nil {
+			if waited {
+				p.told(nil)
+			}
+			return t, ok
+		}
+		if !p.waits(err, &pause) {
+			s.fail(err)
+			return scanner.KnownToken{}, false
+		}
 	}
-	return t, ok
+}
+
+// refreshed waits until a Set that missed a change knows all again.
+func (s *Set) refreshed() bool {
+	p, pause := s.patience.Load(), shortest
+	for waited := false; s.stale.Load(); waited = true {
+		err := s.Refresh(s.ctx)
+		if err == nil {
+			if waited {
+				p.told(nil)
+			}
+			return true
+		}
+		if !p.waits(err, &pause) {
+			s.fail(err)
+			return false
+		}
+	}
+	return true
 }
 
 // Refresh loads what changed in the registry, at once.
-func (s *Set) Refresh(ctx context.Context) error {
+func (s *Set) Refresh(ctx context.Context) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Of a Set that waits nobody is answered until it knows all again.
+	defer func() { s.stale.Store(err != nil && s.patience.Load() != nil) }()
 	v, err := s.source.Version(ctx)
 	if err != nil {
 		return err

@@ -269,3 +269,61 @@ func BenchmarkLookupNegative(b *testing.B) {
 		})
 	}
 }
+
+// A Set that waits answers when its source is back, with all that was changed meanwhile;
+// it fails when waiting is in vain.
+func TestWait(t *testing.T) {
+	s := &table{}
+	s.add("token-one")
+	set := newSet(t, s)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	gone, odd := errors.New("gone"), errors.New("odd")
+	failed, over := make(chan error, 1000), make(chan bool, 1000)
+	set.Wait(ctx, func(err error) bool {
+		if err == nil {
+			over <- true
+		} else {
+			failed <- err
+		}
+		return errors.Is(err, gone)
+	})
+	fail := func(err error) { s.mu.Lock(); defer s.mu.Unlock(); s.err = err }
+	look := func(text string) <-chan bool {
+		got := make(chan bool, 1)
+		go func() { _, ok := set.Lookup([]byte(text)); got <- ok }()
+		return got
+	}
+	fail(gone)
+	got := look("token-one")
+	if err := <-failed; !errors.Is(err, gone) {
+		t.Error(err)
+	}
+	s.add("token-two")
+	for set.Refresh(t.Context()) == nil { // and the set's own refreshing fails, too
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case ok := <-got:
+		t.Errorf("answered %v without a source", ok)
+	case <-failed: // it asks on
+	}
+	fail(nil)
+	if !<-got || !<-over || !<-look("token-two") || <-look("no-token") || set.Err() != nil {
+		t.Errorf("not all is known again: %v", set.Err())
+	}
+	fail(gone)
+	got = look("token-one")
+	for len(failed) > 0 {
+		<-failed
+	}
+	<-failed
+	stop()
+	if <-got || !errors.Is(set.Err(), gone) {
+		t.Errorf("after its end: %v", set.Err())
+	}
+	fail(odd)
+	if <-look("token-one") { // in vain: at once
+		t.Error("answered without a source")
+	}
+}

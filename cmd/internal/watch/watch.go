@@ -54,6 +54,9 @@ type Options struct {
 	Blocked func(err error)
 	// Ended hears at the end what was read, by the kind of input.
 	Ended func(map[string]Read)
+	// Check says what keeps the engine from seeing everything, nil for nothing: what it
+	// may have missed as ctx ended is read again by the next run.
+	Check func() error
 	// Alive is called at each round, and while nothing can be stored.
 	Alive func()
 	// Metrics are counted in, nil for nowhere.
@@ -101,6 +104,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if o.Alive == nil {
 		o.Alive = func() {}
+	}
+	if o.Check == nil {
+		o.Check = func() error { return nil }
 	}
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
@@ -333,6 +339,10 @@ func (w *watcher) round() error {
 		if l.ended {
 			w.end(l)
 		}
+	}
+	if err := w.o.Check(); err != nil && (w.closing || w.ctx.Err() != nil) {
+		w.failed = true
+		return fmt.Errorf("what was read last is read again by the next run: %w", err)
 	}
 	now := w.o.Now()
 	if len(d.list) == 0 && !w.closing && (len(w.unsaved)+len(w.forget) == 0 || now.Sub(w.saved) < w.positions.every()) {
