@@ -73,8 +73,9 @@ crash: ## kill processes that change the registry, and that end leaked tokens, 2
 	QUENCH_TEST_RESTARTS=100 go run ./testdata/postgres go test ./registry -run '^TestServerRestart$$' -count=1 -timeout 30m -v
 
 .PHONY: watch-faults
-watch-faults: ## 10,000 rotations of each kind, two minutes of kills, a database gone for a minute
+watch-faults: ## 10,000 rotations of each kind, two minutes of kills, a database gone for a minute; on PostgreSQL too, where it is installed
 	QUENCH_TEST_ROTATIONS=10000 QUENCH_TEST_KILL_SECONDS=120 QUENCH_TEST_GONE_SECONDS=60 go test ./cmd/quench -run '^TestWatch(Rotations|Killed.*|DatabaseGone|DiskFull|PassesOnToFullDisk|Unmounted|Unreadable|WithoutEvents)$$' -count=1 -timeout 60m -v
+	QUENCH_TEST_GONE_SECONDS=60 go run ./testdata/postgres go test ./cmd/quench -run '^Test(WatchPostgresGone|PostgresRestarted)$$' -count=1 -timeout 30m -v
 
 accuracy: ## measure detection on labelled excerpts: make accuracy DATA=DIR
 	go run ./testdata/accuracy "$(DATA)"

@@ -48,6 +48,21 @@ func newLeaks(t *testing.T) *leaks {
 	return l
 }
 
+// policy is the file of one that names both vendors.
+func (l *leaks) policy(t *testing.T) (path string) {
+	t.Helper()
+	conf := t.TempDir()
+	for name, text := range map[string]string{"ca.pem": string(l.net.CA), "policy.toml": fmt.Sprintf(
+		"[[provider]]\nname = 'gitlab'\nkind = 'api'\nhost = %q\nca_file = 'ca.pem'\n[[leak]]\nprovider = ['gitlab']\ndo = 'revoke'\n"+
+			"[[provider]]\nname = 'vendor'\nkind = 'webhook'\nurl = '%s/leaked'\nsecret_file = 'key'\n", l.net.Addr(), l.hooks.URL),
+		"key": "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))} {
+		if err := os.WriteFile(filepath.Join(conf, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(conf, "policy.toml")
+}
+
 // hook is the vendor of own tokens.
 func (l *leaks) hook(w http.ResponseWriter, r *http.Request) {
 	var report struct {

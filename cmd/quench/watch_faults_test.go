@@ -68,6 +68,16 @@ func (b *syncBuffer) String() string {
 // follow starts a watch as the user uid; 0 is the one of the test.
 func follow(t *testing.T, home string, uid uint32, args ...string) *follower {
 	t.Helper()
+	return followWith(t, home, func(cmd *exec.Cmd) {
+		if uid != 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		}
+	}, args...)
+}
+
+// followWith starts a watch that was prepared.
+func followWith(t *testing.T, home string, prepare func(*exec.Cmd), args ...string) *follower {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -77,9 +87,7 @@ func follow(t *testing.T, home string, uid uint32, args ...string) *follower {
 	f.Cmd = exec.Command("quench", append([]string{"watch", "--format", "jsonl", "--metrics", f.addr}, args...)...)
 	f.Env = quench(t, home).Env
 	f.Stdout, f.Stderr = &f.out, &f.err
-	if uid != 0 {
-		f.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	}
+	prepare(f.Cmd)
 	if err := f.Start(); err != nil {
 		t.Fatal(err)
 	}
