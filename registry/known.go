@@ -24,7 +24,7 @@ func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", store.Explain(err))
 	}
-	set, err := match.New(ctx, &known{r, find})
+	set, err := match.New(ctx, &known{r, find, r.store.Glance()})
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
 	}
@@ -38,7 +38,11 @@ func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 type known struct {
 	r    *Registry
 	find *sql.Stmt // closed with the database
+	look *store.Glance
 }
+
+// Still implements match.Still.
+func (k *known) Still() bool { return !k.look.Changed() }
 
 // Changes implements match.Feed.
 func (k *known) Changes() (<-chan struct{}, func()) { return k.r.store.Changes() }

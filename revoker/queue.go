@@ -304,17 +304,22 @@ func (r *Revoker) Work(ctx context.Context, o WorkOptions) error {
 	// The queue's client asks the database many times a second, which is most of what a
 	// process takes that has nothing to do: it runs while a job is due, from headStart
 	// before that.
+	glance, last := r.reg.Store().Glance(), time.Time{}
 	for {
 		r.expire(ctx, &sweep)
-		if due, _, err := r.waiting(ctx, 1); err == nil && due > 0 {
+		if !glance.Changed() && time.Since(last) < headStart/4 {
+			// Nothing was queued, and what waits longer is seen long before it is due.
+		} else if due, _, err := r.waiting(ctx, 1); err == nil && due > 0 {
 			if err := r.work(ctx, false, &sweep); err != nil {
 				return err
 			}
+		} else if err == nil {
+			last = time.Now()
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Second): // a job is made headStart before it is due
+		case <-time.After(time.Until(time.Now().Truncate(time.Second).Add(time.Second))): // a job is made headStart before it is due
 		}
 	}
 }

@@ -21,9 +21,10 @@ import (
 	"github.com/quench-dev/quench/scanner"
 )
 
-// Every is how often a Set looks whether the registry changed. The check costs
-// some microseconds, and a token issued elsewhere must be found within a second.
-const Every = 250 * time.Millisecond
+// Every is how often a Set looks whether the registry changed: a token issued elsewhere
+// must be found within a second, and half of that is left to a busy machine. Each look
+// wakes a process that has nothing else to do, which costs more than what is read.
+const Every = 500 * time.Millisecond
 
 // Source is the registry as a Set sees it. Its methods are called by one
 // goroutine at a time, but for Find.
@@ -55,6 +56,17 @@ type Feed interface {
 	// Changes gives a channel that is ready after a change; nil never is. stop ends it.
 	Changes() (c <-chan struct{}, stop func())
 }
+
+// Still is a Source that can tell for less than a Version costs that nothing changed.
+type Still interface {
+	// Still reports whether nothing was committed since it was asked last; it may be
+	// wrong for a moment. It is asked by one goroutine.
+	Still() bool
+}
+
+// rests is for how many looks a Source is believed that nothing changed: a change that it
+// does not see is found at the next, a second after at most.
+const rests = 1
 
 // Set implements scanner.Known. It is safe for concurrent use.
 type Set struct {
@@ -123,7 +135,8 @@ func New(ctx context.Context, source Source) (*Set, error) {
 // follow refreshes until Close.
 func (s *Set) follow(ctx context.Context) {
 	defer close(s.done)
-	tick := time.NewTicker(Every)
+	// With all that looks each second, so that the process is woken once for all of it.
+	tick := time.NewTimer(next())
 	defer tick.Stop()
 	var changes <-chan struct{}
 	if f, ok := s.source.(Feed); ok {
@@ -131,11 +144,17 @@ func (s *Set) follow(ctx context.Context) {
 		defer stop()
 		changes = c
 	}
+	still, rested := s.still(), 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(next())
+			if rested++; still() && rested <= rests && !s.stale.Load() {
+				continue
+			}
+			rested = 0
 		case _, open := <-changes:
 			if !open {
 				changes = nil
@@ -145,6 +164,17 @@ func (s *Set) follow(ctx context.Context) {
 			s.fail(err)
 		}
 	}
+}
+
+// next is how long it is to a full Every.
+func next() time.Duration { now := time.Now(); return now.Truncate(Every).Add(Every).Sub(now) }
+
+// still is whether the source says that nothing changed.
+func (s *Set) still() func() bool {
+	if q, ok := s.source.(Still); ok {
+		return q.Still
+	}
+	return func() bool { return false }
 }
 
 // patience is what Wait was given.

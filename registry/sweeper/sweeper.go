@@ -18,6 +18,7 @@ import (
 	"github.com/quench-dev/quench/registry/alert"
 	"github.com/quench-dev/quench/registry/audit"
 	"github.com/quench-dev/quench/registry/deadline"
+	"github.com/quench-dev/quench/registry/store"
 )
 
 const (
@@ -25,9 +26,10 @@ const (
 	// without a sweep others need not wait for all of it.
 	batch = 500
 	// look is how often the nearest deadline is asked for, since other processes
-	// issue, shorten and resume tokens, and clocks are set. It is one step in an
-	// index, some ten microseconds.
-	look = time.Second
+	// issue, shorten and resume tokens, and clocks are set. Where the database was not
+	// written to since, it is asked for in each lookAnyway only.
+	look       = time.Second
+	lookAnyway = 10 * time.Second
 	// lookFailing is the same after an error that stays: the trouble is told, and
 	// a full disk is not filled by telling it.
 	lookFailing = time.Minute
@@ -50,8 +52,9 @@ func Run(ctx context.Context, r *registry.Registry, o Options) {
 		o.Sleep = sleep
 	}
 	failing := look
+	n := nearest{glance: r.Store().Glance()}
 	for ctx.Err() == nil {
-		wait, err := step(ctx, r, o)
+		wait, err := step(ctx, r, o, &n)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -68,19 +71,42 @@ func Run(ctx context.Context, r *registry.Registry, o Options) {
 	}
 }
 
+// nearest is the nearest deadline, as it was asked for last.
+type nearest struct {
+	glance *store.Glance
+	at     time.Time
+	asked  time.Time // zero before, and after an error
+}
+
+// ask gives it; zero when there is none.
+func (n *nearest) ask(ctx context.Context, r *registry.Registry) (_ time.Time, err error) {
+	if now := time.Now(); n.glance.Changed() || n.asked.IsZero() || now.Sub(n.asked) >= lookAnyway {
+		if n.at, err = r.NextSweep(ctx); err != nil {
+			n.asked = time.Time{}
+			return n.at, err
+		}
+		n.asked = now
+	}
+	return n.at, nil
+}
+
 // step sweeps what is due and tells how long nothing will be.
-func step(ctx context.Context, r *registry.Registry, o Options) (time.Duration, error) {
-	next, err := r.NextSweep(ctx)
+func step(ctx context.Context, r *registry.Registry, o Options, n *nearest) (time.Duration, error) {
+	next, err := n.ask(ctx, r)
 	if err != nil {
 		return 0, err
 	}
 	if left := next.Sub(r.Now()); next.IsZero() || left > 0 {
-		if next.IsZero() {
-			left = look
+		// At a full second, when others look, too: so the process is woken once for all.
+		now := time.Now().Truncate(time.Microsecond) // as deadlines are
+		wait := now.Truncate(look).Add(look).Sub(now)
+		if !next.IsZero() {
+			wait = min(left, wait)
 		}
-		return min(left, look), nil
+		return wait, nil
 	}
 	all, err := Sweep(ctx, r)
+	n.asked = time.Time{} // what comes next is another
 	if len(all) > 0 && o.Warned != nil {
 		o.Warned(all)
 	}

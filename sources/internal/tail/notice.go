@@ -42,7 +42,9 @@ type folder struct {
 
 // notice looks at what events tell of, and at the rest in turn, until ctx ends.
 func (fl *follower) notice(ctx context.Context) {
-	tick := time.NewTicker(fl.o.Rescan)
+	// At full seconds, when others of the process look, too: each waking costs.
+	next := func() time.Duration { return time.Until(time.Now().Truncate(fl.o.Rescan).Add(fl.o.Rescan)) }
+	tick := time.NewTimer(next())
 	defer tick.Stop()
 	var events chan fsnotify.Event
 	var errs chan error
@@ -55,6 +57,7 @@ func (fl *follower) notice(ctx context.Context) {
 			return
 		case <-tick.C:
 			fl.tick()
+			tick.Reset(next())
 		case <-fl.poke:
 			fl.again()
 		case paths := <-fl.o.Repath:
