@@ -115,9 +115,9 @@ bench-usage: ## measure the usage watch on one core: reading logs, judging, writ
 
 # Each measures once, a thousand leaks: the percentiles are what it tells.
 .PHONY: bench-revoke
-bench-revoke: ## measure from a finding to its end, from an alert to its sink; on PostgreSQL too, where it is installed
-	go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
-	go run ./testdata/postgres go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written' -benchtime 1x
+bench-revoke: ## measure from a finding to its end, from an alert to its sink, and 100,000 queued incidents; on PostgreSQL too, where it is installed
+	QUENCH_BENCH_QUEUED=100000 go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written|Drain' -benchtime 1x -timeout 60m
+	QUENCH_BENCH_QUEUED=10000 go run ./testdata/postgres go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written|Drain' -benchtime 1x -timeout 60m
 
 .PHONY: bench-watch
 bench-watch: ## measure watch: time to kill, a flood in eight files, 10,000 files, idle

@@ -156,7 +156,8 @@ func (r *Revoker) Incidents(ctx context.Context) ([]Incident, error) {
 func (r *Revoker) Incident(ctx context.Context, id string) (Incident, error) {
 	db := r.reg.Store().Reader()
 	var full string
-	rows, err := db.QueryContext(ctx, "SELECT id FROM incidents WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2", id)
+	// A beginning is looked for among all; a whole id, as jobs have it, is a step in an index.
+	rows, err := db.QueryContext(ctx, "SELECT id FROM incidents WHERE id = ?1 UNION SELECT id FROM incidents WHERE length(?1) < 36 AND substr(id, 1, length(?1)) = ?1 LIMIT 2", id)
 	if err != nil {
 		return Incident{}, fmt.Errorf("reading incident %q: %w", id, err)
 	}
