@@ -38,6 +38,7 @@ type leaks struct {
 	ids    map[string][]string  // their ids
 	net    *revokertest.Network
 	hooks  *httptest.Server
+	down   bool // the vendor of own tokens
 }
 
 func newLeaks(t *testing.T) *leaks {
@@ -77,11 +78,42 @@ func (l *leaks) hook(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.down {
+		http.Error(w, "", http.StatusServiceUnavailable)
+		return
+	}
 	l.told[report.Data.TokenID]++
 	if id := r.Header.Get("webhook-id"); !slices.Contains(l.ids[report.Data.TokenID], id) {
 		l.ids[report.Data.TokenID] = append(l.ids[report.Data.TokenID], id)
 	}
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// hooksDown has the vendor of own tokens take nothing, or no longer.
+func (l *leaks) hooksDown(down bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = down
+}
+
+// check sees that all incidents are dead: secrets ended once, own tokens told of under
+// their incident's id. It gives how many reports were repeated.
+func (l *leaks) check(t *testing.T, list []killed, secrets []string) (again int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, i := range list {
+		told, ids := l.told[i.Token], l.ids[i.Token]
+		if again += max(0, told-1); i.State != "dead" || i.Token != "" && (told == 0 || len(ids) != 1 || ids[0] != i.ID) {
+			t.Errorf("incident %+v: its vendor was told %d times, as %q", i, told, ids)
+		}
+	}
+	for _, v := range secrets {
+		if l.ended[v] != 1 || l.all[v].Alive() || !l.all[v].DecoysAlive() {
+			t.Errorf("a secret was ended %d times, alive %v", l.ended[v], l.all[v].Alive())
+		}
+	}
+	return again
 }
 
 // hush makes a secret one whose vendor does not answer; speak ends that.
