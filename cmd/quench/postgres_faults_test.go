@@ -124,6 +124,7 @@ func TestPostgresRestarted(t *testing.T) {
 	var list []killed
 	finished := func() bool {
 		out, err := at("incident", "list", "-f", "json").Output()
+		list = nil // of which JSON would keep what is left out
 		if err != nil || json.Unmarshal(out, &list) != nil || len(list) < len(tokens)+len(secrets) {
 			return false
 		}
