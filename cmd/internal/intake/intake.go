@@ -46,7 +46,7 @@ const (
 	// may be a private key.
 	maxSenders = 1000
 	// Quiet is how long a sender must send nothing until halves of credentials wait for
-	// the other one no longer, and Gone until its text has ended.
+	// the other one no longer, and Gone until nothing else waits for what it sends, either.
 	Quiet, Gone = time.Second, time.Minute
 )
 
@@ -69,8 +69,7 @@ type Options struct {
 
 // Sink scans messages. It may be used by many goroutines, one of which works at a time.
 type Sink struct {
-	o   Options
-	run string // names the texts of this process
+	o Options
 
 	mu      sync.Mutex
 	texts   map[string]*text
@@ -81,6 +80,9 @@ type Sink struct {
 // text is what one sender sends.
 type text struct {
 	sender string
+	// run names this text among all, so that what is found at an offset of it is not
+	// taken for what was found there in an earlier text of the sender.
+	run    string
 	engine *scanner.Engine
 	stream *scanner.Stream
 	// stream begins at base, after lines line feeds: a reload began it.
@@ -93,6 +95,7 @@ type text struct {
 	records []record // those that something may still be found in
 	last    time.Time
 	quiet   bool
+	gone    bool
 	once    [sha256.Size]byte
 }
 
@@ -108,7 +111,7 @@ func New(o Options) *Sink {
 	if o.MinConfidence == "" {
 		o.MinConfidence = rules.Medium
 	}
-	return &Sink{o: o, run: rand.Text()[:13], texts: map[string]*text{}}
+	return &Sink{o: o, texts: map[string]*text{}}
 }
 
 // Take scans messages, in order, and delivers what is found. With whole nothing of them
@@ -141,7 +144,7 @@ func (s *Sink) Take(ctx context.Context, list []Record, whole bool) error {
 		if s.o.Count != nil {
 			s.o.Count(len(r.Text), bytes.Count(r.Text, []byte{'\n'})+ends)
 		}
-		t.last, t.quiet = s.o.Now(), false
+		t.last, t.quiet, t.gone = s.o.Now(), false, false
 		touched[t] = true
 	}
 	for t := range touched {
@@ -216,7 +219,7 @@ func (s *Sink) text(sender string) *text {
 		oldest := slices.MinFunc(slices.Collect(maps.Values(s.texts)), func(a, b *text) int { return a.last.Compare(b.last) })
 		s.end(oldest)
 	}
-	t := &text{sender: sender}
+	t := &text{sender: sender, run: rand.Text()[:13]}
 	s.start(t)
 	s.texts[sender] = t
 	return t
@@ -233,7 +236,7 @@ func (s *Sink) settle(t *text, whole bool) {
 	now := s.o.Now()
 	var list []scanner.Finding
 	for _, m := range t.found {
-		h := scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: s.o.Source, Root: s.run, Path: t.sender, Time: now}}
+		h := scanner.Hit{Match: m, FoundAt: now, Origin: sources.Origin{Source: s.o.Source, Root: t.run, Path: t.sender, Time: now}}
 		f := scanner.Finding{Hit: h, ID: scanner.FindingID(m.Rule.ID, t.sender, m.Key, m.Context, m.Secret)}
 		if f.Token != nil || !t.pairs.Add(f) {
 			list = append(list, f)
@@ -300,8 +303,11 @@ func (s *Sink) Settle(ctx context.Context) error {
 	now := s.o.Now()
 	for _, t := range s.texts {
 		switch idle := now.Sub(t.last); {
-		case idle >= Gone:
-			s.end(t)
+		case idle >= Gone && !t.gone: // what comes now goes on with it in offset and line alone
+			t.gone = true
+			t.stream.Close()
+			s.settle(t, true)
+			s.start(t)
 		case idle >= Quiet && !t.quiet:
 			t.quiet = true
 			t.stream.Flush()

@@ -3,6 +3,7 @@ package intake_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,35 @@ func TestAgain(t *testing.T) {
 	take(t, c, true, r, r)
 	if n := len(c.Found()); n != 1 {
 		t.Errorf("%d findings of what is said again", n)
+	}
+}
+
+// After a sender's silence, or among so many that it was forgotten, nothing that it says
+// is taken for what stood at the same place of what it said before.
+func TestGone(t *testing.T) {
+	c := intaketest.New(t, "syslog")
+	take(t, c, false, rec("a", "x "+intaketest.Token(1)))
+	first := c.Found()
+	c.Clock = c.Clock.Add(intake.Gone)
+	if err := c.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	take(t, c, false, rec("a", "x "+intaketest.Token(2)))
+	second := c.Found()
+	for i := range 1000 {
+		take(t, c, false, rec(fmt.Sprint("b", i), "hello"))
+	}
+	take(t, c, false, rec("a", "x "+intaketest.Token(3)))
+	third := c.Found()
+	if len(first) != 1 || len(second) != 1 || len(third) != 1 {
+		t.Fatalf("%d, %d, %d findings", len(first), len(second), len(third))
+	}
+	at := map[string]bool{}
+	for _, f := range []scanner.Finding{first[0], second[0], third[0]} {
+		at[fmt.Sprint(f.Origin.Root, f.Start)] = true
+	}
+	if len(at) != 3 || second[0].Line != 2 {
+		t.Errorf("places %v, the second on line %d", at, second[0].Line)
 	}
 }
 
