@@ -1,14 +1,17 @@
 package revoker_test
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/notify"
@@ -16,7 +19,7 @@ import (
 )
 
 // No target is told a secret, nor eight bytes of one, whatever became of it: what is
-// told of leaks goes to every kind that speaks HTTP, and all that they receive is read.
+// told of leaks goes to every kind of target, and all that they receive is read.
 func TestNoTargetHearsSecret(t *testing.T) {
 	f := newFixture(t, "")
 	var secrets []string
@@ -40,7 +43,7 @@ func TestNoTargetHearsSecret(t *testing.T) {
 
 	var mu sync.Mutex
 	heard, asked := "", map[string]bool{}
-	net := revokertest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	vendor := revokertest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
@@ -59,7 +62,7 @@ func TestNoTargetHearsSecret(t *testing.T) {
 		return "file:" + path
 	}
 	key := "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef01234567"))
-	ca := strings.TrimPrefix(file("ca.pem", string(net.CA)), "file:")
+	ca := strings.TrimPrefix(file("ca.pem", string(vendor.CA)), "file:")
 	targets := []notify.Target{
 		{Name: "slack", Kind: "slack", URL: file("url", "https://slack.example/x")},
 		{Name: "teams", Kind: "teams", URL: file("url", "https://teams.example/x")},
@@ -70,7 +73,21 @@ func TestNoTargetHearsSecret(t *testing.T) {
 	for i := range targets {
 		targets[i].CAFile = ca
 	}
-	n, err := notify.New(f.reg.Store(), notify.Config{Targets: targets}, notify.Options{Dial: net.Dial, Lookup: net.Lookup})
+	lines, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	letters := make(chan string, 100)
+	targets = append(targets, notify.Target{Name: "log", Kind: "syslog", Address: "udp://" + lines.LocalAddr().String()},
+		notify.Target{Name: "mail", Kind: "smtp", Address: revokertest.Mail(t, letters), From: "quench@example.com", To: []string{"ops@example.com"}})
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "127.") { // the two that are servers of their own
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}
+		return vendor.Dial(ctx, network, addr)
+	}
+	n, err := notify.New(f.reg.Store(), notify.Config{Targets: targets}, notify.Options{Dial: dial, Lookup: vendor.Lookup})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +96,20 @@ func TestNoTargetHearsSecret(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	line := make([]byte, 64<<10)
+	k, _, err := lines.ReadFrom(line)
+	if err != nil || len(letters) == 0 {
+		t.Fatalf("syslog: %v; %d letters", err, len(letters))
+	}
+	for heard += string(line[:k]) + "\n"; len(letters) > 0; {
+		heard += strings.ReplaceAll(<-letters, "=\n", "") // quoted-printable
+	}
+	for more := true; more; {
+		lines.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // what was sent is here
+		k, _, err := lines.ReadFrom(line)
+		heard += string(line[:k]) + "\n"
+		more = err == nil
+	}
 	if len(asked) != 5 || !strings.Contains(heard, "leaked") {
 		t.Fatalf("asked %v", asked)
 	}

@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"encoding/base64"
@@ -476,60 +475,10 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// mailServer speaks as much SMTP as a client needs, and keeps the letters.
-func mailServer(t *testing.T, letters chan<- string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			r := bufio.NewReader(conn)
-			say := func(s string) { io.WriteString(conn, s+"\r\n") }
-			say("220 mail.example")
-			var data strings.Builder
-			for inData := false; ; {
-				line, err := r.ReadString('\n')
-				if err != nil {
-					break
-				}
-				line = strings.TrimRight(line, "\r\n")
-				switch verb, _, _ := strings.Cut(strings.ToUpper(line), " "); {
-				case inData && line == ".":
-					inData = false
-					letters <- data.String()
-					say("250 taken")
-				case inData:
-					data.WriteString(line + "\n")
-				case verb == "EHLO":
-					say("250 mail.example")
-				case verb == "DATA":
-					inData = true
-					say("354 go on")
-				case verb == "QUIT":
-					say("221 bye")
-					conn.Close()
-				default:
-					say("250 ok")
-				}
-			}
-			conn.Close()
-		}
-	})
-	return l.Addr().String()
-}
-
 func TestMail(t *testing.T) {
 	p := newPlace(t)
 	letters := make(chan string, 1)
-	addr := mailServer(t, letters)
+	addr := revokertest.Mail(t, letters)
 	n, err := notify.New(p.store, notify.Config{Targets: []notify.Target{{Name: "mail", Kind: "smtp", Address: addr, From: "quench@example.com", To: []string{"ops@example.com"}}}}, notify.Options{Now: p.clock.now})
 	if err != nil {
 		t.Fatal(err)
