@@ -9,13 +9,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // ErrTaken says that another process has the lock.
 var ErrTaken = errors.New("another quench uses it")
 
 // Lock is held until it is closed, or the process ends. A nil Lock is none.
-type Lock struct{ f *os.File }
+type Lock struct{ f *flock.Flock }
 
 // Take takes the lock that the file at path stands for, which is made with its folder. It
 // does not wait: where another has it the error is ErrTaken.
@@ -23,13 +26,14 @@ func Take(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of a lock: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening a lock: %w", err)
-	}
-	if err := lock(f); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("taking the lock %q: %w", path, err)
+	f := flock.New(path, flock.SetPermissions(0o600))
+	switch had, err := f.TryLock(); {
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
+		// Some file systems have none.
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("taking the lock %q: %w", path, err), f.Close())
+	case !had:
+		return nil, errors.Join(fmt.Errorf("taking the lock %q: %w", path, ErrTaken), f.Close())
 	}
 	return &Lock{f}, nil
 }
