@@ -152,10 +152,13 @@ func (r *Revoker) due(ctx context.Context, id string) error {
 			later = &retryError{after: maxWait, detail: decide.KillSwitch}
 			return note(ctx, tx, id, decide.KillSwitch)
 		}
-		until := inc.DueAt
-		if h, err := hours.Parse(inc.Hours); err == nil { // it may be late, and the office closed again
-			until = h.Next(maxTime(until, r.reg.Now()))
+		open, err := hours.Parse(inc.Hours)
+		if err != nil { // of another version, or of whoever wrote the database
+			const held = "when it may end cannot be read: quench incident confirm ends it, dismiss stops it"
+			later = &retryError{after: maxWait, detail: fmt.Sprintf("%s (%v)", held, err)}
+			return note(ctx, tx, id, held)
 		}
+		until := open.Next(maxTime(inc.DueAt, r.reg.Now())) // it may be late, and the office closed again
 		if left := until.Sub(r.reg.Now()); left > 0 {
 			later = &retryError{after: left, detail: "not due before " + until.Format(time.RFC3339)}
 			_, err := tx.ExecContext(ctx, "UPDATE incidents SET due_at = ? WHERE id = ?", micros(until), id)

@@ -2,6 +2,7 @@ package revoker_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,6 +77,33 @@ func parsed(t *testing.T, text string) revoker.Policy {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// Where the hours of an incident cannot be read, nothing is ended by itself.
+func TestHoursOfWhoKnows(t *testing.T) {
+	f := newClocked(t, "")
+	r := f.revoker(t, revoker.Auto, parsed(t, "[tokens]\ngrace = '1h'\n"))
+	c, err := r.Contain(t.Context(), f.hit("a.env"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = f.reg.Store().InTx(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE incidents SET hours = 'Mon-Fri 08:00-18:00 Mars/Olympus' WHERE id = ?", c.IncidentID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.pass(2 * time.Hour)
+	if err := revoker.Due(r, t.Context(), c.IncidentID); err == nil || f.reason(t) != "suspended" {
+		t.Errorf("%v, verify says %s", err, f.reason(t))
+	}
+	if i := f.incident(t, r, c.IncidentID); i.State != revoker.StateWaiting || !strings.Contains(i.Note, "cannot be read") {
+		t.Errorf("%+v", i)
+	}
+	if err := r.Confirm(t.Context(), c.IncidentID); err != nil || f.reason(t) != "revoked" {
+		t.Errorf("confirmed: %v, verify says %s", err, f.reason(t))
+	}
 }
 
 // A leaked token that policy holds back is refused at once, further places change
