@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,39 +16,15 @@ func limited(t *testing.T, home, limit string, args ...string) *watching {
 	cmd.Env = quench(t, home).Env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	errs, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
+	w, err := beginWatch(t, cmd)
+	switch {
+	case cmd.Process == nil:
 		t.Skipf("user namespaces are not allowed here: %v", err)
+	case cmd.ProcessState.ExitCode() == 97:
+		t.Skip("the limits of a user namespace cannot be set here")
+	case err != nil:
+		t.Fatal(err)
 	}
-	w := &watching{Cmd: cmd, out: bufio.NewScanner(out), due: make(chan string, 10)}
-	ready := make(chan bool, 1)
-	go func() {
-		s := bufio.NewScanner(errs)
-		for s.Scan() {
-			w.mu.Lock()
-			w.errs = append(w.errs, s.Text())
-			w.mu.Unlock()
-			if strings.HasPrefix(s.Text(), "watching ") {
-				ready <- true
-			}
-		}
-		close(ready)
-	}()
-	if !<-ready {
-		cmd.Wait()
-		if cmd.ProcessState.ExitCode() == 97 {
-			t.Skip("the limits of a user namespace cannot be set here")
-		}
-		t.Fatalf("watch ended before it watched:\n%s", strings.Join(w.said(), "\n"))
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
 	return w
 }
 

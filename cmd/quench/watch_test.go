@@ -50,7 +50,16 @@ func (w *watching) says(t *testing.T, want string) {
 // startWatch starts it and waits until it says that it watches.
 func startWatch(t *testing.T, home string, args ...string) *watching {
 	t.Helper()
-	cmd := quench(t, home, append([]string{"watch", "--format", "jsonl"}, args...)...)
+	w, err := beginWatch(t, quench(t, home, append([]string{"watch", "--format", "jsonl"}, args...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// beginWatch starts cmd, a watch, and waits until it says that it watches.
+func beginWatch(t *testing.T, cmd *exec.Cmd) (*watching, error) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +69,9 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
+	t.Cleanup(func() { cmd.Process.Kill() })
 	w := &watching{Cmd: cmd, out: bufio.NewScanner(out), due: make(chan string, 10)}
 	w.out.Buffer(nil, 1<<20)
 	ready := make(chan bool, 1)
@@ -81,10 +91,9 @@ func startWatch(t *testing.T, home string, args ...string) *watching {
 		close(ready)
 	}()
 	if !<-ready {
-		t.Fatalf("watch ended before it watched:\n%s", strings.Join(w.said(), "\n"))
+		return nil, fmt.Errorf("watch ended before it watched: %w\n%s", cmd.Wait(), strings.Join(w.said(), "\n"))
 	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	return w
+	return w, nil
 }
 
 // next is the next finding.
