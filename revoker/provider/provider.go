@@ -116,6 +116,9 @@ type Need struct {
 	Ask string `toml:"ask"`
 }
 
+// Npmrc is the HostFrom of what is called at the registry of npm's configuration.
+const Npmrc = "npmrc"
+
 // Info is what is known of a provider without calling it.
 type Info struct {
 	Name  string // as policies and commands have it
@@ -125,7 +128,9 @@ type Info struct {
 	Manual string
 	Rules  []string // whose secrets it issues
 	Hosts  []string // that are called; empty: the operator names one
-	Needs  []Need
+	// HostFrom is where a person's own configuration names the host, Npmrc or empty.
+	HostFrom string
+	Needs    []Need
 	// Parts that must be known beside the secret.
 	Parts []string
 	// CanCheck and CanRevoke tell whether there are such calls at all.

@@ -16,7 +16,7 @@ type entry struct{ s *spec }
 
 func (e entry) Info() Info {
 	i := Info{Name: e.s.Name, Title: e.s.Title, Docs: e.s.Docs, Manual: e.s.Manual, Rules: e.s.Rules, Needs: e.s.Needs, Parts: e.s.Parts,
-		Undo: e.s.Undo, Note: e.s.Note, CanCheck: e.s.Check != nil, CanRevoke: len(e.s.Revoke) > 0, Hosts: slices.Clone(e.s.Hosts)}
+		Undo: e.s.Undo, Note: e.s.Note, CanCheck: e.s.Check != nil, CanRevoke: len(e.s.Revoke) > 0, Hosts: slices.Clone(e.s.Hosts), HostFrom: e.s.HostFrom}
 	if e.s.Host != "" {
 		i.Hosts = append([]string{e.s.Host}, i.Hosts...)
 	}

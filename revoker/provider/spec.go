@@ -23,10 +23,12 @@ type spec struct {
 	// Host is the default of {{host}}; Hosts are the others that urls name.
 	Host  string   `toml:"host"`
 	Hosts []string `toml:"hosts"`
-	Undo  string   `toml:"undo"`
-	Note  string   `toml:"note"`
-	Needs []Need   `toml:"need"`
-	Parts []string `toml:"parts"`
+	// HostFrom says whose configuration has {{host}} where nothing else names it: "npmrc".
+	HostFrom string   `toml:"host_from"`
+	Undo     string   `toml:"undo"`
+	Note     string   `toml:"note"`
+	Needs    []Need   `toml:"need"`
+	Parts    []string `toml:"parts"`
 	// Fields are parts of the secret itself: the first group of a pattern.
 	Fields map[string]string `toml:"fields"`
 	Check  *call             `toml:"check"`
@@ -166,6 +168,9 @@ func (s *spec) check() error {
 		if h != "" && !HostOK(h) {
 			return fmt.Errorf("host %q: want a name, or a name:port", h)
 		}
+	}
+	if s.HostFrom != "" && (s.HostFrom != Npmrc || s.Host != "") {
+		return fmt.Errorf("host_from %q: want %s, and no host beside it", s.HostFrom, Npmrc)
 	}
 	known := map[string]bool{"secret": true, "host": true}
 	for name, p := range s.Fields {

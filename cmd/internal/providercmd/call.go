@@ -94,7 +94,7 @@ func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 		}
 		x.set.Host = f.host
 	}
-	if x.set.Host == "" && name == "npm" {
+	if x.set.Host == "" && x.p.Info().HostFrom == provider.Npmrc {
 		if x.set.Host, err = npmHost(userNpmrc()); err != nil {
 			return err
 		}
