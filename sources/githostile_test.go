@@ -110,7 +110,6 @@ func peakHeap(f func(look func())) (peak uint64) {
 // A tree of ten million entries takes the memory of its bytes twice, and no more for
 // what is in it.
 func TestGitTreeOfTenMillion(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("hashes and compresses 370 MB")
 	}
@@ -146,7 +145,6 @@ func TestGitTreeOfTenMillion(t *testing.T) {
 
 // A blob of a gigabyte is streamed, loose and packed.
 func TestGitGigabyteBlob(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("hashes and compresses a gigabyte")
 	}
