@@ -124,15 +124,17 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-	set, stop, err := f.mf.Start(buildVersion(), log)
+	var counted *metrics.Watch
+	stop, err := f.mf.Start(buildVersion(), log, func(s *metrics.Set) {
+		counted = metrics.NewWatch(s)
+		if c.registry != nil {
+			s.Incidents(c.registry, log)
+		}
+	})
 	if err != nil {
 		return err
 	}
 	defer stop(&err)
-	counted := metrics.NewWatch(set)
-	if c.registry != nil {
-		set.Incidents(c.registry, log)
-	}
 	others, err := f.in.Open(cmd, inputs.Options{Engine: now.engine, Rules: now.conf.Rules, MinConfidence: now.min, Check: c.check, Registry: c.registry,
 		Policy: now.policy, Stdin: stdin, Paths: now.paths, From: string(f.from), State: filepath.Dir(watchState()), Log: log, Metrics: counted})
 	if err != nil {

@@ -30,12 +30,11 @@ nothing is due, and fails if a call still waits for a later attempt.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withRevoker(cmd, policy, func(r *revoker.Revoker) (err error) {
 				log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-				set, stop, err := mf.Start(buildVersion(), log)
+				stop, err := mf.Start(buildVersion(), log, func(s *metrics.Set) { s.Incidents(r.Registry(), log) })
 				if err != nil {
 					return err
 				}
 				defer stop(&err)
-				set.Incidents(r.Registry(), log)
 				work := func() error { return r.Work(cmd.Context(), revoker.WorkOptions{Drain: drain}) }
 				if drain {
 					_, err := sweeper.Sweep(cmd.Context(), r.Registry())

@@ -26,8 +26,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Set is the metrics of one process. Nobody looks at a nil one, and what is registered
-// there is forgotten.
+// Set is the metrics of one process.
 type Set struct{ reg *prometheus.Registry }
 
 // New makes a set that holds what is the same for every process: the build, the Go
@@ -44,9 +43,7 @@ func New(version string) *Set {
 // Register adds collectors. It panics on two metrics of one name, which is a mistake in
 // the program.
 func (s *Set) Register(cs ...prometheus.Collector) {
-	if s != nil {
-		s.reg.MustRegister(cs...)
-	}
+	s.reg.MustRegister(cs...)
 }
 
 // KillBuckets are the upper bounds, in seconds, of histograms of the time that it takes
@@ -131,28 +128,30 @@ const (
 	stopTimeout = time.Second
 )
 
-// Start makes a set and begins to show it as the flags say; stop ends that, and adds what
-// went wrong to *err. Where they ask for nothing the set is nil. That the address is
-// taken is an error here, at the start, and not in the log.
-func (f *Flags) Start(version string, log *slog.Logger) (s *Set, stop func(err *error), err error) {
+// Start begins to show a set as the flags say; stop ends that, and adds what went wrong to
+// *err. fill adds what is to be in the set, before anybody can look: the first scrape has
+// all of it. Where the flags ask for nothing it is not called. That the address is taken
+// is an error here, at the start, and not in the log.
+func (f *Flags) Start(version string, log *slog.Logger, fill func(*Set)) (stop func(err *error), err error) {
 	if f.addr == "" {
-		return nil, func(*error) {}, nil
+		return func(*error) {}, nil
 	}
 	addr, local, err := f.address()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, nil, fmt.Errorf("showing metrics: %w", err)
+		return nil, fmt.Errorf("showing metrics: %w", err)
 	}
-	s = New(version)
+	log.Info("showing metrics", "address", l.Addr().String())
+	s := New(version)
+	fill(s)
 	srv := &http.Server{Handler: s.Handler(local, log), ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	log.Info("showing metrics", "address", l.Addr().String())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
-	return s, func(err *error) {
+	return func(err *error) {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		if srv.Shutdown(ctx) != nil {

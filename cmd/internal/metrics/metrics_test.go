@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"bufio"
 	"database/sql"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -82,23 +84,31 @@ func TestHost(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
-	if s, stop, err := (&Flags{}).Start("1", silent); s != nil || err != nil {
-		t.Errorf("not asked for: %v, %v", s, err)
+	if stop, err := (&Flags{}).Start("1", silent, nil); err != nil {
+		t.Errorf("not asked for: %v", err)
 	} else {
 		stop(&err)
 	}
 	var log strings.Builder
-	s, stop, err := (&Flags{addr: "0"}).Start("9.9", slog.New(slog.NewTextHandler(&log, nil)))
+	var addr string
+	var early net.Conn // who asks as soon as somebody listens is answered with all
+	stop, err := (&Flags{addr: "0"}).Start("9.9", slog.New(slog.NewTextHandler(&log, nil)), func(s *Set) {
+		addr = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(log.String())
+		var err error
+		if early, err = net.Dial("tcp", addr); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(early, "GET /metrics HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", addr)
+		NewWatch(s).Read("files", 7, 1)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	NewWatch(s).Read("files", 7, 1)
-	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(log.String())
-	if _, _, err := (&Flags{addr: addr}).Start("9.9", silent); err == nil {
+	defer early.Close()
+	if _, err := (&Flags{addr: addr}).Start("9.9", silent, nil); err == nil {
 		t.Error("an address that is taken is no error")
 	}
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Get("http://" + addr + "/metrics")
+	resp, err := http.ReadResponse(bufio.NewReader(early), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +158,7 @@ func TestLag(t *testing.T) {
 
 // nothing is counted nowhere.
 func TestNil(t *testing.T) {
-	w := NewWatch(nil)
+	var w *Watch
 	w.At("a", 1)
 	w.Gone("a")
 	w.Read("files", 1, 1)
@@ -158,8 +168,6 @@ func TestNil(t *testing.T) {
 	w.Unread("a")
 	w.Saved(time.Now())
 	w.Blocked(time.Now())
-	var s *Set
-	s.Register(nil)
 }
 
 // docs/metrics.md has each metric of our own, its type and its labels, and none that

@@ -33,11 +33,8 @@ type Watch struct {
 	files map[string]*atomic.Int64 // how far each was read
 }
 
-// NewWatch makes the counters of followed logs and adds them to s; nil gives nil.
+// NewWatch makes the counters of followed logs and adds them to s.
 func NewWatch(s *Set) *Watch {
-	if s == nil {
-		return nil
-	}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}

@@ -95,12 +95,11 @@ delivers alerts, and signs a checkpoint of the audit log every ten minutes.`,
 			}
 			defer e.Close(r, &err)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			set, stop, err := o.metrics.Start(e.Version, log)
+			stop, err := o.metrics.Start(e.Version, log, func(s *metrics.Set) { s.Incidents(r, log) })
 			if err != nil {
 				return err
 			}
 			defer stop(&err)
-			set.Incidents(r, log)
 			work := func(more map[string]http.Handler) error { return o.run(cmd.Context(), r, log, more) }
 			if e.Beside == nil {
 				return work(nil)
