@@ -152,8 +152,11 @@ func (r *Registry) complete(t *Token, ttl time.Duration) error {
 	if t.Env != "live" && t.Env != "test" {
 		return fmt.Errorf("%w: environment %q; it is live or test", ErrInvalid, clip(t.Env))
 	}
-	if t.Owner == "" || t.Purpose == "" {
-		return fmt.Errorf("%w: owner and purpose are required: who answers for the token, and what it is for", ErrInvalid)
+	switch {
+	case t.Owner == "":
+		return fmt.Errorf("%w: the owner is missing: who answers for the token is required", ErrInvalid)
+	case t.Purpose == "":
+		return fmt.Errorf("%w: the purpose is missing: what the token is for is required", ErrInvalid)
 	}
 	for _, s := range append([]string{t.Owner, t.Purpose, t.Provider}, t.Tags...) {
 		if err := checkText(s); err != nil {
