@@ -22,8 +22,7 @@ func newTokenRotateCmd() *cobra.Command {
 	var to deliver.To
 	var gh deliver.GitHub
 	var ghFile string
-	var life input.TTL
-	overlap := input.TTL(registry.DefaultOverlap)
+	life, overlap := input.TTL(0), input.Overlap{TTL: input.TTL(registry.DefaultOverlap)}
 	var now bool
 	var format, policy string
 	cmd := &cobra.Command{
@@ -70,10 +69,9 @@ stay alive.`,
 			if format != "text" && format != "uri" && format != "env" && format != "json" {
 				return fmt.Errorf("--format %q: must be text, uri, env or json", format)
 			}
-			if q.Overlap = time.Duration(overlap); now {
+			if q.Overlap, q.TTL = time.Duration(overlap.TTL), time.Duration(life); now {
 				q.Overlap = 0
 			}
-			q.TTL = time.Duration(life)
 			r, err := openToIssue(cmd, false, policy)
 			if err != nil {
 				return err
@@ -83,7 +81,7 @@ stay alive.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Var(&overlap, "overlap", "how long the old token is good beside the new one")
+	f.Var(&overlap, "overlap", "how long the old token is good beside the new one; 0 is --now")
 	f.BoolVar(&now, "now", false, "end the old token as soon as the new one has arrived")
 	f.Var(&life, "ttl", "time until the successor expires (default: as long as the old one was issued for)")
 	f.Lookup("ttl").DefValue = ""

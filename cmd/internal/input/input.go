@@ -36,6 +36,18 @@ func (t *TTL) Set(s string) error {
 	return err
 }
 
+// Overlap is a TTL that may be none.
+type Overlap struct{ TTL }
+
+// Set makes it a flag.
+func (o *Overlap) Set(s string) error {
+	if d, err := time.ParseDuration(s); err == nil && d == 0 {
+		o.TTL = 0
+		return nil
+	}
+	return o.TTL.Set(s)
+}
+
 // Days prints a duration in whole days where it is one.
 func Days(d time.Duration) string {
 	if d > 0 && d%(24*time.Hour) == 0 {
