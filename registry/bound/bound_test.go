@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,30 @@ func TestCovers(t *testing.T) {
 			t.Fatalf("%q counts as concrete", scope)
 		}
 	})
+}
+
+// Actions alone are asked for on each resource, and resources bind nothing by themselves.
+func TestOnEach(t *testing.T) {
+	for _, c := range []struct{ scopes, resources, want string }{
+		{"read:a write:b", "", "read:a write:b"},
+		{"read", "", "read"}, // which is refused where scopes are checked
+		{"read write", "a b/*", "read:a read:b/* write:a write:b/*"},
+		{"read deploy:c", "a", "read:a deploy:c"},
+		{"read:a", "b", ""},
+		{"", "b", ""},
+	} {
+		got, err := bound.OnEach(strings.Fields(c.scopes), strings.Fields(c.resources))
+		if strings.Join(got, " ") != c.want || (err != nil) != (c.want == "") || err != nil && !errors.Is(err, bound.ErrInvalid) {
+			t.Errorf("%q on %q: %q, %v; want %q", c.scopes, c.resources, got, err, c.want)
+		}
+	}
+	actions, resources := slices.Repeat([]string{"read"}, 101), slices.Repeat([]string{"a"}, 100)
+	if _, err := bound.OnEach(actions, resources); !errors.Is(err, bound.ErrInvalid) {
+		t.Errorf("10,100 scopes: %v", err)
+	}
+	if got, err := bound.OnEach(actions[:100], resources); err != nil || len(got) != bound.MaxScopes {
+		t.Errorf("%d scopes, %v", len(got), err)
+	}
 }
 
 // Scopes come from the command line and, in Verify, from requests.

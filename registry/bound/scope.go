@@ -53,6 +53,33 @@ func CheckScope(scope string, concrete bool) error {
 
 const scopeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+"
 
+// OnEach are scopes in which one that is an action alone, such as read, stands for that
+// action on each of resources. Resources that no action is asked for on are an error:
+// who names them thinks that they bound something.
+func OnEach(scopes, resources []string) ([]string, error) {
+	if len(resources) == 0 {
+		return scopes, nil
+	}
+	var all []string
+	alone := false
+	for _, s := range scopes {
+		on := resources
+		if strings.Contains(s, ":") {
+			all, on = append(all, s), nil
+		}
+		if alone = alone || on != nil; len(all)+len(on) > MaxScopes {
+			return nil, fmt.Errorf("%w: more than %d scopes", ErrInvalid, MaxScopes)
+		}
+		for _, r := range on {
+			all = append(all, s+":"+r)
+		}
+	}
+	if !alone {
+		return nil, fmt.Errorf("%w: a resource %q, and no scope that is an action alone, such as read, to be allowed on it", ErrInvalid, Clip(resources[0]))
+	}
+	return all, nil
+}
+
 // Covers reports whether scope, which may have wildcards, grants want; one with
 // wildcards only where it grants all that want does. Both are valid. It allocates
 // nothing: a verification asks it about each scope of a token.

@@ -74,6 +74,7 @@ func TestReader(t *testing.T) {
 		"lines":         {"aaa\nbbb\n", Options{Defaults: Line{Owner: "o", Purpose: "p"}}, "1 aaa o/p [] [] 0s false 0\n2 bbb o/p [] [] 0s false 0\n"},
 		"no last end":   {"aaa\nbbb", Options{}, "1 aaa / [] [] 0s false 0\n2 bbb / [] [] 0s false 0\n"},
 		"jsonl":         {"\xef\xbb\xbf" + `{"value":"aaa","owner":"ann","scopes":["read:a"],"tags":"x, y","ttl":"2d","max_uses":3}` + "\n{\n", Options{}, "1 aaa ann/ [\"read:a\"] [\"x\" \"y\"] 48h0m0s false 3\n2!it is no JSON object\n"},
+		"resources":     {"value,scopes,resources\naaa,read;write:c,a b\nbbb,read:a,b\nccc,read:a,\n", Options{}, "2 aaa / [\"read:a\" \"read:b\" \"write:c\"] [] 0s false 0\n3!invalid request: a resource \"b\", and no scope that is an action alone, such as read, to be allowed on it\n4 ccc / [\"read:a\"] [] 0s false 0\n"},
 		"foreign names": {"Token,User,Accessor\naaa,ann,q\n", Options{Columns: map[string]string{"value": "token", "owner": "user"}, IgnoreUnknown: true}, "2 aaa ann/ [] [] 0s false 0\n"},
 		"open quote":    {"value,owner\n\"aaa,ann\nbbb,bob\n", Options{}, "2!its quotes do not fit together\n3 bbb bob/ [] [] 0s false 0\n"},
 		"columns":       {"value,owner\naaa\nbbb,bob\n", Options{}, "2!it has 1 columns, and the header 2\n3 bbb bob/ [] [] 0s false 0\n"},

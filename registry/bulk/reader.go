@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quench-dev/quench/registry/bound"
 	"github.com/quench-dev/quench/registry/issuing"
 	"github.com/quench-dev/quench/registry/pepper"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -39,6 +40,7 @@ type Line struct {
 
 	Owner, Purpose, Env, Provider, Prefix string
 	Scopes, Tags, Networks, Countries     []string
+	Resources                             []string // that actions alone in Scopes are meant on, until Settle
 
 	TTL, RotateWithin time.Duration
 	Never             bool
@@ -71,6 +73,7 @@ var fields = map[string]func(*Line, []string) error{
 	"provider":  func(l *Line, s []string) error { l.Provider = one(s); return nil },
 	"prefix":    func(l *Line, s []string) error { l.Prefix = one(s); return nil },
 	"scopes":    func(l *Line, s []string) error { l.Scopes = split(s); return nil },
+	"resources": func(l *Line, s []string) error { l.Resources = split(s); return nil },
 	"tags":      func(l *Line, s []string) error { l.Tags = split(s); return nil },
 	"networks":  func(l *Line, s []string) error { l.Networks = split(s); return nil },
 	"countries": func(l *Line, s []string) error { l.Countries = split(s); return nil },
@@ -121,6 +124,13 @@ func (l *Line) pair(s string) error {
 	}
 	l.Pair = &p
 	return nil
+}
+
+// Settle writes the scopes out on the line's resources. Lines of a Reader are settled.
+func (l *Line) Settle() (err error) {
+	l.Scopes, err = bound.OnEach(l.Scopes, l.Resources)
+	l.Resources = nil
+	return err
 }
 
 // Reader reads lines.
@@ -230,6 +240,9 @@ func (r *Reader) Next() (Line, error) {
 			return Line{}, io.EOF
 		}
 		l.N = r.n
+		if err := l.Settle(); err != nil {
+			return Line{N: l.N, Err: err}, nil
+		}
 		return l, nil
 	}
 	for {
@@ -255,6 +268,9 @@ func (r *Reader) Next() (Line, error) {
 		}
 		if err == nil && (l.TTL > 0 && l.Never || !l.Value.IsZero() && l.Pair != nil) {
 			err = errors.New("it says two things of which one is possible: value and pair, or ttl and never")
+		}
+		if err == nil {
+			err = l.Settle()
 		}
 		if err != nil {
 			return Line{N: l.N, Err: err}, nil

@@ -39,7 +39,8 @@ func tokenFlags(cmd *cobra.Command, l *bulk.Line) {
 	f := cmd.Flags()
 	f.StringVar(&l.Owner, "owner", "", "who answers for the token (required)")
 	f.StringVar(&l.Purpose, "purpose", "", "what it is for (required)")
-	f.StringArrayVar(&l.Scopes, "scope", nil, "what it may do, action:resource; repeat for more")
+	f.StringArrayVar(&l.Scopes, "scope", nil, "what it may do, action:resource, or an action on each --resource; repeat for more")
+	f.StringArrayVar(&l.Resources, "resource", nil, "what actions that --scope names alone may be done on, such as repo/*; repeat for more")
 	f.StringVar(&l.Env, "env", "live", "environment: live or test")
 	f.StringArrayVar(&l.Tags, "tag", nil, "label for lists; repeat for more")
 }
@@ -141,11 +142,11 @@ counts as a token of this registry.
 
 With the path of a file, or '-' for standard input, it registers a token for
 each line: of CSV with a header, of JSON objects, or of bare values. Columns are
-value (or pair, as quench fingerprint writes it), owner, purpose, scopes, env,
-provider, tags and ttl; what a line does not say is what the flags say. A bad
-line is named by its number and passed over. Lines are stored in batches, all or
-nothing each; what is a token already is counted, so that an interrupted import
-is simply run again.
+value (or pair, as quench fingerprint writes it), owner, purpose, scopes,
+resources, env, provider, tags and ttl; what a line does not say is what the
+flags say. A bad line is named by its number and passed over. Lines are stored
+in batches, all or nothing each; what is a token already is counted, so that an
+interrupted import is simply run again.
 
 Exit codes: 0 all lines are tokens now, 2 error, 3 some lines were bad.`,
 		Example: `  quench token import --owner ann --purpose "vendor key" --provider vendor < key.txt
@@ -176,6 +177,9 @@ Exit codes: 0 all lines are tokens now, 2 error, 3 some lines were bad.`,
 }
 
 func (e Env) importOne(cmd *cobra.Command, file string, l bulk.Line) (err error) {
+	if err := l.Settle(); err != nil {
+		return err
+	}
 	q := registry.ImportRequest{Owner: l.Owner, Purpose: l.Purpose, Scopes: l.Scopes, TTL: l.TTL, Env: l.Env, Provider: l.Provider, Tags: l.Tags}
 	if q.Value, err = input.Value(cmd.InOrStdin(), cmd.ErrOrStderr(), file); err != nil {
 		return err

@@ -34,21 +34,23 @@ can show it again. All else goes to standard error. The registry is created when
 there is none.
 
 A scope is action:resource, each side segments joined by '/'. '*' stands for one
-whole segment, '**' at the end for one or more. A token without scopes can do
-nothing. It lives for 30 days if nothing else is said. Section [issue] of the
-policy file says who may issue what, and for how long at most (a year without
-it); a token that never expires is refused unless it allows one.
+whole segment, '**' at the end for one or more. An action alone is meant on each
+--resource. A token without scopes can do nothing. It lives for 30 days if
+nothing else is said. Section [issue] of the policy file says who may issue
+what, and for how long at most (a year without it); a token that never expires
+is refused unless it allows one.
 
 --count makes many alike. --from makes one for each line of a file, of CSV with
-a header or of JSON objects: owner, purpose, scopes, ttl, never, env, prefix,
-tags, networks, countries, max_uses, rotate_within; what a line does not say is
-what the flags say. A bad line is named by its number and passed over. Values
-are written line by line, to --to-file with mode 0600; a token whose value could
-not be written is undone.
+a header or of JSON objects: owner, purpose, scopes, resources, ttl, never, env,
+prefix, tags, networks, countries, max_uses, rotate_within; what a line does not
+say is what the flags say. A bad line is named by its number and passed over.
+Values are written line by line, to --to-file with mode 0600; a token whose
+value could not be written is undone.
 
 Exit codes: 0 done, 2 error, 3 some lines were bad.`,
 		Example: `  quench token issue --owner ann --purpose "nightly backup" --scope read:repo/* --ttl 7d
   quench token issue --owner ci --purpose deploy --scope deploy:** --format env > .env
+  quench token issue --owner ann --purpose mirror --scope read --scope list --resource repo/quench --resource repo/site
   quench token issue --from teams.csv --to-file issued.csv --format csv`,
 		Args: input.NoValue("token issue", 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -98,6 +100,9 @@ func (e Env) issueOne(cmd *cobra.Command, q *issuing) (err error) {
 	}
 	defer e.Close(r, &err)
 	l := q.line
+	if err := l.Settle(); err != nil {
+		return fmt.Errorf("issuing a token: %w", err)
+	}
 	t, value, err := r.Issue(cmd.Context(), registry.IssueRequest{Owner: l.Owner, Purpose: l.Purpose, Scopes: l.Scopes, TTL: l.TTL, Never: l.Never, Env: l.Env, Prefix: l.Prefix,
 		Tags: l.Tags, Networks: l.Networks, Countries: l.Countries, MaxUses: l.MaxUses, RotateWithin: l.RotateWithin})
 	if err != nil {
