@@ -64,7 +64,7 @@ just that scope.`,
 			case all && len(args) > 0:
 				return fmt.Errorf("token %s takes the id of a token, or flags that say which; not both", a)
 			case !all:
-				if err := input.NoValue("token "+string(a), 1)(cmd, args); err != nil {
+				if err := input.IDOr("token "+string(a), "--owner, --tag, --scope, --family or --issued-before")(cmd, args); err != nil {
 					return err
 				}
 			}

@@ -30,3 +30,14 @@ func Count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// IDOr wants the id of a token, or says which flags can be in its place.
+func IDOr(name, flags string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		err := NoValue(name, 1)(cmd, args)
+		if len(args) == 0 {
+			err = fmt.Errorf("%w; or name all that are meant by %s", err, flags)
+		}
+		return err
+	}
+}
