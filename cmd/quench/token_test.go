@@ -19,6 +19,7 @@ func init() {
 	scriptCmds["incidentid"] = scriptIncidentID
 	scriptCmds["tokenkey"] = scriptTokenKey
 	scriptCmds["maketoken"] = scriptMakeToken
+	scriptCmds["many"] = scriptMany
 	scriptCmds["readvalue"] = scriptReadValue
 	scriptCmds["silent"] = scriptSilent
 	scriptCmds["nowhere"] = scriptNowhere
@@ -59,6 +60,19 @@ func scriptMakeToken(ts *testscript.TestScript, _ bool, args []string) {
 	text, err := rules.Expand(strings.ReplaceAll(args[1], `\n`, "\n"), 1)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// many FILE N BEFORE EACH AFTER writes a line of N times EACH between BEFORE and AFTER, in
+// which # is the number; what is not given is empty.
+func scriptMany(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	args = append(args, "")
+	b := []byte(args[2])
+	for i := range n {
+		b = append(b, strings.ReplaceAll(args[3], "#", strconv.Itoa(i))...)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(append(b, args[4]...), '\n'), 0o600))
 }
 
 // readvalue FILE NAME sets NAME to the first line of FILE.
