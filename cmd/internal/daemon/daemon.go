@@ -67,6 +67,11 @@ func FromEnviron() *Notifier {
 	return n
 }
 
+// patience is how long a message waits for a manager that has not read those before; the
+// kernel keeps ten of them (net.unix.max_dgram_qlen). A manager reads at once, unless it
+// is busy itself; the work of the process stands still meanwhile.
+const patience = time.Second
+
 // send sends one message. A manager that cannot be told has its own clock for that.
 func (n *Notifier) send(state string) {
 	if n.addr == "" {
@@ -81,6 +86,7 @@ func (n *Notifier) send(state string) {
 		return
 	}
 	defer c.Close()
+	c.SetWriteDeadline(time.Now().Add(patience))
 	c.Write([]byte(state))
 }
 

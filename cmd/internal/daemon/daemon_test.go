@@ -70,6 +70,32 @@ func TestNotify(t *testing.T) {
 	(&Notifier{}).Ready("nobody hears")
 }
 
+// A manager that reads nothing does not keep the process from its work, and has what was
+// said while there was room.
+func TestDeafManager(t *testing.T) {
+	n, told := manager(t, "")
+	n.Ready("watching")
+	for sent := 0; ; sent++ { // until there is no room
+		if sent > 10_000 {
+			t.Skip("the kernel keeps any number of messages here")
+		}
+		c, err := net.Dial("unixgram", n.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err = c.Write([]byte("STATUS=x"))
+		c.Close()
+		if err != nil {
+			break
+		}
+	}
+	n.Stopping()
+	if got := told(); got != "READY=1\nSTATUS=watching" {
+		t.Errorf("%q", got)
+	}
+}
+
 // The unit is one that systemd takes, and says what is watched.
 func TestUnit(t *testing.T) {
 	u := Unit("/usr/bin/quench", []string{"/var/log/app", "/var/log/50% \"odd\" $HOME"})
