@@ -30,11 +30,8 @@ func TestKilledBetweenCommitAndCall(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			policyFor(t, home, "http://"+l.Addr().String()+"/leaked")
+			addr := freePort(t)
+			policyFor(t, home, "http://"+addr+"/leaked")
 			token := filepath.Join(home, "token")
 			if err := os.WriteFile(token, []byte("Zq"+pat(t, 9)[4:]+"\n"), 0o600); err != nil {
 				t.Fatal(err)
@@ -45,17 +42,24 @@ func TestKilledBetweenCommitAndCall(t *testing.T) {
 			if err := os.WriteFile(leak, []byte("key: "+string(value)), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			listen := func() net.Listener {
+				t.Helper()
+				l, err := net.Listen("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return l
+			}
+			var l net.Listener
 			if c.down {
-				l.Close()
 				// The scan itself reports that its provider could not be told.
 				out, _ := quench(t, home, "scan", "--revoke=auto", leak).Output()
 				if !strings.Contains(string(out), "could not be told yet") || !strings.Contains(string(out), "1 incident, 1 token revoked") {
 					t.Fatalf("scan said %s", out)
 				}
-				if l, err = net.Listen("tcp", l.Addr().String()); err != nil {
-					t.Fatal(err)
-				}
+				l = listen()
 			} else {
+				l = listen()
 				killInCall(t, home, leak, l)
 			}
 			if out := run(t, home, "token", "verify", "--file", token); !strings.Contains(out, "refused: revoked") {

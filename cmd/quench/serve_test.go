@@ -20,12 +20,12 @@ func init() {
 	scriptCmds["http"] = scriptHTTP
 }
 
-// freeport NAME sets NAME to an address of loopback that nobody listens on.
+// freeport NAME sets NAME to an address of loopback that is kept for the script.
 func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, free, err := keepPort()
 	ts.Check(err)
-	defer l.Close()
-	ts.Setenv(args[0], l.Addr().String())
+	ts.Defer(free)
+	ts.Setenv(args[0], addr)
 }
 
 // http [-token FILE] [-header NAME:VALUE] [-value FILE] [-socket PATH] METHOD URL [BODY]

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,12 +77,7 @@ func follow(t *testing.T, home string, uid uint32, args ...string) *follower {
 // followWith starts a watch that was prepared.
 func followWith(t *testing.T, home string, prepare func(*exec.Cmd), args ...string) *follower {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &follower{addr: l.Addr().String(), ended: make(chan error, 1)}
-	l.Close()
+	f := &follower{addr: freePort(t), ended: make(chan error, 1)}
 	f.Cmd = exec.Command("quench", append([]string{"watch", "--format", "jsonl", "--metrics", f.addr}, args...)...)
 	f.Env = quench(t, home).Env
 	f.Stdout, f.Stderr = &f.out, &f.err

@@ -45,15 +45,15 @@ func TestWatchContainers(t *testing.T) {
 	}
 }
 
-// freePort is a port of this machine that nobody has at the moment.
+// freePort is a port of loopback that is kept for the test.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, free, err := keepPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(free)
+	return addr
 }
 
 // A token of the registry that comes by syslog, by OTLP or in the journal is dead, and
