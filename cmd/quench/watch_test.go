@@ -22,6 +22,7 @@ type watching struct {
 	*exec.Cmd
 	out *bufio.Scanner
 	due chan string // deadlines it told of
+	all chan bool   // closed when its log is read to the end
 
 	mu   sync.Mutex
 	errs []string // lines of its log
@@ -72,7 +73,7 @@ func beginWatch(t *testing.T, cmd *exec.Cmd) (*watching, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { cmd.Process.Kill() })
-	w := &watching{Cmd: cmd, out: bufio.NewScanner(out), due: make(chan string, 10)}
+	w := &watching{Cmd: cmd, out: bufio.NewScanner(out), due: make(chan string, 10), all: make(chan bool)}
 	w.out.Buffer(nil, 1<<20)
 	ready := make(chan bool, 1)
 	go func() {
@@ -89,6 +90,7 @@ func beginWatch(t *testing.T, cmd *exec.Cmd) (*watching, error) {
 			}
 		}
 		close(ready)
+		close(w.all)
 	}()
 	if !<-ready {
 		return nil, fmt.Errorf("watch ended before it watched: %w\n%s", cmd.Wait(), strings.Join(w.said(), "\n"))
@@ -114,7 +116,8 @@ func (w *watching) next(t *testing.T) (f struct {
 	return f
 }
 
-// stop stops it as systemd does and gives its last line.
+// stop stops it as systemd does and gives its last line. Its log is read before Wait,
+// which closes the pipe, with what nobody has read.
 func (w *watching) stop(t *testing.T) string {
 	t.Helper()
 	w.Process.Signal(syscall.SIGTERM)
@@ -122,6 +125,7 @@ func (w *watching) stop(t *testing.T) string {
 	for w.out.Scan() {
 		last = w.out.Text()
 	}
+	<-w.all
 	if err := w.Wait(); err != nil {
 		t.Errorf("watch ended with %v", err)
 	}
