@@ -90,7 +90,7 @@ func TestWorkerSweepsSealed(t *testing.T) {
 			defer reg.Close()
 			f.reg = reg
 			later := f.revoker(t, revoker.Auto, p)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if c.lives { // nothing is due: it sweeps, and would wait for ever
 				go func() {

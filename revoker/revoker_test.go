@@ -308,6 +308,18 @@ func (f *fixture) noPlaintext(t *testing.T, srv *receiver) {
 	}
 }
 
+// noHeadStart ends at once the head start of the first attempt, which a worker leaves to
+// the process that found the leak.
+func (f *fixture) noHeadStart(t *testing.T) {
+	t.Helper()
+	if err := f.reg.Store().InTx(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE river_job SET scheduled_at = ?", time.Now().Add(-time.Second).UTC().Format("2006-01-02 15:04:05.000"))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The queue goes on where the first attempt failed, under the same id.
 func TestQueueRetries(t *testing.T) {
 	ctx := context.Background()
@@ -322,13 +334,7 @@ func TestQueueRetries(t *testing.T) {
 	if err != nil || c.Action != revoker.Queued {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	// The head start of the first attempt is over at once.
-	if err := f.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec("UPDATE river_job SET scheduled_at = ?", time.Now().Add(-time.Second).UTC().Format("2006-01-02 15:04:05.000"))
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	f.noHeadStart(t)
 	if err := r.Work(ctx, revoker.WorkOptions{Drain: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -444,8 +450,8 @@ func TestNoAnswer(t *testing.T) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	i, err := r.Incident(context.Background(), c.IncidentID)
-	if err != nil || len(i.Receipts) != 1 || !strings.Contains(i.Receipts[0].Detail, "no answer within") || i.Receipts[0].Took > 8*time.Second {
-		t.Errorf("%+v, %v", i, err)
+	if err != nil || len(i.Receipts) != 1 || !strings.Contains(i.Receipts[0].Detail, "no answer within") || srv.calls.Load() != 1 {
+		t.Errorf("%+v, %d calls, %v", i, srv.calls.Load(), err)
 	}
 }
 
