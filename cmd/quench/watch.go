@@ -127,9 +127,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) (err error) {
 	var counted *metrics.Watch
 	stop, err := f.mf.Start(buildVersion(), log, func(s *metrics.Set) {
 		counted = metrics.NewWatch(s)
-		if c.registry != nil {
-			s.Incidents(c.registry, log)
-		}
+		s.Incidents(c.registry, log)
 	})
 	if err != nil {
 		return err

@@ -29,8 +29,11 @@ var (
 	stateDesc = prometheus.NewDesc("quench_incidents", "Incidents by state, of all processes on the database.", []string{"state"}, nil)
 )
 
-// Incidents adds the figures of a registry's incidents.
+// Incidents adds the figures of a registry's incidents; without a registry there are none.
 func (s *Set) Incidents(r *registry.Registry, log *slog.Logger) {
+	if r == nil {
+		return
+	}
 	s.Register(incidents{figures.New(r.Store(), r.Now, IncidentBuckets), log})
 }
 
