@@ -92,6 +92,7 @@ kucoin-secret-key: kucoin-secret
 launchdarkly-access-token: launchdarkly-key
 linear-client-secret: linear-oauth-token
 mailgun-private-api-token: mailgun-api-key
+mailgun-signing-key: mailgun-account-key
 mapbox-api-token: mapbox-secret-token
 mattermost-access-token: mattermost-token
 netlify-access-token: netlify-token
@@ -133,7 +134,7 @@ sumologic-access-token: sumologic-access-key
 telegram-bot-api-token: telegram-bot-token
 travisci-access-token: travis-token
 twilio-api-key: twilio-api-key-sid twilio-auth-token
-twitch-api-token: twitch-client-secret
+twitch-api-token: twitch-client-secret twitch-token
 twitter-access-secret: twitter-secret
 twitter-api-secret: twitter-secret
 typeform-api-token: typeform-token
