@@ -203,8 +203,7 @@ func TestWrongCredential(t *testing.T) {
 
 // Sentry takes no person's token for it, and the answer says which one it takes.
 func TestSentryPersonalToken(t *testing.T) {
-	all := revokertest.Vendors()
-	w := newWorld(t, all[slices.IndexFunc(all, func(v *revokertest.Vendor) bool { return v.Provider == "sentry" })])
+	w := vendor(t, "sentry")
 	w.set.Credentials["admin_token"] = secret.NewString("sntryu_" + strings.Repeat("a", 64))
 	if a := w.revoke(); a.Outcome != provider.Denied || !strings.Contains(a.Detail, "OAuth application") || !w.v.Alive() {
 		t.Errorf("%s (%s), alive %v", a.Outcome, a.Detail, w.v.Alive())
@@ -270,7 +269,7 @@ func TestTrouble(t *testing.T) {
 		late bool
 		want check
 	}{
-		"forbidden": {status(403, "{}"), false, func(w *world, m bool, a provider.Answer) bool { return w.v.Forbidden || refused(w, m, a) }},
+		"forbidden": {status(403, "{}"), false, refused},
 		"unauthorized": {status(401, "{}"), false, func(w *world, m bool, a provider.Answer) bool {
 			return documented401(w.v.Provider) || refused(w, m, a)
 		}},

@@ -62,6 +62,16 @@ func (w when) holds(status int, answer any) bool {
 			return false
 		}
 	}
+	for path, words := range w.Has {
+		v, _ := at(answer, path)
+		list, many := v.([]any)
+		if !many {
+			list = []any{v}
+		}
+		if !slices.ContainsFunc(list, func(e any) bool { t, _ := text(e); return strings.Contains(t, words) }) {
+			return false
+		}
+	}
 	for path, want := range w.JSON {
 		v, ok := at(answer, path)
 		if !ok {

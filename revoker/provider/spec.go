@@ -104,6 +104,9 @@ type page struct {
 type when struct {
 	Status []int          `toml:"status"`
 	JSON   map[string]any `toml:"json"` // paths that must have these values; "*" is any, none at all any object
+	// Has are paths whose text, or one text of the list there, holds these words: for
+	// vendors that tell in sentences.
+	Has map[string]string `toml:"has"`
 	// Without are paths that must not be there, such as error.
 	Without []string `toml:"without"`
 	Is      Outcome  `toml:"is"` // "next" goes to the next step
@@ -278,6 +281,11 @@ func (s *spec) checkStep(st step, names map[string]bool, ends []Outcome, last bo
 	for _, w := range st.When {
 		if len(w.Status) == 0 || !slices.Contains(ok, w.Is) {
 			return fmt.Errorf("when: want a status, and is one of %q", ok)
+		}
+		for path, words := range w.Has {
+			if words == "" {
+				return fmt.Errorf("when.has.%s: want words", path)
+			}
 		}
 	}
 	if last && !slices.ContainsFunc(st.When, func(w when) bool { return slices.Contains(ends, w.Is) }) {

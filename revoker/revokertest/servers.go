@@ -1,6 +1,7 @@
 package revokertest
 
 import (
+	"fmt"
 	"net/http"
 )
 
@@ -51,39 +52,52 @@ func oauth() *Vendor {
 		}}
 }
 
+// vaultErrors is the body of a refusal: Vault lists its errors in one text.
+func vaultErrors(all ...string) obj {
+	s := "1 error occurred:\n"
+	if len(all) > 1 {
+		s = fmt.Sprintf("%d errors occurred:\n", len(all))
+	}
+	for _, e := range all {
+		s += "\t* " + e + "\n"
+	}
+	return obj{"errors": []string{s + "\n"}}
+}
+
+// https://developer.hashicorp.com/vault/docs/concepts/tokens#error-responses
 func vault() *Vendor {
-	return &Vendor{Provider: "vault", Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90), Tells: true, Forbidden: true,
+	return &Vendor{Provider: "vault", Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90), Tells: true,
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			c := a.byValue(r.Header.Get("X-Vault-Token"))
 			switch {
 			case c == nil:
-				reply(w, 403, obj{"errors": []string{"permission denied"}})
+				reply(w, 403, vaultErrors("permission denied", "invalid token"))
 			case route(r) == "GET /v1/auth/token/lookup-self":
 				reply(w, 200, obj{"data": obj{"policies": []string{"default"}}})
 			case route(r) == "POST /v1/auth/token/revoke-self":
 				a.end(c)
 				reply(w, 204, nil)
-			default:
-				reply(w, 404, obj{"errors": []string{}})
+			default: // its policy is the default one
+				reply(w, 403, vaultErrors("permission denied"))
 			}
 		}}
 }
 
 func vaultAccessor() *Vendor {
-	return &Vendor{Provider: "vault-accessor", Mute: true, Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90),
+	return &Vendor{Provider: "vault-accessor", Docs: "https://developer.hashicorp.com/vault/api-docs/auth/token", Host: "vault.acme.example:8200", Secret: "hvs." + random(90), Tells: true,
 		Parts: map[string]string{"accessor": random(24)}, Credentials: map[string]string{"admin_token": "hvs." + random(60)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			acc, _ := body(r)["accessor"].(string)
 			switch {
 			case !a.is("admin_token", r.Header.Get("X-Vault-Token")):
-				reply(w, 403, obj{"errors": []string{"permission denied"}})
+				reply(w, 403, vaultErrors("permission denied", "invalid token"))
 			case a.byID(acc) == nil:
-				reply(w, 400, obj{"errors": []string{"invalid accessor"}})
+				reply(w, 400, vaultErrors("invalid accessor"))
 			case route(r) == "POST /v1/auth/token/lookup-accessor":
 				reply(w, 200, obj{"data": obj{"accessor": acc}})
 			case route(r) == "POST /v1/auth/token/revoke-accessor":
-				a.end(a.byID(acc))
-				reply(w, 204, nil)
+				a.end(a.byID(acc)) // with a warning, 200 stands for 204: api-docs, "HTTP status codes"
+				reply(w, 200, obj{"warnings": []string{"this is slow today"}})
 			default:
 				reply(w, 404, obj{"errors": []string{}})
 			}
@@ -98,13 +112,13 @@ func vaultLease() *Vendor {
 			id, _ := b["lease_id"].(string)
 			switch {
 			case !a.is("admin_token", r.Header.Get("X-Vault-Token")):
-				reply(w, 403, obj{"errors": []string{"permission denied"}})
-			case route(r) == "PUT /v1/sys/leases/revoke": // the same answer for any lease
+				reply(w, 403, vaultErrors("permission denied", "invalid token"))
+			case route(r) == "POST /v1/sys/leases/revoke" && b["sync"] == true: // the same answer for any lease
 				a.end(a.byID(id))
 				reply(w, 204, nil)
 			case a.byID(id) == nil:
 				reply(w, 400, obj{"errors": []string{"invalid lease"}})
-			case route(r) == "PUT /v1/sys/leases/lookup":
+			case route(r) == "POST /v1/sys/leases/lookup":
 				reply(w, 200, obj{"data": obj{"id": id}})
 			default:
 				reply(w, 404, obj{"errors": []string{}})

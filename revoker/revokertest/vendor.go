@@ -25,8 +25,6 @@ type Vendor struct {
 	// InURL: the leaked value may be in an address, being no secret or, by the
 	// vendor's own interface, nowhere else.
 	InURL bool
-	// Forbidden: the vendor's 403 means that the credential is dead.
-	Forbidden bool
 
 	// Bare: the vendor's yes is a status and an empty body, so that a strange body
 	// under it cannot be told from a yes.
