@@ -198,7 +198,7 @@ func Kill(ctx context.Context, p Provider, n Net, s Settings, in Input, maybe bo
 	}
 	a := p.Revoke(ctx, n, s, in)
 	all = append(all, a)
-	if !can || !slices.Contains([]Outcome{Revoked, Accepted, Unknown}, a.Outcome) {
+	if !can || !slices.Contains([]Outcome{Revoked, Accepted, Unknown, AlreadyDead}, a.Outcome) {
 		return all
 	}
 	c := p.Check(ctx, n, s, in)
@@ -206,6 +206,10 @@ func Kill(ctx context.Context, p Provider, n Net, s Settings, in Input, maybe bo
 	last := a
 	last.At, last.Took = c.At, c.Took
 	switch {
+	case a.Outcome == AlreadyDead && c.Outcome == Live:
+		// The id is one of no secret, or of an account that does not have it.
+		last.Outcome, last.Detail = Denied, "the provider knows none to end, and still takes it: is its id, or the account it is looked for in, another's?"
+	case a.Outcome == AlreadyDead: // as it said; what the check says is proof
 	case c.Outcome == Dead:
 		last.Outcome, last.Detail = Revoked, "confirmed: the provider does not take it any more"
 	case a.Outcome == Unknown && c.Outcome == Live:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quench-dev/quench/revoker/provider"
 	"github.com/quench-dev/quench/revoker/revokertest"
+	"github.com/quench-dev/quench/scanner/secret"
 )
 
 // vendor is the world of one vendor's fake, the first of that name.
@@ -38,5 +39,21 @@ func TestVaultPermissionDenied(t *testing.T) {
 	w.net.Answer(says(403, `{}`)) // no words of Vault's
 	if a := w.p.Check(t.Context(), w.n, w.set, w.in); a.Outcome != provider.Denied {
 		t.Errorf("check: %s (%s)", a.Outcome, a.Detail)
+	}
+}
+
+// A vendor that knows no key of an id says nothing of the secret: who gives a wrong id, or
+// another account's credential, is not told that it is dead.
+func TestWrongID(t *testing.T) {
+	w := vendor(t, "mailgun")
+	w.in.Parts["key_id"] = secret.NewString("00000000-00000000")
+	all := provider.Kill(t.Context(), w.p, w.n, w.set, w.in, false)
+	if a := all[len(all)-1]; a.Outcome != provider.Denied || !strings.Contains(a.Detail, "still takes it") || !w.v.Alive() {
+		t.Errorf("%s (%s), alive %t", a.Outcome, a.Detail, w.v.Alive())
+	}
+	w.v.Kill()
+	all = provider.Kill(t.Context(), w.p, w.n, w.set, w.in, false)
+	if a := all[len(all)-1]; a.Outcome != provider.AlreadyDead {
+		t.Errorf("dead: %s (%s)", a.Outcome, a.Detail)
 	}
 }
