@@ -183,6 +183,9 @@ func (x exchange) find(ctx context.Context, a *Answer, answer any) Outcome {
 	for pages := 1; ; pages++ {
 		v, _ := at(answer, f.List)
 		list, ok := v.([]any)
+		if _, one := v.(map[string]any); one {
+			list, ok = []any{v}, true
+		}
 		if !ok {
 			a.Detail = "the answer holds no list of keys"
 			return Failed

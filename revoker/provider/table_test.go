@@ -64,6 +64,42 @@ func TestBuiltin(t *testing.T) {
 	}
 }
 
+// Each provider is reached by a rule, or docs/providers.md says why none leads there.
+func TestUnreached(t *testing.T) {
+	tab, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/providers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "<!-- unreached -->\n")
+	list, _, _ := strings.Cut(rest, "<!-- end -->\n")
+	said := map[string]bool{}
+	for _, line := range strings.Split(list, "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 || strings.TrimSpace(cells[2]) == "" {
+			continue
+		}
+		for i, name := range strings.Split(cells[1], "`") {
+			if i%2 == 1 {
+				said[name] = true
+			}
+		}
+	}
+	for _, name := range tab.Names() {
+		p, _ := tab.Get(name)
+		if reached := len(p.Info().Rules) > 0; reached == said[name] {
+			t.Errorf("%s: reached by a rule: %t, said to be reached by none: %t", name, reached, said[name])
+		}
+		delete(said, name)
+	}
+	for name := range said {
+		t.Errorf("%s is no provider", name)
+	}
+}
+
 const good = `name = "acme"
 title = "Acme"
 docs = "https://docs.acme.example/tokens"

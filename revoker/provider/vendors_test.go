@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,5 +56,45 @@ func TestWrongID(t *testing.T) {
 	all = provider.Kill(t.Context(), w.p, w.n, w.set, w.in, false)
 	if a := all[len(all)-1]; a.Outcome != provider.AlreadyDead {
 		t.Errorf("dead: %s (%s)", a.Outcome, a.Detail)
+	}
+}
+
+// The secret of another application of the tenant, whose id was given, is not rotated, and
+// the leaked one is not said to be dead.
+func TestAuth0OtherClient(t *testing.T) {
+	w := vendor(t, "auth0-client")
+	w.set.Credentials["client_id"] = secret.NewString("id-1")
+	if a := w.p.Revoke(t.Context(), w.n, w.set, w.in); a.Outcome != provider.NeedsAdmin {
+		t.Errorf("%s (%s)", a.Outcome, a.Detail)
+	}
+	for _, seen := range w.net.Seen() {
+		if strings.Contains(seen, "rotate-secret") {
+			t.Errorf("called %s", seen)
+		}
+	}
+}
+
+// Where the owner's token is not to be had, an administrator's ends a token of Azure DevOps:
+// https://learn.microsoft.com/en-us/rest/api/azure/devops/tokenadmin/revocations/revoke-authorizations
+func TestAzureDevOpsAdministrator(t *testing.T) {
+	w := vendor(t, "azure-devops")
+	admin := "ey" + strings.Repeat("a", 40)
+	w.set.Credentials = secrets(map[string]string{"organization": "acme", "admin_entra_token": admin})
+	var ended []map[string]string
+	w.net.Answer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "Bearer "+admin:
+			rw.WriteHeader(401)
+		case r.Method+" "+r.URL.Path != "POST /acme/_apis/tokenadmin/revocations" || r.URL.Query().Get("api-version") == "" || r.URL.Query().Get("isPublic") != "false":
+			rw.WriteHeader(404)
+		case json.NewDecoder(r.Body).Decode(&ended) != nil:
+			rw.WriteHeader(400)
+		default:
+			rw.WriteHeader(204)
+		}
+	}))
+	a := w.p.Revoke(t.Context(), w.n, w.set, w.in)
+	if id := w.v.Parts["authorization_id"]; a.Outcome != provider.Revoked || len(ended) != 1 || ended[0]["authorizationId"] != id {
+		t.Errorf("%s (%s), ended %v", a.Outcome, a.Detail, ended)
 	}
 }

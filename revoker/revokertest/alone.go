@@ -2,6 +2,7 @@ package revokertest
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -16,6 +17,13 @@ func random(n int) string {
 		b[i] = base62[int(b[i])%len(base62)]
 	}
 	return string(b)
+}
+
+// hexDigits is n hexadecimal digits.
+func hexDigits(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return fmt.Sprintf("%x", b)[:n]
 }
 
 // Vendors makes every fake anew.

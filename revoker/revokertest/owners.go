@@ -2,13 +2,14 @@ package revokertest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // owners are vendors where it takes a credential of the owner, or of another of
 // the same account, and the id of the leaked one.
 func owners() []*Vendor {
-	return []*Vendor{stripe(), twilio(), sendgrid(), mailgun(), datadog(), databricks(), gitlabID(), sentry(), grafana(), confluent(), azureDevOps(), unkey(), googleAPIKey()}
+	return []*Vendor{stripe(), twilio(), sendgrid(), mailgun(), mailgunToday(), datadog(), databricks(), gitlabID(), sentry(), grafana(), confluent(), azureDevOps(), unkey(), googleAPIKey()}
 }
 
 func stripe() *Vendor {
@@ -81,9 +82,19 @@ func sendgrid() *Vendor {
 		}}
 }
 
-func mailgun() *Vendor {
-	return &Vendor{Provider: "mailgun", Docs: "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/keys", Secret: "key-" + random(32), Tells: true,
-		Parts: map[string]string{"key_id": random(8)}, Credentials: map[string]string{"admin_key": "admin" + random(30)},
+func mailgun() *Vendor { return mailgunKey("key-"+hexDigits(32), hexDigits(8)+"-"+hexDigits(8)) }
+
+// mailgunToday is a key that ends in its id.
+func mailgunToday() *Vendor {
+	id := hexDigits(8) + "-" + hexDigits(8)
+	v := mailgunKey(hexDigits(32)+"-"+id, id)
+	v.id, v.Parts = id, nil
+	return v
+}
+
+func mailgunKey(key, id string) *Vendor {
+	return &Vendor{Provider: "mailgun", Docs: "https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/keys", Secret: key, Tells: true,
+		Parts: map[string]string{"key_id": id}, Credentials: map[string]string{"admin_key": "admin" + random(30)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			_, pass, _ := r.BasicAuth()
 			id, isDelete := tail(r, "DELETE /v1/keys/")
@@ -92,6 +103,12 @@ func mailgun() *Vendor {
 				reply(w, 200, obj{"total_count": 1})
 			case !a.is("admin_key", pass):
 				reply(w, 401, obj{"message": "Forbidden"})
+			case route(r) == "GET /v1/keys":
+				items := []obj{}
+				for _, c := range a.creds {
+					items = append(items, obj{"id": c.id, "kind": "user", "role": "basic", "is_disabled": false})
+				}
+				reply(w, 200, obj{"total_count": len(items), "items": items})
 			case isDelete && a.end(a.byID(id)):
 				reply(w, 200, obj{"message": "key deleted"})
 			default:
@@ -102,12 +119,14 @@ func mailgun() *Vendor {
 
 func datadog() *Vendor {
 	return &Vendor{Provider: "datadog", Docs: "https://docs.datadoghq.com/api/latest/key-management/delete-an-api-key/", Secret: random(32), Tells: true,
-		Parts: map[string]string{"key_id": random(36)}, Credentials: map[string]string{"admin_api_key": random(32), "admin_app_key": random(40)},
+		Credentials: map[string]string{"admin_api_key": random(32), "admin_app_key": random(40)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			id, isDelete := tail(r, "DELETE /api/v2/api_keys/")
 			switch {
 			case route(r) == "GET /api/v1/validate" && a.byValue(r.Header.Get("Dd-Api-Key")) != nil:
 				reply(w, 200, obj{"valid": true})
+			case route(r) == "GET /api/v2/validate" && a.byValue(r.Header.Get("Dd-Api-Key")) != nil:
+				reply(w, 200, obj{"data": obj{"id": "org", "type": "validate_v2", "attributes": obj{"api_key_id": a.byValue(r.Header.Get("Dd-Api-Key")).id, "api_key_scopes": []string{}, "valid": true}}})
 			case !isDelete || !a.is("admin_api_key", r.Header.Get("Dd-Api-Key")) || !a.is("admin_app_key", r.Header.Get("Dd-Application-Key")):
 				reply(w, 403, obj{"errors": []string{"Forbidden"}})
 			case a.end(a.byID(id)):
@@ -201,7 +220,7 @@ func grafana() *Vendor {
 			case !admin:
 				reply(w, 403, obj{"message": "You'll need additional permissions to perform this action"})
 			case isDelete && a.end(a.byID(id)):
-				reply(w, 200, obj{"message": "Service account token deleted"})
+				reply(w, 200, obj{"message": "API key deleted"})
 			default:
 				reply(w, 404, obj{"message": "Service account token not found"})
 			}
@@ -233,15 +252,39 @@ func confluent() *Vendor {
 		}}
 }
 
+// azureDevOps is written from the OpenAPI files of MicrosoftDocs/vsts-rest-api-specs; the
+// owner has more tokens than fit a page.
 func azureDevOps() *Vendor {
-	return &Vendor{Provider: "azure-devops", Docs: "https://learn.microsoft.com/en-us/rest/api/azure/devops/tokens/pats/revoke", Secret: random(84), Tells: true,
+	return &Vendor{Provider: "azure-devops", Docs: "https://learn.microsoft.com/en-us/rest/api/azure/devops/tokens/pats/revoke", Secret: random(84),
 		Parts: map[string]string{"authorization_id": random(36)}, Credentials: map[string]string{"organization": "acme", "entra_token": "ey" + random(60)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			const pats = "/acme/_apis/tokens/pats"
+			q := r.URL.Query()
+			id := q.Get("authorizationId")
+			i := slices.IndexFunc(a.creds, func(c *cred) bool { return c.id == id })
 			switch {
-			case !a.is("entra_token", bearer(r)):
-				reply(w, 401, nil)
-			case route(r) == "DELETE /acme/_apis/tokens/pats" && r.URL.Query().Get("api-version") != "" && a.end(a.byID(r.URL.Query().Get("authorizationId"))):
+			case !a.is("entra_token", bearer(r)): // a page to sign in at
+				reply(w, 203, "<html>")
+			case q.Get("api-version") == "":
+				reply(w, 400, obj{"message": "No api-version was supplied"})
+			case route(r) == "DELETE "+pats && i >= 0:
+				a.end(a.creds[i])
 				reply(w, 204, nil)
+			case route(r) == "GET "+pats && id == "":
+				all, next := []obj{}, ""
+				for i, c := range a.creds {
+					switch {
+					case i < 2 == (q.Get("continuationToken") == "2"), !c.alive && q.Get("displayFilterOption") == "active":
+					default:
+						all = append(all, obj{"displayName": "ci", "authorizationId": c.id, "token": nil})
+					}
+				}
+				if q.Get("continuationToken") == "" {
+					next = "2"
+				}
+				reply(w, 200, obj{"continuationToken": next, "patTokens": all})
+			case route(r) == "GET "+pats && i >= 0: // a revoked one is shown, too
+				reply(w, 200, obj{"patToken": obj{"authorizationId": id, "token": nil}, "patTokenError": "none"})
 			default:
 				reply(w, 404, nil)
 			}

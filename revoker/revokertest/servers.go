@@ -3,15 +3,18 @@ package revokertest
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // servers are what operators run themselves.
 func servers() []*Vendor {
-	return []*Vendor{auth0(), oauth(), vault(), vaultAccessor(), vaultLease()}
+	return []*Vendor{auth0(), auth0Client(), oauth(), vault(), vaultAccessor(), vaultLease()}
 }
 
+// auth0 answers 200 also about a token that is none, or another application's: its page
+// of errors. That the token is dead nobody confirms.
 func auth0() *Vendor {
-	return &Vendor{Provider: "auth0", Bare: true, Docs: "https://auth0.com/docs/api/authentication/revoke-refresh-token/revoke-refresh-token", Host: "acme.auth0.example", Secret: "v1." + random(60),
+	return &Vendor{Provider: "auth0", Bare: true, Slow: true, Docs: "https://auth0.com/docs/api/authentication/revoke-refresh-token/revoke-refresh-token", Host: "acme.auth0.example", Secret: "v1." + random(60),
 		Credentials: map[string]string{"client_id": random(32), "client_secret": random(64)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			b := body(r)
@@ -21,11 +24,40 @@ func auth0() *Vendor {
 			switch {
 			case route(r) != "POST /oauth/revoke":
 				reply(w, 404, nil)
+			case token == "":
+				reply(w, 400, obj{"error": "invalid_request", "error_description": "Missing required parameter: token"})
 			case !a.is("client_id", id) || !a.is("client_secret", key):
-				reply(w, 401, obj{"error": "invalid_client"})
+				reply(w, 401, obj{"error": "invalid_client", "error_description": "Unauthorized"})
 			default:
 				a.end(a.byValue(token))
 				reply(w, 200, nil)
+			}
+		}}
+}
+
+// auth0Client shows the secret of each application to who may read client keys.
+func auth0Client() *Vendor {
+	return &Vendor{Provider: "auth0-client", Mute: true, Docs: "https://auth0.com/docs/get-started/applications/rotate-client-secret", Host: "acme.auth0.example", Secret: random(64),
+		Credentials: map[string]string{"client_id": leaked, "management_token": "ey" + random(60)},
+		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
+			id, rotate := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/api/v2/clients/"), "/rotate-secret")
+			now := random(64) // what a client has whose secret was rotated
+			c := a.byID(id)
+			if c != nil {
+				now = c.value
+			}
+			switch {
+			case !a.is("management_token", bearer(r)):
+				reply(w, 401, obj{"statusCode": 401, "error": "Unauthorized", "message": "Invalid token"})
+			case c == nil && id != a.creds[1].id:
+				reply(w, 404, obj{"statusCode": 404, "error": "Not Found", "message": "The client does not exist"})
+			case rotate && r.Method == http.MethodPost:
+				a.end(c)
+				reply(w, 200, obj{"client_id": id, "client_secret": random(64)})
+			case !rotate && r.Method == http.MethodGet && r.URL.Query().Get("fields") == "client_id,client_secret":
+				reply(w, 200, obj{"client_id": id, "client_secret": now})
+			default:
+				reply(w, 404, nil)
 			}
 		}}
 }

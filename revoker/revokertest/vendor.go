@@ -1,6 +1,7 @@
 package revokertest
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -32,6 +33,7 @@ type Vendor struct {
 	// Mute: the vendor refuses a dead credential as it does one without a right.
 	Mute bool
 
+	id     string // of the leaked one; empty is its part, or leaked
 	handle func(a *account, w http.ResponseWriter, r *http.Request)
 	acct   account
 }
@@ -54,7 +56,7 @@ type cred struct {
 const leaked = "id-of-the-leaked"
 
 func (v *Vendor) init() *Vendor {
-	id := leaked
+	id := cmp.Or(v.id, leaked)
 	for _, p := range []string{"key_id", "token_id", "accessor", "lease_id", "authorization_id", "pat_id"} {
 		if v.Parts[p] != "" {
 			id = v.Parts[p]
