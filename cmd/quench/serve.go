@@ -37,7 +37,7 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 	if err != nil {
 		return err
 	}
-	var routes map[string]http.Handler
+	routes := map[string]http.Handler{}
 	if p.Receive.Enabled() {
 		set, err := reg.Match(cmd.Context())
 		if err != nil {
@@ -52,9 +52,6 @@ func serveBeside(cmd *cobra.Command, reg *registry.Registry, log *slog.Logger, w
 		return err
 	}
 	if keys != nil {
-		if routes == nil {
-			routes = map[string]http.Handler{}
-		}
 		routes["GET "+partnerkey.Path] = keys
 	}
 	queue := make(chan error, 1)
