@@ -19,6 +19,7 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/limits"
 	"github.com/quench-dev/quench/cmd/internal/policycmd"
 	"github.com/quench-dev/quench/cmd/internal/providercmd"
+	"github.com/quench-dev/quench/cmd/internal/registrycmd"
 	"github.com/quench-dev/quench/cmd/internal/usagecmd"
 )
 
@@ -76,6 +77,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func newRoot() *cobra.Command {
+	there := registrycmd.Optional{Open: openRegistry, Named: registryNamed}
 	root := &cobra.Command{
 		Use:   "quench",
 		Short: "Find leaked secrets, match them with issued tokens, revoke what leaked",
@@ -98,7 +100,7 @@ something wanted could not be read.`,
 		newDemoCmd(),
 		newWatchCmd(),
 		newExplainCmd(),
-		policycmd.New(loadPolicy, policycmd.Registry{Open: openRegistry, Named: registryNamed}),
+		policycmd.New(loadPolicy, there),
 		newWorkerCmd(),
 		incidentcmd.New(withRevoker),
 		alertcmd.New(withRevoker),

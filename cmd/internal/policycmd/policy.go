@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/registrycmd"
 	"github.com/quench-dev/quench/cmd/internal/show"
-	"github.com/quench-dev/quench/registry"
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/revoker/policy"
 )
@@ -23,40 +23,34 @@ import (
 // Load reads a policy file, or the usual one for an empty path.
 type Load func(path string) (revoker.Policy, error)
 
-// Registry is the one whose brakes a simulation begins with.
-type Registry struct {
-	Open  func(cmd *cobra.Command, create bool) (*registry.Registry, error)
-	Named func(cmd *cobra.Command) bool // by the user: then it must be there
-}
-
-// lately is how its brakes stand; zero where there is none.
-func (r Registry) lately(cmd *cobra.Command, p revoker.Policy) (l policy.Lately, err error) {
-	reg, err := r.Open(cmd, false)
-	if errors.Is(err, registry.ErrNoRegistry) && !r.Named(cmd) {
-		return l, nil
-	} else if err != nil {
-		return l, err
+// with runs f with the revoker of the registry whose brakes count, if there is one.
+func with(reg registrycmd.Optional, cmd *cobra.Command, p revoker.Policy, f func(*revoker.Revoker) error) (err error) {
+	r, err := reg.Find(cmd)
+	if r == nil || err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, reg.Close()) }()
-	rev, err := revoker.New(reg, p, revoker.Options{})
+	defer func() { err = errors.Join(err, r.Close()) }()
+	rev, err := revoker.New(r, p, revoker.Options{})
 	if err != nil {
-		return l, err
+		return err
 	}
-	return rev.Lately(cmd.Context())
+	return f(rev)
 }
 
 // New makes the command.
-func New(load Load, reg Registry) *cobra.Command {
+func New(load Load, reg registrycmd.Optional) *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Check the policy of what is revoked, issued, and who is told"}
-	cmd.AddCommand(newCheck(load), newSimulate(load, reg))
+	cmd.AddCommand(newCheck(load, reg), newSimulate(load, reg))
 	return cmd
 }
 
-func newCheck(load Load) *cobra.Command {
+func newCheck(load Load, reg registrycmd.Optional) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a policy file and say what it allows",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Check reads a policy file, and says in words what it allows. Where there is a
+registry it says how the brakes stand there, too.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := ""
 			if len(args) == 1 {
@@ -70,7 +64,13 @@ func newCheck(load Load) *cobra.Command {
 				return err
 			}
 			say(cmd.OutOrStdout(), p)
-			return nil
+			return with(reg, cmd, p, func(r *revoker.Revoker) error {
+				brakes, err := r.Brakes(cmd.Context())
+				for _, b := range brakes {
+					fmt.Fprintln(cmd.OutOrStdout(), b.Stands())
+				}
+				return err
+			})
 		},
 	}
 }
@@ -101,7 +101,7 @@ func say(out io.Writer, p revoker.Policy) {
 	}
 }
 
-func newSimulate(load Load, reg Registry) *cobra.Command {
+func newSimulate(load Load, reg registrycmd.Optional) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "simulate FINDINGS",
@@ -123,7 +123,11 @@ not considered.`,
 			if err != nil {
 				return err
 			}
-			so, err := reg.lately(cmd, p)
+			var so policy.Lately
+			err = with(reg, cmd, p, func(r *revoker.Revoker) (err error) {
+				so, err = r.Lately(cmd.Context())
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -46,6 +46,14 @@ func (b Brake) Says() string {
 	return fmt.Sprintf("the brake: %s for a person; of %d that may be revoked within an hour without one, %d were", who, b.Most, b.Lately)
 }
 
+// Stands is the brake in words, whether it holds or not.
+func (b Brake) Stands() string {
+	if said := b.Says(); said != "" {
+		return said
+	}
+	return fmt.Sprintf("the brake of %s: of %d that may be revoked within an hour without a person, %d were", b.Of, b.Most, b.Lately)
+}
+
 // Reader is a pool or a transaction.
 type Reader interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
