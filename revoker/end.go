@@ -6,13 +6,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/quench-dev/quench/registry/audit"
+	"github.com/quench-dev/quench/revoker/calls"
 	"github.com/quench-dev/quench/revoker/internal/budget"
 	"github.com/quench-dev/quench/revoker/internal/hours"
 	"github.com/quench-dev/quench/revoker/internal/lease"
@@ -105,11 +104,6 @@ func (r *Revoker) settled(ctx context.Context, a *attempt, answers []provider.An
 		return Outcome(last.Outcome), &retryError{last.RetryAfter, string(last.Outcome) + ": " + last.Detail}
 	}
 	return Outcome(last.Outcome), nil
-}
-
-// lost reports whether the provider could not be reached, or said that it cannot work.
-func (a *attempt) lost(last provider.Answer) bool {
-	return !last.Outcome.Final() && (last.Status == 0 || last.Status >= http.StatusInternalServerError) && last.RetryAfter == 0
 }
 
 // prepare gathers what a call is made with, before anything is written.
@@ -309,7 +303,7 @@ func reasonOf(i Incident) string {
 func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.Answer, f after) error {
 	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
 		for _, x := range answers {
-			if err := r.receive(ctx, tx, a.inc, x); err != nil {
+			if err := calls.Keep(ctx, tx, r.reg, a.inc.ID, a.inc.TokenID, a.inc.Provider, x); err != nil {
 				return err
 			}
 		}
@@ -322,7 +316,7 @@ func (r *Revoker) settleEnd(ctx context.Context, a *attempt, answers []provider.
 		}
 		now := r.reg.Now()
 		last := answers[len(answers)-1]
-		if err := told(ctx, tx, a, last, now); err != nil {
+		if err := calls.Told(ctx, tx, a.inc.Provider, last, now); err != nil {
 			return err
 		}
 		at := func(b bool) any {
@@ -384,18 +378,6 @@ func (r *Revoker) suspend(ctx context.Context, tx *sql.Tx, inc Incident) error {
 	return r.wait(ctx, tx, inc.ID, maxTime(h.Until, now))
 }
 
-// told writes what an answer says of the provider, for all that call it.
-func told(ctx context.Context, tx *sql.Tx, a *attempt, last provider.Answer, now time.Time) error {
-	if a.lost(last) {
-		return budget.Failed(ctx, tx, a.inc.Provider, now)
-	}
-	after := time.Duration(0)
-	if last.Status == http.StatusTooManyRequests || last.Status == http.StatusForbidden && last.Outcome == provider.Failed || last.Status == 0 {
-		after = last.RetryAfter
-	}
-	return budget.Answered(ctx, tx, a.inc.Provider, after, now)
-}
-
 // outcomeOf is what an incident keeps of an answer: that it was accepted outlasts a
 // check that says nothing.
 func outcomeOf(inc Incident, a provider.Answer) string {
@@ -403,25 +385,6 @@ func outcomeOf(inc Incident, a provider.Answer) string {
 		return string(Gone)
 	}
 	return string(a.Outcome)
-}
-
-// receive stores one answer.
-func (r *Revoker) receive(ctx context.Context, tx *sql.Tx, inc Incident, x provider.Answer) error {
-	detail := x.Detail
-	if x.RequestID != "" {
-		if detail != "" {
-			detail += "; "
-		}
-		detail += "request " + x.RequestID
-	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO receipts (incident_id, provider, call, outcome, status, answer_hash, detail, at, took_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		inc.ID, inc.Provider, x.Call, string(x.Outcome), x.Status, x.BodyHash, detail, micros(x.At), x.Took.Microseconds())
-	if err != nil {
-		return err
-	}
-	_, err = audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "provider.called", Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
-		Details: map[string]string{"provider": inc.Provider, "call": x.Call, "outcome": string(x.Outcome), "status": fmt.Sprint(x.Status)}})
-	return err
 }
 
 // settleGone ends an incident whose secret was kept for as long as it may be.

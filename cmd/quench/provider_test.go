@@ -25,7 +25,7 @@ var (
 )
 
 // scriptVendor is "vendor NAME [refuse]": a fake of that provider, its host in
-// $VENDOR and policy.toml (and in check.toml, ask.toml and revoke.toml, which say that
+// $VENDOR and policy.toml (in limit.toml with six calls an hour, and in check.toml, ask.toml and revoke.toml, which say that
 // of secrets in *.env), the leaked secret in the file secret, the authority of
 // its certificate in ca.pem, and what else a call takes in files of their names.
 func scriptVendor(ts *testscript.TestScript, _ bool, args []string) {
@@ -53,6 +53,7 @@ func scriptVendor(ts *testscript.TestScript, _ bool, args []string) {
 	write("ca.pem", string(n.CA))
 	policy := fmt.Sprintf("[[provider]]\nname = %q\nkind = \"api\"\nhost = %q\nca_file = \"ca.pem\"\n", v.Provider, n.Addr())
 	write("policy.toml", policy)
+	write("limit.toml", policy+"calls_per_hour = 6\n")
 	for _, do := range []string{"check", "ask", "revoke"} {
 		write(do+".toml", policy+fmt.Sprintf("[[leak]]\nprovider = [%q]\npath = [\"**/*.env\"]\ndo = %q\n", v.Provider, do))
 	}

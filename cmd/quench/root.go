@@ -117,6 +117,6 @@ something wanted could not be read.`,
 		newRulesCmd(),
 		newViewCmd(),
 	)
-	root.AddCommand(providercmd.New(providercmd.Deps{Policy: loadPolicy, Keys: partnerKeys, Code: func(code int) error { return exit{Code: code} }})...)
+	root.AddCommand(providercmd.New(providercmd.Deps{Policy: loadPolicy, Registry: there, Keys: partnerKeys, Code: func(code int) error { return exit{Code: code} }})...)
 	return root
 }

@@ -94,7 +94,7 @@ func howGiven(need string) string {
 
 // howPart says how a part is given that was not found beside the secret.
 func howPart(provider, part string) string {
-	return "quench revoke --provider " + provider + " --part " + part + "=… takes it"
+	return "--part " + part + "=… of quench revoke --provider " + provider + ", or of quench incident retry, takes it"
 }
 
 // run makes the steps of one call.

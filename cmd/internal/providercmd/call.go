@@ -46,6 +46,9 @@ type target struct {
 	net provider.Net
 	set provider.Settings
 	in  provider.Input
+	// policy says how often the provider may be called; elsewhere is at another host.
+	policy    policy.Policy
+	elsewhere bool
 }
 
 // read takes the secret from standard input, and the rest from flags and policy.
@@ -85,6 +88,7 @@ func (f *callFlags) read(cmd *cobra.Command, d Deps) (x target, err error) {
 // settings are those of the policy, and of flags over them.
 func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 	name := x.p.Info().Name
+	x.policy = by
 	if x.set, x.net, err = by.API(name); err != nil {
 		return err
 	}
@@ -92,7 +96,7 @@ func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 		if !provider.HostOK(f.host) {
 			return fmt.Errorf("--host %q: want name or name:port, in lower case", f.host)
 		}
-		x.set.Host = f.host
+		x.set.Host, x.elsewhere = f.host, true
 	}
 	if x.set.Host == "" && x.p.Info().HostFrom == provider.Npmrc {
 		if x.set.Host, err = npmHost(userNpmrc()); err != nil {
@@ -116,13 +120,16 @@ func (f *callFlags) settings(by policy.Policy, x *target) (err error) {
 			return fmt.Errorf("--credential %s: %w", need, err)
 		}
 	}
+	parts, err := input.Parts(f.parts)
+	if err != nil {
+		return err
+	}
 	x.in.Parts = map[string]secret.Secret{}
-	for _, p := range f.parts {
-		part, value, _ := strings.Cut(p, "=")
-		if !slices.Contains(x.p.Info().Parts, part) || value == "" {
-			return fmt.Errorf("--part: want NAME=VALUE, NAME one of %q", x.p.Info().Parts)
+	for name, value := range parts {
+		if !slices.Contains(x.p.Info().Parts, name) {
+			return fmt.Errorf("--part %s: want NAME=VALUE, NAME one of %q", name, x.p.Info().Parts)
 		}
-		x.in.Parts[part] = secret.NewString(value)
+		x.in.Parts[name] = value
 	}
 	return nil
 }
@@ -143,7 +150,10 @@ Exit codes: 0 it is dead, 1 it is alive, 2 error, 3 the provider does not say.`,
 			if err != nil {
 				return err
 			}
-			a := x.p.Check(cmd.Context(), x.net, x.set, x.in)
+			a, err := d.check(cmd, x)
+			if err != nil {
+				return err
+			}
 			if err := f.show(cmd.OutOrStdout(), x.p, []provider.Answer{a}); err != nil {
 				return err
 			}
@@ -183,7 +193,12 @@ be tried again.`,
 			if dry {
 				return f.plan(cmd.OutOrStdout(), x)
 			}
-			all := provider.Kill(cmd.Context(), x.p, x.net, x.set, x.in, false)
+			all, err := d.counted(cmd, x, true, func() []provider.Answer {
+				return provider.Kill(cmd.Context(), x.p, x.net, x.set, x.in, false)
+			})
+			if err != nil {
+				return err
+			}
 			if err := f.show(cmd.OutOrStdout(), x.p, all); err != nil {
 				return err
 			}
@@ -275,7 +290,8 @@ func (f *callFlags) show(w io.Writer, p provider.Provider, all []provider.Answer
 		return nil
 	}
 	a := all[len(all)-1]
-	text := a.Detail
+	// What there is to do is a line each: all in one is too long for a terminal.
+	text := strings.ReplaceAll(a.Detail, "; ", "\n  ")
 	if text != "" {
 		text = ": " + text
 	}
@@ -315,7 +331,10 @@ credentials of your policy. It should say that it is dead. Nothing is changed.`,
 				fmt.Fprintf(cmd.OutOrStdout(), "%s has no call that tells; documented at %s\n", x.p.Info().Title, x.p.Info().Docs)
 				return d.Code(3)
 			}
-			a := x.p.Check(cmd.Context(), x.net, x.set, x.in)
+			a, err := d.check(cmd, x)
+			if err != nil {
+				return err
+			}
 			if err := f.show(cmd.OutOrStdout(), x.p, []provider.Answer{a}); err != nil {
 				return err
 			}

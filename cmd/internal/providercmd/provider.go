@@ -1,8 +1,9 @@
 // Package providercmd is quench provider, check and revoke: who issued a secret,
 // whether it is alive, and its end by hand.
 //
-// It reads flags and a value, calls package provider, and shows what came of it.
-// It knows nothing of the registry or of incidents. Start reading at New.
+// It reads flags and a value, calls package provider, and shows what came of it. In the
+// registry, where there is one, it counts the calls. It knows nothing of incidents.
+// Start reading at New.
 package providercmd
 
 import (
@@ -15,7 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/registrycmd"
 	"github.com/quench-dev/quench/revoker"
+	"github.com/quench-dev/quench/revoker/calls"
 	"github.com/quench-dev/quench/revoker/partnerkey"
 	"github.com/quench-dev/quench/revoker/provider"
 )
@@ -24,6 +27,8 @@ import (
 type Deps struct {
 	// Policy reads a policy file, or the usual one for an empty path.
 	Policy func(path string) (revoker.Policy, error)
+	// Registry is where calls are counted, for all who call the same provider.
+	Registry registrycmd.Optional
 	// Keys are those that reports are signed with.
 	Keys func(*cobra.Command) (*partnerkey.Keys, error)
 	// Code makes the error that ends the program with a code and says nothing.
@@ -79,6 +84,7 @@ type row struct {
 	Docs      string   `json:"docs"`
 	Manual    string   `json:"manual"`
 	SelfHosts bool     `json:"own_host"` // the operator names the host
+	calls.Standing
 }
 
 type need struct {
@@ -103,17 +109,13 @@ func newList(d Deps) *cobra.Command {
 		Short: "List the providers, and what ends a secret there",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, t, err := f.read(d)
+			p, t, err := f.read(d)
 			if err != nil {
 				return err
 			}
-			var rows []row
-			for _, name := range t.Names() {
-				p, err := t.Get(name)
-				if err != nil {
-					return err
-				}
-				rows = append(rows, newRow(p.Info()))
+			rows, err := d.rows(cmd, p, t, t.Names())
+			if err != nil {
+				return err
 			}
 			switch format {
 			case "json":
@@ -145,7 +147,15 @@ func list(w io.Writer, rows []row) error {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Name, check, undo, r.with())
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		for _, said := range r.Says() {
+			fmt.Fprintf(w, "%s: %s\n", r.Name, said)
+		}
+	}
+	return nil
 }
 
 // with says what it takes to end a secret.
@@ -176,20 +186,19 @@ func newShow(d Deps) *cobra.Command {
 		Short: "Show one provider: its hosts, what its calls take, its pages",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, t, err := f.read(d)
+			p, t, err := f.read(d)
 			if err != nil {
 				return err
 			}
-			p, err := t.Get(args[0])
+			rows, err := d.rows(cmd, p, t, args)
 			if err != nil {
 				return err
 			}
-			r := newRow(p.Info())
 			switch format {
 			case "json":
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(rows[0])
 			case "human":
-				return r.print(cmd.OutOrStdout())
+				return rows[0].print(cmd.OutOrStdout())
 			}
 			return fmt.Errorf("unknown format %q: want human or json", format)
 		},
@@ -225,6 +234,9 @@ func (r row) print(w io.Writer) error {
 	}
 	line("undo", r.Undo)
 	line("note", r.Note)
+	for _, said := range r.Says() {
+		line("now", said)
+	}
 	line("rules", strings.Join(r.Rules, ", "))
 	line("docs", r.Docs)
 	line("by hand", strings.Replace(r.Manual, "{{host}}", append(r.Hosts, "YOUR-HOST")[0], 1))

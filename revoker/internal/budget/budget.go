@@ -8,6 +8,7 @@ package budget
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -50,6 +51,49 @@ type state struct {
 	why         string
 }
 
+// full is how far ahead of now a row lies when every call was made.
+func (r Rate) full() time.Duration { return time.Duration(r.Burst) * r.Every }
+
+// Standing is how the budget of a provider stands.
+type Standing struct {
+	next time.Time
+	// Until is when the provider may be called again, and Why it may not before; the zero
+	// time where it may.
+	Until    time.Time
+	Why      string
+	Failures int // calls in a row that had no answer
+}
+
+// Left is how many calls may be made at once now, of a rate that has a limit.
+func (s Standing) Left(r Rate, now time.Time) int {
+	ahead := min(max(s.next.Sub(now), 0), r.full())
+	return int((r.full() - ahead) / r.Every)
+}
+
+// Standings are those of all providers that were called.
+func Standings(ctx context.Context, db *sql.DB, now time.Time) (all map[string]Standing, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT provider, next_at, failures, until, why FROM provider_budgets")
+	if err != nil {
+		return nil, fmt.Errorf("reading the budgets of providers: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	all = map[string]Standing{}
+	for rows.Next() {
+		var name string
+		var next, until int64
+		var s Standing
+		if err := rows.Scan(&name, &next, &s.Failures, &until, &s.Why); err != nil {
+			return nil, fmt.Errorf("reading the budgets of providers: %w", err)
+		}
+		s.next, s.Until = time.UnixMicro(next), time.UnixMicro(until)
+		if !s.Until.After(now) || s.Until.After(now.Add(farthest)) {
+			s.Until, s.Why = time.Time{}, ""
+		}
+		all[name] = s
+	}
+	return all, rows.Err()
+}
+
 // locked reads the provider's row, and keeps others from it until tx ends.
 func locked(ctx context.Context, tx *sql.Tx, provider string, now time.Time) (s state, err error) {
 	if _, err := tx.ExecContext(ctx, "INSERT INTO provider_budgets (provider) VALUES (?) ON CONFLICT (provider) DO UPDATE SET provider = excluded.provider", provider); err != nil {
@@ -89,7 +133,7 @@ func Take(ctx context.Context, tx *sql.Tx, provider string, r Rate, calls int, n
 		return wait, s.why, nil
 	}
 	if r.Every > 0 && calls > 0 {
-		full := time.Duration(r.Burst) * r.Every
+		full := r.full()
 		if s.next.Before(now) {
 			s.next = now
 		}

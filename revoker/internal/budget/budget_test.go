@@ -178,3 +178,39 @@ func TestUndone(t *testing.T) {
 		t.Errorf("to wait %s", wait)
 	}
 }
+
+// What is said to be left can be taken, and no more.
+func TestLeft(t *testing.T) {
+	s, r, now := open(t), PerHour(60), time.Unix(1_800_000_000, 0)
+	left := func(at time.Time) int {
+		all, err := Standings(t.Context(), s.Reader(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all["p"].Left(r, at)
+	}
+	if n := left(now); n != r.Burst {
+		t.Errorf("%d left of a provider that nobody called", n)
+	}
+	for _, pass := range []time.Duration{0, time.Minute, 3 * time.Minute, time.Hour, -time.Hour} {
+		now = now.Add(pass)
+		for n := left(now); n > 0; n-- {
+			if wait, why := take(t, s, r, now); wait != 0 {
+				t.Fatalf("after %v %d are left, and it waits %v: %s", pass, n, wait, why)
+			}
+		}
+		if wait, _ := take(t, s, r, now); wait == 0 || left(now) != 0 {
+			t.Errorf("after %v one more than what is left is given, and %d are left", pass, left(now))
+		}
+	}
+	for range MostFailures {
+		do(t, s, func(ctx context.Context, tx *sql.Tx) error { return Failed(ctx, tx, "q", now) })
+	}
+	all, err := Standings(t.Context(), s.Reader(), now)
+	if q := all["q"]; err != nil || q.Failures != MostFailures || !q.Until.Equal(now.Add(leastPause)) || q.Why == "" {
+		t.Errorf("%+v, %v", q, err)
+	}
+	if all, err = Standings(t.Context(), s.Reader(), now.Add(time.Hour)); err != nil || !all["q"].Until.IsZero() {
+		t.Errorf("an hour after: %+v, %v", all["q"], err)
+	}
+}
