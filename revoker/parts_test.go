@@ -12,6 +12,7 @@ import (
 	"github.com/quench-dev/quench/revoker/revokertest"
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner"
+	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -160,5 +161,40 @@ func TestEachVendorWithParts(t *testing.T) {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is not tried", want)
 		}
+	}
+}
+
+// What belongs to a secret and was not found beside it, a person gives: the incident
+// waits for it, and then its secret is ended.
+func TestPartsOfAPerson(t *testing.T) {
+	f, v := newFixture(t, ""), fakeVendor(t, "confluent")
+	needs := "# the vendor's own host\ncredentials = {"
+	for name, value := range v.Credentials {
+		t.Setenv("QUENCH_TEST_"+name, value)
+		needs += fmt.Sprintf(" %s = 'env:QUENCH_TEST_%[1]s',", name)
+	}
+	r, err := revoker.New(f.reg, v.policyWith(t, "[[leak]]\nprovider = ['confluent']\ndo = 'revoke'\n", strings.TrimSuffix(needs, ",")+" }\n"),
+		revoker.Options{Mode: revoker.Auto, DialContext: v.net.Dial, Lookup: v.net.Lookup})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Leak(t.Context(), leak(t, "confluent-secret", v.Secret, "f"))
+	if i := f.incident(t, r, c.IncidentID); err != nil || i.State != revoker.StateFailed || !strings.Contains(i.Note, "--part key_id=…") {
+		t.Fatalf("%+v, %v", i, err)
+	}
+	for name, want := range map[string]string{"admin_key": "takes no part", "": "takes no part"} {
+		err := r.AddParts(t.Context(), c.IncidentID, map[string]secret.Secret{name: secret.NewString("x")})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("part %q: %v", name, err)
+		}
+	}
+	if err := r.AddParts(t.Context(), c.IncidentID, map[string]secret.Secret{"key_id": secret.NewString(v.Parts["key_id"])}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Retry(t.Context(), c.IncidentID); err != nil || v.Alive() || !v.DecoysAlive() {
+		t.Errorf("%v, alive %v, others alive %v: %s", err, v.Alive(), v.DecoysAlive(), f.incident(t, r, c.IncidentID).Note)
+	}
+	if err := r.AddParts(t.Context(), c.IncidentID, map[string]secret.Secret{"key_id": secret.NewString("y")}); err == nil {
+		t.Error("a part is taken for a secret that is no longer kept")
 	}
 }

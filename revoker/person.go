@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/quench-dev/quench/registry/audit"
@@ -12,6 +14,7 @@ import (
 	"github.com/quench-dev/quench/revoker/internal/decide"
 	"github.com/quench-dev/quench/revoker/internal/sealed"
 	"github.com/quench-dev/quench/revoker/provider"
+	"github.com/quench-dev/quench/scanner/secret"
 )
 
 // maxReason bounds what a person says, in bytes: a sentence, not a report.
@@ -60,6 +63,42 @@ func (r *Revoker) confirmHeld(ctx context.Context, inc Incident) error {
 		return err
 	}
 	return r.attempted(ctx, inc.ID)
+}
+
+// AddParts keeps what belongs to the secret of an incident and was not found beside it,
+// for the calls to its provider.
+func (r *Revoker) AddParts(ctx context.Context, id string, parts map[string]secret.Secret) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	inc, err := r.Incident(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.box == nil {
+		return sealed.ErrKey
+	}
+	if err := r.approve(ctx, inc); err != nil {
+		return err
+	}
+	p, err := r.table.Get(inc.Provider)
+	if err != nil {
+		return fmt.Errorf("incident %s: %w", inc.ID, err)
+	}
+	names := slices.Sorted(maps.Keys(parts))
+	for _, name := range names {
+		if !slices.Contains(p.Info().Parts, name) {
+			return fmt.Errorf("incident %s: %s takes no part %q, but of %q", inc.ID, inc.Provider, name, p.Info().Parts)
+		}
+	}
+	return r.reg.Store().InTx(ctx, func(tx *sql.Tx) error {
+		if err := r.box.Add(ctx, tx, inc.ID, inc.Provider, parts, r.reg.Now()); err != nil {
+			return err
+		}
+		_, err := audit.Append(ctx, tx, r.reg.Now(), audit.Event{Kind: "incident.parts", Actor: r.reg.Actor(), TokenID: inc.TokenID, IncidentID: inc.ID,
+			Details: map[string]string{"provider": inc.Provider, "parts": strings.Join(names, ", ")}})
+		return err
+	})
 }
 
 // attempted makes the first attempt of what a person asked for.

@@ -5,12 +5,14 @@
 package incidentcmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quench-dev/quench/cmd/internal/input"
 	"github.com/quench-dev/quench/cmd/internal/show"
 	"github.com/quench-dev/quench/revoker"
 )
@@ -108,15 +110,32 @@ func act(with With, cmd *cobra.Command, do func(*cobra.Command, *revoker.Revoker
 	return cmd
 }
 
+// parted is act of a command that takes parts of the secret, which a call waits for.
+func parted(with With, cmd *cobra.Command, do func(*revoker.Revoker, context.Context, string) error) *cobra.Command {
+	var parts []string
+	act(with, cmd, func(cmd *cobra.Command, r *revoker.Revoker, id string) error {
+		all, err := input.Parts(parts)
+		if err != nil {
+			return err
+		}
+		if err := r.AddParts(cmd.Context(), id, all); err != nil {
+			return err
+		}
+		return do(r, cmd.Context(), id)
+	})
+	cmd.Flags().StringArrayVar(&parts, "part", nil, "NAME=VALUE that belongs to the secret and is none, such as key_id=…")
+	return cmd
+}
+
 func newRetry(with With) *cobra.Command {
-	return act(with, &cobra.Command{
+	return parted(with, &cobra.Command{
 		Use:   "retry INCIDENT",
 		Short: "Tell the incident's provider again, now",
-	}, func(cmd *cobra.Command, r *revoker.Revoker, id string) error { return r.Retry(cmd.Context(), id) })
+	}, (*revoker.Revoker).Retry)
 }
 
 func newConfirm(with With) *cobra.Command {
-	return act(with, &cobra.Command{
+	return parted(with, &cobra.Command{
 		Use:   "confirm INCIDENT",
 		Short: "End the secret of an incident at its provider, now",
 		Long: `Confirm says that the secret of an incident which waits for a person, or was
@@ -124,7 +143,7 @@ only reported or checked, is to be ended now: its provider is called at once,
 and by the queue until it answers. Neither a grace, office hours, the brake nor
 protect lists hold it back; the kill switch does. Where the policy names
 approvers, only they may: what counts is the account this process runs under.`,
-	}, func(cmd *cobra.Command, r *revoker.Revoker, id string) error { return r.Confirm(cmd.Context(), id) })
+	}, (*revoker.Revoker).Confirm)
 }
 
 func newDismiss(with With) *cobra.Command {

@@ -178,6 +178,21 @@ func (b *Box) Take(ctx context.Context, q Reader, incident, provider string, now
 	return decode(plain)
 }
 
+// Add puts parts to what was put for an incident, which is kept no longer for it.
+func (b *Box) Add(ctx context.Context, tx *sql.Tx, incident, provider string, parts map[string]secret.Secret, now time.Time) error {
+	c, err := b.Take(ctx, tx, incident, provider, now)
+	if err != nil {
+		return err
+	}
+	maps.Copy(c.Parts, parts)
+	aead, err := b.open(false)
+	if err != nil {
+		return fmt.Errorf("sealing the parts of incident %s: %w", incident, err)
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE sealed_secrets SET box = ? WHERE incident_id = ?", aead.Seal(nil, nil, c.encode(), bound(incident, provider)), incident)
+	return err
+}
+
 // Execer is a pool or a transaction.
 type Execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
