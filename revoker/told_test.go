@@ -80,7 +80,7 @@ func TestNoTargetHearsSecret(t *testing.T) {
 	defer lines.Close()
 	letters := make(chan string, 100)
 	targets = append(targets, notify.Target{Name: "log", Kind: "syslog", Address: "udp://" + lines.LocalAddr().String()},
-		notify.Target{Name: "mail", Kind: "smtp", Address: revokertest.Mail(t, letters), From: "quench@example.com", To: []string{"ops@example.com"}})
+		notify.Target{Name: "mail", Kind: "smtp", Address: revokertest.Mail(t, letters, nil), From: "quench@example.com", To: []string{"ops@example.com"}})
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if strings.HasPrefix(addr, "127.") { // the two that are servers of their own
 			return (&net.Dialer{}).DialContext(ctx, network, addr)

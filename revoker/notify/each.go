@@ -30,7 +30,7 @@ type eventData struct {
 // each tells of alerts one by one.
 func (n *Notifier) each(ctx context.Context, list []alert.Alert, tell func(event) error) error {
 	for _, a := range cleaned(list) {
-		e := event{Type: a.Kind, Timestamp: n.o.Now().UTC(), Data: eventData{Alert: a}, id: fmt.Sprintf("alert_%d", a.ID)}
+		e := event{Type: a.Kind, Timestamp: n.o.Now().UTC(), Data: eventData{Alert: a}, id: fmt.Sprintf("alert_%d_%s", a.ID, moment(a))}
 		if a.IncidentID != "" && n.o.Incident != nil {
 			i, err := n.o.Incident(ctx, a.IncidentID)
 			if err != nil {

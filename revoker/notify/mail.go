@@ -35,13 +35,14 @@ func (n *Notifier) mail(ctx context.Context, t Target, list []alert.Alert) error
 	}
 	opts := []mail.Option{mail.WithPort(p), mail.WithTimeout(outbound.Timeout), mail.WithTLSConfig(&tls.Config{ServerName: host, RootCAs: pool, MinVersion: tls.VersionTLS12}),
 		mail.WithTLSPolicy(mail.TLSMandatory)}
-	if n.o.Dial != nil {
-		opts = append(opts, mail.WithDialContextFunc(mail.DialContextFunc(n.o.Dial)))
-	}
-	switch a, err := netip.ParseAddr(host); {
-	case p == 465:
+	if p == 465 {
 		opts = append(opts, mail.WithSSL())
-	case err == nil && a.IsLoopback():
+	} else {
+		dial, hangUp := n.dialMail()
+		defer hangUp()
+		opts = append(opts, mail.WithDialContextFunc(dial))
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
 		opts = append(opts, mail.WithTLSPolicy(mail.TLSOpportunistic))
 	}
 	if t.User != "" {
@@ -72,6 +73,28 @@ func (n *Notifier) mail(ctx context.Context, t Target, list []alert.Alert) error
 		return errors.New("the mail server did not take it: " + outbound.Describe(err))
 	}
 	return nil
+}
+
+// dialMail connects to a mail server; hangUp ends what it connected, since go-mail leaves a
+// connection open whose server does not offer STARTTLS, until the garbage is collected.
+func (n *Notifier) dialMail() (dial mail.DialContextFunc, hangUp func()) {
+	connect := n.o.Dial
+	if connect == nil {
+		connect = (&net.Dialer{}).DialContext
+	}
+	var conns []net.Conn
+	dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err == nil {
+			conns = append(conns, c)
+		}
+		return c, err
+	}
+	return dial, func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}
 }
 
 // syslog facilities and severities (RFC 5424, 6.2.1): facility 4, security.
@@ -131,6 +154,26 @@ func (n *Notifier) syslog(ctx context.Context, t Target, list []alert.Alert) err
 // maxSyslog bounds a message in bytes: what every receiver of RFC 5424 should take.
 const maxSyslog = 2048
 
+// syslogName is a text as RFC 5424 (6) takes it for a MSGID and, without what not holds,
+// for the name of a parameter: 32 characters of visible ASCII.
+func syslogName(s, not string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(not, r) {
+			return '_'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 32)]
+}
+
+// syslogHost is a HOSTNAME: 255 characters of visible ASCII.
+func syslogHost(s string) string {
+	if len(s) > 255 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "-"
+	}
+	return s
+}
+
 func syslogLine(a alert.Alert) string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
@@ -139,20 +182,19 @@ func syslogLine(a alert.Alert) string {
 	var sd strings.Builder
 	sd.WriteString("[alert@32473") // the enterprise number kept for documentation, RFC 5612
 	for _, f := range fields(a) {
-		name := strings.Map(func(r rune) rune {
-			if r <= ' ' || r >= 0x7f || strings.ContainsRune(`="]`, r) {
-				return '_'
-			}
-			return r
-		}, f[0])
+		name := syslogName(f[0], `="]`)
 		value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`).Replace(f[1])
 		if sd.Len()+len(value) < maxSyslog/2 {
-			fmt.Fprintf(&sd, ` %s="%s"`, cut(name, 32), value)
+			fmt.Fprintf(&sd, ` %s="%s"`, name, value)
 		}
 	}
 	sd.WriteString("]")
-	line := fmt.Sprintf("<%d>1 %s %s quench %d %s %s %s: %s", facility*8+syslogSeverity[a.Severity], a.At.UTC().Format("2006-01-02T15:04:05.000000Z"), host, os.Getpid(),
-		cut(strings.ReplaceAll(clean(a.Kind), " ", "_"), 32), sd.String(), clean(a.Title), clean(a.Advice))
+	msg := clean(a.Title) + ": " + clean(a.Advice)
+	if strings.ContainsFunc(msg, func(r rune) bool { return r >= 0x80 }) {
+		msg = "\uFEFF" + msg // UTF-8 begins with it, 6.4
+	}
+	line := fmt.Sprintf("<%d>1 %s %s quench %d %s %s %s", facility*8+syslogSeverity[a.Severity], a.At.UTC().Format("2006-01-02T15:04:05.000000Z"), syslogHost(host), os.Getpid(),
+		syslogName(a.Kind, ""), sd.String(), msg)
 	if len(line) > maxSyslog {
 		line = strings.ToValidUTF8(line[:maxSyslog], "")
 	}

@@ -56,11 +56,15 @@ func fields(a alert.Alert) [][2]string {
 }
 
 // body is all of a message.
-func body(list []alert.Alert) string {
+func body(list []alert.Alert) string { return bodyOf(list, maxShown) }
+
+// bodyOf tells so many of a message whole.
+func bodyOf(list []alert.Alert, shown int) string {
 	var b strings.Builder
 	for i, a := range list {
-		if i == maxShown {
-			fmt.Fprintf(&b, "and %d more: quench alert list --after %d\n", len(list)-maxShown, list[i-1].ID)
+		if i == shown {
+			b.WriteString(more(list, shown))
+			b.WriteByte('\n')
 			break
 		}
 		if i > 0 {
@@ -69,6 +73,11 @@ func body(list []alert.Alert) string {
 		b.WriteString(text(a))
 	}
 	return b.String()
+}
+
+// more says how many of a message are not told whole, and where they are.
+func more(list []alert.Alert, shown int) string {
+	return fmt.Sprintf("and %d more: quench alert list --after %d", len(list)-shown, list[shown-1].ID)
 }
 
 // maxField bounds a text from elsewhere, in characters: names of files and clients

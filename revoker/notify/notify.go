@@ -45,7 +45,8 @@ type Target struct {
 	// Kind is slack, teams, pagerduty, webhook, smtp, syslog, github-issue or exec.
 	Kind string `toml:"kind"`
 	// URL is https://… for a webhook, or env:NAME or file:PATH that holds it: those
-	// of Slack and Teams are secrets themselves.
+	// of Slack and Teams are secrets themselves. For pagerduty and github-issue it is
+	// where the interface begins, if that is not the vendor's usual place.
 	URL string `toml:"url"`
 	// Key is env:NAME or file:PATH: the signing secret of a webhook (whsec_…), the
 	// routing key of PagerDuty, the password of SMTP, the token of GitHub.
@@ -186,6 +187,7 @@ func (t *Target) check() error {
 		if t.Key == "" {
 			return errors.New("key is missing: the routing key of the service")
 		}
+		return t.checkBase("https://events.eu.pagerduty.com")
 	case "smtp":
 		return t.checkMail()
 	case "syslog":
@@ -196,8 +198,18 @@ func (t *Target) check() error {
 		if owner, name, ok := strings.Cut(t.Repository, "/"); !ok || owner == "" || name == "" || strings.Contains(name, "/") || t.Key == "" {
 			return errors.New("want repository owner/name, and key: a token with issues: write")
 		}
+		return t.checkBase("https://github.acme.example/api/v3")
 	default:
 		return fmt.Errorf("kind %q: want slack, teams, pagerduty, webhook, smtp, syslog, github-issue or exec", t.Kind)
+	}
+	return nil
+}
+
+// checkBase is for an address that a path is put behind.
+func (t *Target) checkBase(such string) error {
+	u, err := url.Parse(t.URL)
+	if t.URL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.HasSuffix(t.URL, "/")) {
+		return fmt.Errorf("url: want none, or such as %s", such)
 	}
 	return nil
 }

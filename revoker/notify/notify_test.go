@@ -478,7 +478,7 @@ func TestConfigErrors(t *testing.T) {
 func TestMail(t *testing.T) {
 	p := newPlace(t)
 	letters := make(chan string, 1)
-	addr := revokertest.Mail(t, letters)
+	addr := revokertest.Mail(t, letters, nil)
 	n, err := notify.New(p.store, notify.Config{Targets: []notify.Target{{Name: "mail", Kind: "smtp", Address: addr, From: "quench@example.com", To: []string{"ops@example.com"}}}}, notify.Options{Now: p.clock.now})
 	if err != nil {
 		t.Fatal(err)

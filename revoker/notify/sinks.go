@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-github/v62/github"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -154,8 +156,27 @@ func (n *Notifier) post(ctx context.Context, t Target, address func() (string, e
 		return errors.New(outbound.Describe(err))
 	}
 	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, outbound.MaxAnswer))
-	return n.read(resp.StatusCode, resp.Header)
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, outbound.MaxAnswer)) // of one that breaks off the status counts
+	status := resp.StatusCode
+	if t.Kind == "teams" && status == http.StatusOK {
+		status = teamsStatus(string(answer))
+	}
+	return n.read(status, resp.Header)
+}
+
+// teamsStatus is the status in the answer of a connector, which says 200 where Teams
+// behind it refused the message, and why in words: "Microsoft Teams endpoint returned HTTP
+// error 429" (connectors-using.md of the vendor's guide, "Rate limiting for connectors").
+func teamsStatus(answer string) int {
+	_, after, refused := strings.Cut(answer, "returned HTTP error ")
+	status, err := strconv.Atoi(after[:min(3, len(after))])
+	switch {
+	case !refused:
+		return http.StatusOK
+	case err != nil:
+		return http.StatusBadGateway
+	}
+	return status
 }
 
 // read says what an answer means. That the target is missing or refuses our key is
@@ -180,6 +201,8 @@ type obj = map[string]any
 
 // slackBody is a message of an incoming webhook, with what steers escaped:
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+// What is refused comes as 400 (the message), 403, 404 and 410 (the webhook or its
+// channel) and 429 with Retry-After.
 func slackBody(list []alert.Alert) any {
 	esc := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace
 	blocks := []obj{}
@@ -202,17 +225,48 @@ func cut(s string, n int) string {
 	return s
 }
 
-// teamsBody is an adaptive card, as workflows of Teams take it:
+// maxTeams bounds a message to Teams in bytes: it takes some 28 KB with all that is
+// around it, and refuses more for good.
+const maxTeams = 24 << 10
+
+// teamsBody is an adaptive card, as workflows and connectors of Teams take it:
 // https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors
+// Of alerts that do not fit fewer are shown, and of one that does not its texts are cut:
+// names that are anybody's to choose cannot keep an alert from being told.
 func teamsBody(list []alert.Alert) any {
-	items := []obj{{"type": "TextBlock", "size": "Medium", "weight": "Bolder", "wrap": true, "text": plainMarkdown(subject(list))}}
-	for _, a := range list[:min(len(list), maxShown)] {
+	shown, field := min(len(list), maxShown), maxField
+	for {
+		card := teamsCard(list, shown, field)
+		if b, err := json.Marshal(card); err != nil || len(b) <= maxTeams || field < minField {
+			return card
+		}
+		if shown > 1 {
+			shown /= 2
+		} else {
+			field /= 2
+		}
+	}
+}
+
+// minField is where cutting a text ends, in characters: a hundred fields so long fit.
+const minField = 20
+
+func teamsCard(list []alert.Alert, shown, field int) any {
+	block := func(s string) obj {
+		return obj{"type": "TextBlock", "wrap": true, "text": plainMarkdown(cut(s, field))}
+	}
+	title := block(subject(list))
+	title["size"], title["weight"] = "Medium", "Bolder"
+	items := []obj{title}
+	for _, a := range list[:shown] {
 		facts := []obj{}
 		for _, f := range fields(a) {
-			facts = append(facts, obj{"title": f[0], "value": plainMarkdown(f[1])})
+			facts = append(facts, obj{"title": cut(f[0], field), "value": plainMarkdown(cut(f[1], field))})
 		}
-		items = append(items, obj{"type": "TextBlock", "wrap": true, "text": plainMarkdown(clean(a.Title))}, obj{"type": "FactSet", "facts": facts},
-			obj{"type": "TextBlock", "wrap": true, "text": plainMarkdown(clean(a.Advice))})
+		items = append(items, block(clean(a.Title)), obj{"type": "FactSet", "facts": facts}, block(clean(a.Advice)))
+	}
+	if len(list) > shown {
+		items = append(items, block(more(list, shown)))
 	}
 	return obj{"type": "message", "attachments": []obj{{"contentType": "application/vnd.microsoft.card.adaptive",
 		"content": obj{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": items}}}}
@@ -226,9 +280,12 @@ func plainMarkdown(s string) string {
 // webhook is one call about all alerts of a message. Its id is that of the alerts in
 // it, so that a receiver takes a repeated call for what it is.
 func (n *Notifier) webhook(ctx context.Context, t Target, list []alert.Alert) error {
-	id := fmt.Sprintf("alerts_%d_%d", list[0].ID, list[len(list)-1].ID)
+	id := fmt.Sprintf("alerts_%d_%d_%s", list[0].ID, list[len(list)-1].ID, moment(list[0]))
 	return n.signed(ctx, t, id, obj{"type": "alerts", "timestamp": n.o.Now().UTC(), "data": cleaned(list)})
 }
+
+// moment tells alerts of one number in two registries apart, for a receiver of both.
+func moment(a alert.Alert) string { return strconv.FormatInt(a.At.UnixMicro(), 36) }
 
 // signed is a call signed by the Standard Webhooks scheme.
 func (n *Notifier) signed(ctx context.Context, t Target, id string, v any) error {
@@ -268,8 +325,10 @@ func cleaned(list []alert.Alert) []alert.Alert {
 	return out
 }
 
-// pagerduty is one event, its key that of the alert:
-// https://developer.pagerduty.com/docs/events-api-v2
+// pagerduty is one event, its key that of the alert, by which PagerDuty makes one incident
+// of those that are told twice:
+// https://developer.pagerduty.com/docs/events-api-v2-overview (202 is yes, 400 no for good,
+// 429 and 5xx later; 512 KB at most), https://developer.pagerduty.com/docs/send-alert-event
 func (n *Notifier) pagerduty(ctx context.Context, t Target, a alert.Alert) error {
 	routing, err := key(t)
 	if err != nil {
@@ -280,19 +339,32 @@ func (n *Notifier) pagerduty(ctx context.Context, t Target, a alert.Alert) error
 		details[f[0]] = f[1]
 	}
 	at := func() (string, error) {
-		return cmp.Or(n.o.API["pagerduty"], "https://events.pagerduty.com") + "/v2/enqueue", nil
+		return cmp.Or(n.o.API["pagerduty"], t.URL, "https://events.pagerduty.com") + "/v2/enqueue", nil
 	}
-	return n.post(ctx, t, at, obj{"routing_key": routing, "event_action": "trigger", "dedup_key": cut(a.Key, 200), "client": "quench",
+	dedup := cmp.Or(a.Key, fmt.Sprintf("alert_%d_%s", a.ID, moment(a)))
+	if len(dedup) > maxDedup { // cut, it could be another's
+		dedup = fmt.Sprintf("%x", sha256.Sum256([]byte(dedup)))
+	}
+	return n.post(ctx, t, at, obj{"routing_key": routing, "event_action": "trigger", "dedup_key": dedup, "client": "quench",
 		"payload": obj{"summary": cut(clean(a.Title), 1000), "source": "quench", "severity": a.Severity, "timestamp": a.At.UTC(), "class": a.Kind, "custom_details": details}}, nil)
 }
 
-// issue opens one issue for a message.
+// maxDedup bounds an event's key in characters, as PagerDuty does.
+const maxDedup = 255
+
+// What GitHub takes of an issue, in characters: 256 of a title and 65,536 of a body, less
+// what cut and two fences add, each no longer than the longest field. It refuses more for
+// good.
+const maxIssueTitle, maxIssueBody = 250, 65536 - 2*maxField - 100
+
+// issue opens one issue for a message:
+// https://docs.github.com/en/rest/issues/issues#create-an-issue
 func (n *Notifier) issue(ctx context.Context, t Target, list []alert.Alert) error {
 	token, err := key(t)
 	if err != nil {
 		return err
 	}
-	base, err := url.Parse(cmp.Or(n.o.API["github"], "https://api.github.com") + "/")
+	base, err := url.Parse(cmp.Or(n.o.API["github"], t.URL, "https://api.github.com") + "/")
 	if err != nil {
 		return err
 	}
@@ -306,10 +378,21 @@ func (n *Notifier) issue(ctx context.Context, t Target, list []alert.Alert) erro
 	gh.BaseURL, gh.UserAgent = base, "quench"
 	owner, name, _ := strings.Cut(t.Repository, "/")
 	// A fence longer than any in it: nothing in the text is Markdown, or a mention.
-	fence := strings.Repeat("`", 3+strings.Count(body(list), "`"))
-	_, resp, err := gh.Issues.Create(ctx, owner, name, &github.IssueRequest{Title: github.String(plainMention(subject(list))), Body: github.String(fence + "text\n" + body(list) + fence + "\n")})
+	text, fence := body(list), "```"
+	for shown := maxShown; shown > 1 && utf8.RuneCountInString(text) > maxIssueBody; {
+		shown /= 2
+		text = bodyOf(list, shown)
+	}
+	text = cut(text, maxIssueBody)
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	_, resp, err := gh.Issues.Create(ctx, owner, name, &github.IssueRequest{Title: github.String(plainMention(cut(subject(list), maxIssueTitle))), Body: github.String(fence + "text\n" + text + "\n" + fence + "\n")})
 	var limited *github.RateLimitError
+	var abuse *github.AbuseRateLimitError // the secondary limits: so many issues a minute
 	switch {
+	case errors.As(err, &abuse):
+		return &laterError{"GitHub asks for a pause", max(abuse.GetRetryAfter(), time.Minute)}
 	case errors.As(err, &limited):
 		return &laterError{"GitHub's limit of calls is reached", max(limited.Rate.Reset.Sub(n.o.Now()), time.Second)}
 	case resp != nil:

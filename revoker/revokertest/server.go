@@ -36,6 +36,9 @@ type Network struct {
 	// CA is the authority's certificate in PEM.
 	CA []byte
 
+	// TLS has a certificate for every name, for servers that speak something else.
+	TLS *tls.Config
+
 	srv    *httptest.Server
 	mu     sync.Mutex
 	addr   string
@@ -74,6 +77,7 @@ func Listen(handle http.Handler) (*Network, error) {
 	own := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return leaf(ca, key, hello.ServerName)
 	}}
+	n.TLS = own
 	srv.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return own, nil }}
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse the certificate are part of tests
 	srv.StartTLS()
