@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/quench-dev/quench/revoker/internal/credential"
@@ -105,6 +106,31 @@ type service struct {
 	log    *slog.Logger
 	keys   *keyring
 	token  secret.Secret
+	pace   pace
+	now    func() time.Time
+}
+
+// perSecond calls of a GitLab are heard at most, as its interface wants of a service: each
+// holds the findings of a whole pipeline, and a server with a thousand projects ends fewer
+// in a second.
+const perSecond = 20
+
+// pace counts the calls of a second.
+type pace struct {
+	mu     sync.Mutex
+	second int64
+	calls  int
+}
+
+// allows reports whether one more call is heard now.
+func (p *pace) allows(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := now.Unix(); s != p.second {
+		p.second, p.calls = s, 0
+	}
+	p.calls++
+	return p.calls <= perSecond
 }
 
 // Routes are the handlers by pattern of http.ServeMux, none when nobody is heard.
@@ -112,7 +138,10 @@ func Routes(cfg Config, handle Handle, o Options) (map[string]http.Handler, erro
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	s := &service{cfg: cfg, handle: handle, log: o.Logger}
+	s := &service{cfg: cfg, handle: handle, log: o.Logger, now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -143,16 +172,23 @@ const (
 	maxToken, maxURL = 4 << 10, 2 << 10
 )
 
+// refuse says why not, in JSON as GitLab expects it.
+func refuse(w http.ResponseWriter, why string, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why}) // the caller has gone
+}
+
 // read gives the body, or answers why not.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		http.Error(w, "the body is too large", http.StatusRequestEntityTooLarge)
+		refuse(w, "the body is too large", http.StatusRequestEntityTooLarge)
 		return nil, false
 	}
 	if err != nil {
-		http.Error(w, "the body broke off", http.StatusBadRequest)
+		refuse(w, "the body broke off", http.StatusBadRequest)
 		return nil, false
 	}
 	return b, true
@@ -232,22 +268,22 @@ func (s *service) github(w http.ResponseWriter, r *http.Request) {
 	switch err := s.keys.verify(r.Context(), id, sig, body); {
 	case errors.Is(err, errSignature):
 		s.log.Warn("a report as if from GitHub is refused", "err", err)
-		http.Error(w, "the signature is not one of GitHub's", http.StatusUnauthorized)
+		refuse(w, "the signature is not one of GitHub's", http.StatusUnauthorized)
 		return
 	case err != nil: // the keys cannot be had now: GitHub tries again
 		s.log.Error("a report from GitHub cannot be checked", "err", err)
-		http.Error(w, "the signature cannot be checked now", http.StatusServiceUnavailable)
+		refuse(w, "the signature cannot be checked now", http.StatusServiceUnavailable)
 		return
 	}
 	leaks, err := parse("github", body)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		refuse(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	known, err := s.hear(r.Context(), leaks)
 	if err != nil {
 		s.log.Error("a report from GitHub is not dealt with", "err", err)
-		http.Error(w, "not dealt with: send it again", http.StatusInternalServerError)
+		refuse(w, "not dealt with: send it again", http.StatusInternalServerError)
 		return
 	}
 	s.log.Info("a report from GitHub", "tokens", len(leaks), "ours", count(known))
@@ -288,7 +324,12 @@ func (s *service) authorized(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got := sha256.Sum256([]byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
 		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			http.Error(w, "the token of this service is not shown", http.StatusUnauthorized)
+			refuse(w, "the token of this service is not shown", http.StatusUnauthorized)
+			return
+		}
+		if !s.pace.allows(s.now()) {
+			w.Header().Set("Retry-After", "1")
+			refuse(w, "too many calls: send it again in a second", http.StatusTooManyRequests)
 			return
 		}
 		next(w, r)
@@ -301,7 +342,8 @@ func (s *service) types(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string][]string{"types": s.cfg.GitLab.Types}) // GitLab has gone
 }
 
-// gitlab is POST /v1/revoke_tokens: 204 for taken, 400 for not to be sent again.
+// gitlab is POST /v1/revoke_tokens: 204 for taken, 400 for not to be sent again, 429 and
+// 500 for later.
 func (s *service) gitlab(w http.ResponseWriter, r *http.Request) {
 	body, ok := read(w, r)
 	if !ok {
@@ -312,13 +354,13 @@ func (s *service) gitlab(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("a type that is not among revocable_token_types")
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		refuse(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	known, err := s.hear(r.Context(), leaks)
 	if err != nil {
 		s.log.Error("a report from GitLab is not dealt with", "err", err)
-		http.Error(w, "not dealt with: send it again", http.StatusInternalServerError)
+		refuse(w, "not dealt with: send it again", http.StatusInternalServerError)
 		return
 	}
 	s.log.Info("a report from GitLab", "tokens", len(leaks), "ours", count(known))

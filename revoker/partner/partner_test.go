@@ -251,8 +251,60 @@ func TestGitLab(t *testing.T) {
 	if w := s.send(revoke, body, "Authorization", "Bearer shared-token"); w.Code != 204 || len(s.leaks) != 1 || s.leaks[0].URL != "https://gitlab.example/x" || s.leaks[0].From != "gitlab" {
 		t.Errorf("%d %+v", w.Code, s.leaks)
 	}
-	if w := s.send(revoke, strings.Replace(body, "acme_token", "other", 1), "Authorization", "shared-token"); w.Code != 400 {
-		t.Errorf("another type: %d", w.Code)
+	if w := s.send(revoke, strings.Replace(body, "acme_token", "other", 1), "Authorization", "shared-token"); w.Code != 400 || w.Header().Get("Content-Type") != "application/json" || !json.Valid(w.Body.Bytes()) {
+		t.Errorf("another type: %d %s", w.Code, w.Body)
+	}
+	s.fail = errors.New("the database is locked") // to be sent again
+	if w := s.send(revoke, body, "Authorization", "shared-token"); w.Code != 500 || strings.Contains(w.Body.String(), "database") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	// Both are bounded together, and a stranger uses up nothing.
+	s.fail, s.now = nil, s.now.Add(time.Second)
+	for range 100 {
+		s.send(types, "", "Authorization", "other")
+	}
+	heard := 0
+	for range 100 {
+		switch w := s.send(types, "", "Authorization", "shared-token"); w.Code {
+		case 200:
+			heard++
+		case 429:
+			if w.Header().Get("Retry-After") != "1" {
+				t.Error("it does not say when")
+			}
+		default:
+			t.Errorf("%d", w.Code)
+		}
+	}
+	if heard != 20 {
+		t.Errorf("%d of 100 calls in a second were heard", heard)
+	}
+	s.now = s.now.Add(time.Second)
+	if w := s.send(revoke, body, "Authorization", "shared-token"); w.Code != 204 {
+		t.Errorf("a second later: %d", w.Code)
+	}
+}
+
+// The sample of the vendor's page, with the key that its document had then: payload, header
+// names, encoding of the signature.
+// https://docs.github.com/en/code-security/secret-scanning/secret-scanning-partnership-program/secret-scanning-partner-program
+func TestVendorsSample(t *testing.T) {
+	const (
+		id   = "bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c"
+		key  = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYAGMWO8XgCamYKMJS6jc/qgvSlAd\nAjPuDPRcXU22YxgBrz+zoN19MzuRyW87qEt9/AmtoNP5GrobzUvQSyJFVw==\n-----END PUBLIC KEY-----\n"
+		sig  = "MEQCIQDaMKqrGnE27S0kgMrEK0eYBmyG0LeZismAEz/BgZyt7AIfXt9fErtRS4XaeSt/AO1RtBY66YcAdjxji410VQV4xg=="
+		body = `[{"source":"commit","token":"some_token","type":"some_type","url":"https://example.com/base-repo-url/"}]`
+	)
+	s := newStage(t, partner.Config{GitHub: partner.GitHub{Enabled: true}})
+	s.keys.Answer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode(map[string]any{"public_keys": []any{map[string]any{"key_identifier": id, "key": key, "is_current": true}}})
+	}))
+	w := s.send(fromGitHub, body, "Github-Public-Key-Identifier", id, "Github-Public-Key-Signature", sig)
+	if w.Code != http.StatusNoContent || len(s.leaks) != 1 || s.leaks[0].Type != "some_type" || s.leaks[0].Source != "commit" || s.leaks[0].URL != "https://example.com/base-repo-url/" {
+		t.Errorf("%d %s, %+v", w.Code, w.Body, s.leaks)
+	}
+	if w := s.send(fromGitHub, body+"\n", "Github-Public-Key-Identifier", id, "Github-Public-Key-Signature", sig); w.Code != http.StatusUnauthorized {
+		t.Errorf("with a byte more: %d", w.Code)
 	}
 }
 

@@ -18,12 +18,12 @@ import (
 
 // pypi takes signed reports in the format of GitHub's secret scanning partners,
 // from those whose key it was given:
-// https://warehouse.pypa.io/development/token-scanning.html. The host is the
+// https://docs.pypi.org/api/secrets/. The host is the
 // index's, named in the policy.
 type pypi struct{}
 
 func (pypi) Info() Info {
-	return Info{Name: "pypi", Title: "Python package index", Docs: "https://warehouse.pypa.io/development/token-scanning.html",
+	return Info{Name: "pypi", Title: "Python package index", Docs: "https://docs.pypi.org/api/secrets/",
 		Manual: "https://docs.pypi.org/help/#compromised-token", Rules: []string{"pypi-upload-token"}, CanRevoke: true,
 		Needs: []Need{{"signing_key", "a private key (ECDSA P-256, PEM) whose public half the index was given as a reporter's"}},
 		Note:  "The index ends the token and tells its owner by mail."}
@@ -47,7 +47,7 @@ func (p pypi) report(ctx context.Context, n Net, set Settings, in Input, a *Answ
 		a.Detail = "it takes signing_key: " + p.Info().Needs[0].Ask
 		return NeedsAdmin
 	}
-	body, err := json.Marshal([]map[string]string{{"token": string(in.Secret.Reveal()), "type": "pypi_api_token", "url": "", "source": "other"}})
+	body, err := json.Marshal([]map[string]string{{"token": string(in.Secret.Reveal()), "type": "pypi_api_token", "url": ""}})
 	if err != nil {
 		a.Detail = "the report cannot be written"
 		return Failed

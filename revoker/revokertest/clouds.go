@@ -293,7 +293,7 @@ func pypi() *Vendor {
 		panic(err)
 	}
 	der, _ := x509.MarshalPKCS8PrivateKey(key)
-	return &Vendor{Provider: "pypi", Docs: "https://warehouse.pypa.io/development/token-scanning.html", Host: "index.example", Secret: "pypi-" + random(80), Slow: true,
+	return &Vendor{Provider: "pypi", Docs: "https://docs.pypi.org/api/secrets/", Host: "index.example", Secret: "pypi-" + random(80), Slow: true,
 		Credentials: map[string]string{"signing_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
