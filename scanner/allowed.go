@@ -1,6 +1,8 @@
 package scanner
 
 import (
+	"bytes"
+
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/scanner/internal/gate"
 	"github.com/quench-dev/quench/scanner/secret"
@@ -20,6 +22,7 @@ type itemGate struct {
 	r     *run
 	job   job
 	noted func(Match) // is told of each, where it is not nil
+	file  bytes.Buffer
 }
 
 // gated gives a gate for the items of one worker.
@@ -68,6 +71,9 @@ func (r *run) passed(seq int, it sources.Item) bool {
 	}
 	if it.Skip != nil {
 		r.skip(it.Origin, it.Skip)
+	}
+	if it.Skip == nil && it.Origin.Source == "git" {
+		r.listed++
 	}
 	return it.Skip != nil
 }

@@ -18,7 +18,7 @@ const (
 // container reads what lies in an archive, one thing after the other. Its findings
 // are those of its item: the seq is one, and paths tell them apart.
 func (r *run) container(ctx context.Context, it job, c sources.Container, s *Stream, g *itemGate) (part, error) {
-	inner := &run{engine: r.engine, o: r.o, outer: r, cov: Coverage{Skipped: map[sources.Reason]int64{}}}
+	inner := &run{engine: r.engine, o: r.o, outer: r}
 	archives, err := c.Unpack(ctx, it.Origin, func(in sources.Item) error {
 		if in.Skip != nil {
 			inner.skip(in.Origin, in.Skip)
@@ -39,7 +39,7 @@ func (r *run) container(ctx context.Context, it job, c sources.Container, s *Str
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cov.Add(inner.cov)
+	r.covOf(it.Origin).Add(inner.cov)
 	if archives == 0 && err == nil {
 		return itself, nil
 	}

@@ -29,16 +29,13 @@ type Verdict struct {
 
 // Term is one thing that holds of a value, its name, its line or its path, and the
 // points it adds: ten make the odds e times as good.
-type Term struct {
-	Name   string
-	Points int
-}
+type Term = score.Term
 
 // Explain lists what every rule with an anchor on the given line of b says
 // about it, where b was found at path, or with no path. It decides as a scan does,
 // from the same windows.
 func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
-	lo, hi := lineSpan(b, line)
+	lo, hi := chars.Line(b, line)
 	var out []Verdict
 	add := func(r *rules.Rule, at int, m raw, refusal string) *Verdict {
 		out = append(out, Verdict{Rule: r, Line: line, Column: at - lo + 1, Found: refusal == "", Refusal: refusal, Entropy: m.entropy, Why: m.why})
@@ -51,9 +48,7 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		v.Start, v.End = m.start, m.end
 		all := m.score.Plus(score.OfPath(path, *m.score))
 		v.Points, v.Confidence = all.Points, score.Confidence(all.Points)
-		for _, t := range all.Terms {
-			v.Terms = append(v.Terms, Term(t))
-		}
+		v.Terms = all.Terms
 		if refusal == "" {
 			_, v.Why = scoredAs(m.key, all)
 		}
@@ -75,16 +70,4 @@ func (e *Engine) Explain(path string, b []byte, line int) []Verdict {
 		}
 	})
 	return out
-}
-
-// lineSpan gives the span of a line, counted from 1, without its line feed.
-func lineSpan(b []byte, line int) (lo, hi int) {
-	for n := 1; n < line && lo < len(b); lo++ {
-		if b[lo] == '\n' {
-			n++
-		}
-	}
-	for hi = lo; hi < len(b) && b[hi] != '\n'; hi++ {
-	}
-	return lo, hi
 }

@@ -186,7 +186,7 @@ func (r *run) noting(j job, g *itemGate) (end func(n int64, skip *sources.Skip))
 	if r.outer != nil {
 		g.noted = func(Match) {
 			for in := r; in.outer != nil; in = in.outer {
-				in.found = true
+				in.any = true
 			}
 		}
 	}
@@ -222,7 +222,7 @@ func (r *run) noting(j job, g *itemGate) (end func(n int64, skip *sources.Skip))
 // nothing of it to be told again.
 func (r *run) noteArchive(it job, inner *run) {
 	c := &inner.cov
-	if r.mem == nil || it.Object == (sources.ObjectID{}) || it.Origin.Before || inner.found || !c.Complete() {
+	if r.mem == nil || it.Object == (sources.ObjectID{}) || it.Origin.Before || inner.any || !c.Complete() {
 		return
 	}
 	r.mem.Log.Add(cache.ID(it.Object), cache.Result{Size: c.Bytes, Archive: c.Archive()})

@@ -1,23 +1,22 @@
 package scanner
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/panjf2000/ants/v2"
-
 	"github.com/quench-dev/quench/scanner/cache"
+	"github.com/quench-dev/quench/scanner/internal/crew"
+	"github.com/quench-dev/quench/scanner/internal/found"
 	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/scanner/internal/pair"
+	"github.com/quench-dev/quench/scanner/internal/told"
 	"github.com/quench-dev/quench/sources"
 )
 
@@ -95,7 +94,11 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 		workers = runtime.GOMAXPROCS(0)
 	}
 	queue := make(chan job, workers*queued)
-	wait, err := r.start(ctx, src, workers, queue)
+	wait, err := r.start(src, workers, func(s *Stream, g *itemGate) {
+		for j := range queue {
+			r.item(ctx, j, s, g)
+		}
+	})
 	if err != nil {
 		return r.cov, err
 	}
@@ -123,16 +126,20 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	})
 	r.o.Progress.Listing(false)
 	visits.Flush(ctx)
+	close(queue)
 	wait()
 	if r.told == nil {
 		if !r.replay() && ctx.Err() == nil {
 			return r.cov, errMemory
 		}
 		r.remember()
-		r.told = r.settled(ctx, src)
-		keep(seq, err)
+		r.told, r.cov.Earlier = r.held.Settle(ctx, src)
+		keep(err)
 	}
-	for _, f := range pair.Join(r.told, r.engine.half, joinHalves) {
+	list, earlier := r.held.Join(r.told, &r.inTree)
+	r.cov.Add(r.tree)
+	r.cov.Earlier += earlier
+	for _, f := range pair.Join(found.Settled(list), r.engine.half, joinHalves) {
 		r.tell(f)
 	}
 	if c, ok := src.(sources.Counter); ok {
@@ -148,37 +155,17 @@ func (e *Engine) run(ctx context.Context, src sources.Source, o RunOptions) (Cov
 	return r.cov, err
 }
 
-// start starts workers that read what comes by queue, and gives what closes it and
-// waits for them.
-func (r *run) start(ctx context.Context, src sources.Source, workers int, queue chan job) (wait func(), err error) {
-	pool, err := ants.NewPool(workers, ants.WithDisablePurge(true))
-	if err != nil {
-		return nil, fmt.Errorf("starting %d workers: %w", workers, err)
-	}
+// start starts workers, and gives what waits for them.
+func (r *run) start(src sources.Source, workers int, read func(*Stream, *itemGate)) (wait func(), err error) {
 	_, history := src.(sources.Visitor)
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Add(1)
-		if err := pool.Submit(func() {
-			defer wg.Done()
-			if history && !r.engine.plain { // while refs are read, there is time
-				r.engine.lits.compile(r.engine)
-			}
-			s, g := r.engine.NewStream(nil), r.gated()
-			r.mem.ask(s)
-			for j := range queue {
-				r.item(ctx, j, s, g)
-			}
-		}); err != nil {
-			wg.Done()
-			return nil, fmt.Errorf("starting a worker: %w", err)
+	return crew.Start(workers, func() {
+		if history && !r.engine.plain { // while refs are read, there is time
+			r.engine.lits.compile(r.engine)
 		}
-	}
-	return func() {
-		close(queue)
-		wg.Wait()
-		pool.Release()
-	}, nil
+		s := r.engine.NewStream(nil)
+		r.mem.ask(s)
+		read(s, r.gated())
+	})
 }
 
 // run is the state of one Run.
@@ -187,13 +174,19 @@ type run struct {
 	o      RunOptions
 	mem    *memory
 	outer  *run     // of what lies in an archive
-	found  bool     // there
+	any    bool     // was found there
 	key    [32]byte // of the MACs that tell equal secrets apart from others
 
-	mu   sync.Mutex
-	cov  Coverage
-	held held.Set[Finding]
-	told []Finding // in repositories, once all are known
+	mu        sync.Mutex
+	cov, tree Coverage // tree is of working trees
+	held      held.Set[Finding]
+	inTree    held.Set[Finding]
+	// told is what the history holds, once all of it is known, or was when it was as it
+	// is now.
+	told []*held.Finding[Finding]
+	// files are what is known of the files of a working tree; nil for nothing.
+	files  *told.Files
+	listed int // items of the history
 	// tokens says that the registry knows something of what was found.
 	tokens atomic.Bool
 	// waiting are findings, by item, until all their other halves are seen.
@@ -206,7 +199,7 @@ func (r *run) skip(o sources.Origin, s *sources.Skip) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cov.Skip(o, s)
+	r.covOf(o).Skip(o, s)
 }
 
 // item reads one item to its end, by a stream that it may use again.
@@ -233,16 +226,16 @@ func (r *run) item(ctx context.Context, it job, s *Stream, g *itemGate) {
 	}
 	if !it.Origin.Before && it.seq >= 0 {
 		r.mu.Lock()
-		r.cov.Bytes += n
+		r.covOf(it.Origin).Bytes += n
 		r.mu.Unlock()
 	}
 	if ctx.Err() != nil {
 		return
 	}
 	skip := &sources.Skip{Reason: sources.SkipUnreadable, Err: err}
-	var told *sources.SkipError
-	if errors.As(err, &told) {
-		skip = &sources.Skip{Reason: told.Reason, Err: told.Err}
+	var why *sources.SkipError
+	if errors.As(err, &why) {
+		skip = &sources.Skip{Reason: why.Reason, Err: why.Err}
 	}
 	end(n, skip)
 	r.skip(it.Origin, skip)
@@ -256,21 +249,19 @@ func (r *run) count(it job, n int64, p part) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cov.Bytes += n
-	if p == text {
-		r.cov.Items++
-	}
-	switch {
-	case o.Entry != "":
-		r.cov.Entries++
-	case o.Blob != "":
-		r.cov.Blobs++
-	case o.Source != "git": // a message is part of its commit
-		r.cov.Files++
-	}
+	r.covOf(o).Count(o, n, p == text)
 }
 
-func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, part, error) {
+// covOf gives what counts an item: a working tree by itself, since it is read where the
+// history is told again. The lock is held.
+func (r *run) covOf(o sources.Origin) *Coverage {
+	if o.Source == "worktree" && r.outer == nil {
+		return &r.tree
+	}
+	return &r.cov
+}
+
+func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (total int64, _ part, err error) {
 	rc, err := it.Open(ctx)
 	if err != nil {
 		return 0, text, err
@@ -280,6 +271,19 @@ func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, 
 		part, err := r.container(ctx, it, c, s, g)
 		return 0, part, err
 	}
+	var in io.Reader = rc
+	if it.Origin.Source == "worktree" && r.outer == nil && !it.Origin.Before && r.files != nil {
+		f, all, done := r.files.Open(it.Origin.Path, rc, &g.file)
+		if f != nil {
+			return r.file(it, f), text, nil
+		}
+		defer func() {
+			if err == nil {
+				done()
+			}
+		}()
+		in = all
+	}
 	defer g.Close() // what was found is told, also of an item that breaks off
 	s.Reset(g.match)
 	s.mark = func(start, _ int) {
@@ -287,11 +291,10 @@ func (r *run) read(ctx context.Context, it job, s *Stream, g *itemGate) (int64, 
 		g.Mark(line + g.first())
 	}
 	if it.Origin.Source == "stdin" {
-		rc = pair.Live{ReadCloser: rc, Idle: func() { g.r.release(it.seq, AllLines) }}
+		in = pair.Live{ReadCloser: rc, Idle: func() { g.r.release(it.seq, AllLines) }}
 	}
-	var total int64
 	for {
-		n, err := s.readFrom(rc)
+		n, err := s.readFrom(in)
 		total += int64(n)
 		if g.Waiting() {
 			g.Settle(s.settledLines() + g.first())
@@ -366,26 +369,14 @@ func (r *run) find(j job, h Hit, marked bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if o.Source == "worktree" {
+		r.files.Found(f)
+		r.inTree.Add(k, seq, o, f, marked, id)
+		return
+	}
 	r.held.Add(k, seq, o, f, marked, id)
 }
 
 func (r *run) keyOf(h Hit) held.Key {
 	return held.Key{Secret: held.Secret{Rule: h.Rule.ID, Root: h.Origin.Root, MAC: h.Secret.MAC(r.key[:])}, Path: h.Origin.Path}
-}
-
-// settled gives what was held, by path, so that a report can group it.
-func (r *run) settled(ctx context.Context, src sources.Source) []Finding {
-	list, earlier := r.held.Settle(ctx, src)
-	r.cov.Earlier += earlier
-	slices.SortStableFunc(list, func(a, b *held.Finding[Finding]) int { return cmp.Compare(a.Origin.Path, b.Origin.Path) })
-	fs := make([]Finding, 0, len(list))
-	for _, h := range list {
-		f := h.First
-		f.Origin, f.Blobs, f.MovedTo, f.Marked = h.Origin, h.Blobs, h.MovedTo, h.Marked
-		f.ID = f.Name()
-		slices.Sort(h.IDs)
-		f.OtherIDs = slices.DeleteFunc(h.IDs, func(id string) bool { return id == f.ID })
-		fs = append(fs, f)
-	}
-	return fs
 }

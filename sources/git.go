@@ -219,7 +219,7 @@ func (s *gitSource) openReplay(repo *gitrepo.Repository) (p *replay.Replay) {
 		p = replay.Open(s.opts.Walks, fmt.Sprintf("walk of %q: %+v", repo.GitDir, o), repo)
 	}
 	s.mu.Lock()
-	if s.replay = p; p != nil && (!s.opts.Worktree || repo.Worktree == "") { // a working tree is read anew
+	if s.replay = p; p != nil {
 		p.Known = s.known
 	}
 	s.known = nil

@@ -103,3 +103,15 @@ var parts = sync.OnceValue(func() *[tabled + 1][tabled + 1]float64 {
 	}
 	return t
 })
+
+// Line gives the span of a line, counted from 1, without its line feed.
+func Line(b []byte, line int) (lo, hi int) {
+	for n := 1; n < line && lo < len(b); lo++ {
+		if b[lo] == '\n' {
+			n++
+		}
+	}
+	for hi = lo; hi < len(b) && b[hi] != '\n'; hi++ {
+	}
+	return lo, hi
+}

@@ -48,6 +48,9 @@ const maxPromised = 3
 
 // Skip counts something that was not read, and tells of it where it was wanted.
 func (c *Coverage) Skip(o sources.Origin, s *sources.Skip) {
+	if c.Skipped == nil {
+		c.Skipped = map[sources.Reason]int64{}
+	}
 	c.Skipped[s.Reason]++
 	if s.Reason.Wanted() && len(c.Unread) < MaxUnread && (s.Reason != sources.SkipPromised || c.Skipped[s.Reason] <= maxPromised) {
 		u := Unread{What: o.What(), Reason: s.Reason}
@@ -58,6 +61,23 @@ func (c *Coverage) Skip(o sources.Origin, s *sources.Skip) {
 	}
 	if (s.Reason == sources.SkipSubmodule || s.Reason == sources.SkipLFS) && len(c.Elsewhere) < MaxUnread {
 		c.Elsewhere = append(c.Elsewhere, Unread{What: o.What(), Reason: s.Reason})
+	}
+}
+
+// Count counts an item of which n bytes were read, to its end. whole says that these
+// were its own, and not those of what lies in it.
+func (c *Coverage) Count(o sources.Origin, n int64, whole bool) {
+	c.Bytes += n
+	if whole {
+		c.Items++
+	}
+	switch {
+	case o.Entry != "":
+		c.Entries++
+	case o.Blob != "":
+		c.Blobs++
+	case o.Source != "git": // a message is part of its commit
+		c.Files++
 	}
 }
 

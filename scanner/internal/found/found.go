@@ -12,6 +12,7 @@ import (
 	"github.com/quench-dev/quench/rules"
 	"github.com/quench-dev/quench/rules/allow"
 	"github.com/quench-dev/quench/scanner/internal/findingid"
+	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/scanner/internal/score"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
@@ -110,6 +111,20 @@ type Half struct {
 	Line, Column int
 	Secret       secret.Secret
 	Why          []string
+}
+
+// Settled gives findings by path, so that a report can group them.
+func Settled(list []*held.Finding[Finding]) []Finding {
+	slices.SortStableFunc(list, func(a, b *held.Finding[Finding]) int { return cmp.Compare(a.Origin.Path, b.Origin.Path) })
+	fs := make([]Finding, 0, len(list))
+	for _, h := range list {
+		f := h.First
+		f.Origin, f.Blobs, f.MovedTo, f.Marked = h.Origin, h.Blobs, h.MovedTo, h.Marked
+		f.ID = f.Name()
+		f.OtherIDs = slices.DeleteFunc(slices.Sorted(slices.Values(h.IDs)), func(id string) bool { return id == f.ID })
+		fs = append(fs, f)
+	}
+	return fs
 }
 
 // Token is what the scanner may know of a token in the registry.

@@ -32,6 +32,7 @@ type Value[F any] interface{ Compare(F) int }
 
 // Finding is what was found under one key, or under several that are one.
 type Finding[F Value[F]] struct {
+	Secret
 	// First is the earliest, and Origin where it was, with what its source
 	// tells beyond that.
 	First  F
@@ -45,7 +46,10 @@ type Finding[F Value[F]] struct {
 	// are what it is called in each, at most maxIDs.
 	Marked bool
 	IDs    []string
-	last   int // the number of that item
+	// Loose says that it is at no path and in no commit: a blob that was dropped, or
+	// the message of a tag.
+	Loose bool
+	last  int // the number of that item
 
 	// blobs hold it; commits are those of messages that do.
 	blobs, commits map[string]struct{}
@@ -77,7 +81,7 @@ func (s *Set[F]) Add(k Key, seq int, o sources.Origin, f F, marked bool, id stri
 	}
 	h := s.all[k]
 	if h == nil {
-		h = &Finding[F]{First: f, Origin: o, Seq: seq, last: seq, Marked: marked, blobs: map[string]struct{}{}, commits: map[string]struct{}{}}
+		h = &Finding[F]{Secret: k.Secret, First: f, Origin: o, Seq: seq, last: seq, Marked: marked, blobs: map[string]struct{}{}, commits: map[string]struct{}{}}
 		s.all[k] = h
 	}
 	if o.Blob != "" {
@@ -111,9 +115,18 @@ func mergeInHead(a, b *bool) *bool {
 // Settle gives the findings, those that are one joined, in the order of the history.
 // earlier is how many are no news.
 func (s *Set[F]) Settle(ctx context.Context, src sources.Source) (list []*Finding[F], earlier int64) {
-	var keys []Key
+	keys, earlier := s.news(s.before)
+	list = s.attribute(ctx, src, keys)
+	for _, h := range list {
+		h.Blobs, h.Loose = len(h.blobs), h.Origin.Path == "" && len(h.commits) == 0
+	}
+	return list, earlier
+}
+
+// news gives the keys in the order of their findings, without those that are in before.
+func (s *Set[F]) news(before map[Key]struct{}) (keys []Key, earlier int64) {
 	for k := range s.all {
-		if _, old := s.before[k]; old {
+		if _, old := before[k]; old {
 			earlier++
 			continue
 		}
@@ -123,11 +136,51 @@ func (s *Set[F]) Settle(ctx context.Context, src sources.Source) (list []*Findin
 		x, y := s.all[a], s.all[b]
 		return cmp.Or(cmp.Compare(x.Seq, y.Seq), x.First.Compare(y.First), slices.Compare(a.MAC[:], b.MAC[:]))
 	})
-	list = s.attribute(ctx, src, keys)
-	for _, h := range list {
-		h.Blobs = len(h.blobs)
+	return keys, earlier
+}
+
+// Join gives what Settle gave of a history together with what the files of its working
+// tree hold, which come after all of it: the list may be of another Set. A secret that
+// stands at its path in a file is the finding of the history, and so is one that the
+// history knows at no path. earlier is how many others are no news.
+func (s *Set[F]) Join(history []*Finding[F], files *Set[F]) (list []*Finding[F], earlier int64) {
+	at := map[Key]*Finding[F]{}
+	for _, h := range history {
+		for _, p := range append([]string{h.Origin.Path}, h.MovedTo...) {
+			at[Key{h.Secret, p}] = h
+		}
 	}
-	return list, earlier
+	keys, earlier := files.news(s.before)
+	first := map[Secret]*Finding[F]{}
+	var fresh []*Finding[F]
+	for _, k := range keys {
+		f := files.all[k]
+		if h := at[k]; h != nil {
+			h.take(f)
+			continue
+		}
+		if fresh = append(fresh, f); first[k.Secret] == nil {
+			first[k.Secret] = f
+		}
+	}
+	for _, h := range history {
+		if f := first[h.Secret]; h.Loose && f != nil { // it has something to show
+			f.take(h)
+			f.Blobs += h.Blobs
+		} else {
+			list = append(list, h)
+		}
+	}
+	return append(list, fresh...), earlier
+}
+
+// take takes over what is known of another that is the same.
+func (h *Finding[F]) take(of *Finding[F]) {
+	h.IDs = slices.Concat(h.IDs, of.IDs)
+	if of.last > h.last {
+		h.last, h.Marked = of.last, of.Marked
+	}
+	h.Origin.InHead = mergeInHead(h.Origin.InHead, of.Origin.InHead)
 }
 
 // attribute asks the source what more it knows of the findings. One that cannot
@@ -169,11 +222,7 @@ func (s *Set[F]) attribute(ctx context.Context, src sources.Source, keys []Key) 
 		}
 		of := list[t.Of]
 		maps.Copy(of.blobs, h.blobs)
-		of.IDs = append(of.IDs, h.IDs...)
-		if h.last > of.last {
-			of.last, of.Marked = h.last, h.Marked
-		}
-		of.Origin.InHead = mergeInHead(of.Origin.InHead, h.Origin.InHead)
+		of.take(h)
 		if h.Origin.Path != "" {
 			of.MovedTo = append(of.MovedTo, h.Origin.Path)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/quench-dev/quench/rules/allow"
 	"github.com/quench-dev/quench/scanner/internal/coverage"
 	"github.com/quench-dev/quench/scanner/internal/found"
+	"github.com/quench-dev/quench/scanner/internal/held"
 	"github.com/quench-dev/quench/scanner/secret"
 	"github.com/quench-dev/quench/sources"
 )
@@ -31,6 +32,8 @@ import (
 type Report struct {
 	Coverage coverage.Coverage
 	Findings []Finding
+	// Files are those of the working tree that were read.
+	Files []File
 	// Known is a hash of what the scan knew of which runs a registry was asked about.
 	Known [32]byte
 }
@@ -40,6 +43,8 @@ type Finding struct {
 	found.Finding
 	// From says where the secret is to be had.
 	From From
+	// Loose says that it is at no path and in no commit.
+	Loose bool
 }
 
 // From is a place of secrets.
@@ -67,14 +72,19 @@ func Lasting(c *coverage.Coverage) bool {
 	return !c.Interrupted
 }
 
+// Held is the finding as it was held, with its key.
+func (f *Finding) Held(key held.Secret) *held.Finding[found.Finding] {
+	return &held.Finding[found.Finding]{Secret: key, First: f.Finding, Origin: f.Origin, Seq: -1, Blobs: f.Blobs, MovedTo: f.MovedTo, Marked: f.Marked, IDs: append(f.OtherIDs, f.ID), Loose: f.Loose}
+}
+
 // Add adds a finding; plain says that its object was scanned as it is. It reports
 // whether that can be told again.
-func (r *Report) Add(f found.Finding, plain bool) bool {
+func (r *Report) Add(f found.Finding, plain, loose bool) bool {
 	from, o := Scan, &f.Origin
 	switch {
 	case o.Line != 0 || o.Offset != 0 || !o.Time.IsZero(): // of no history
 		return false
-	case f.Token != nil || f.Dropped != "" || f.Rule == nil:
+	case !keeps(&f):
 		return false
 	case f.End == 0:
 		from = Path
@@ -83,9 +93,12 @@ func (r *Report) Add(f found.Finding, plain bool) bool {
 	case plain && o.Blob != "" && o.Entry == "" && len(f.DecodedVia) == 0 && f.Allowed.Equal(allow.Verdict{}):
 		from = Bytes
 	}
-	r.Findings = append(r.Findings, Finding{f, from})
+	r.Findings = append(r.Findings, Finding{f, from, loose})
 	return true
 }
+
+// keeps reports whether all that is told of a finding is kept.
+func keeps(f *found.Finding) bool { return f.Token == nil && f.Dropped == "" && f.Rule != nil }
 
 // record is a Finding as it is written.
 type record struct {
@@ -111,20 +124,29 @@ type record struct {
 	Blobs                 int
 	MovedTo               []string
 	From                  From
+	Loose                 bool
 }
 
-type file struct {
+type whole struct {
 	Coverage coverage.Coverage
 	Known    [32]byte
 	Names    []string // of refs and labels, by number
 	Records  []record
+	Files    []fileRecord
+}
+
+type fileRecord struct {
+	Path    string
+	Sum     [32]byte
+	Size    int64
+	Records []record
 }
 
 var errFormat = errors.New("it is not what a scan told")
 
 // Bytes gives what Parse reads.
 func (r *Report) Bytes() ([]byte, error) {
-	out := file{Coverage: r.Coverage, Known: r.Known, Records: make([]record, 0, len(r.Findings))}
+	out := whole{Coverage: r.Coverage, Known: r.Known}
 	numbers := map[string]int{}
 	number := func(names []string) (ns []int) {
 		for _, name := range names {
@@ -137,63 +159,82 @@ func (r *Report) Bytes() ([]byte, error) {
 		}
 		return ns
 	}
-	for _, f := range r.Findings {
-		o := &f.Origin
-		w := record{
-			f.Rule.ID, f.Start, f.End, [6]int{f.Line, f.Column, f.EndLine, f.EndColumn, f.Column16, f.EndColumn16}, f.Entropy, f.DecodedVia,
-			f.Key, f.Masked, f.Context, f.Also, f.Why, f.Confidence,
-			o.Source, o.Root, o.Path, o.Entry, o.Blob, o.Commit, o.Author, o.Email, o.Date, 0, number(o.Refs), number(o.Labels), o.RefCount,
-			f.ID, f.OtherIDs, f.Marked, f.Object, f.Of, f.Blobs, f.MovedTo, f.From,
-		}
-		if o.InHead != nil {
-			if w.InHead = 1; *o.InHead {
-				w.InHead = 2
-			}
-		}
-		out.Records = append(out.Records, w)
+	out.Records = recordsOf(r.Findings, number)
+	for _, f := range r.Files {
+		out.Files = append(out.Files, fileRecord{f.Path, f.Sum, f.Size, recordsOf(f.Findings, number)})
 	}
 	var b bytes.Buffer
 	err := gob.NewEncoder(&b).Encode(out)
 	return b.Bytes(), err
 }
 
+func recordsOf(fs []Finding, number func([]string) []int) (out []record) {
+	for _, f := range fs {
+		o := &f.Origin
+		w := record{
+			f.Rule.ID, f.Start, f.End, [6]int{f.Line, f.Column, f.EndLine, f.EndColumn, f.Column16, f.EndColumn16}, f.Entropy, f.DecodedVia,
+			f.Key, f.Masked, f.Context, f.Also, f.Why, f.Confidence,
+			o.Source, o.Root, o.Path, o.Entry, o.Blob, o.Commit, o.Author, o.Email, o.Date, 0, number(o.Refs), number(o.Labels), o.RefCount,
+			f.ID, f.OtherIDs, f.Marked, f.Object, f.Of, f.Blobs, f.MovedTo, f.From, f.Loose,
+		}
+		if o.InHead != nil {
+			if w.InHead = 1; *o.InHead {
+				w.InHead = 2
+			}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
 // Parse reads a report; rule gives the rule of an ID. Of the findings the secrets and
 // FoundAt are missing.
 func Parse(data []byte, rule func(id string) (*rules.Rule, bool)) (*Report, error) {
-	var in file
+	var in whole
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&in); err != nil {
 		return nil, err
 	}
-	r := &Report{Coverage: in.Coverage, Known: in.Known, Findings: make([]Finding, 0, len(in.Records))}
+	r := &Report{Coverage: in.Coverage, Known: in.Known}
 	ok := true
-	named := func(ns []int) (names []string) {
-		for _, n := range ns {
-			if ok = ok && n >= 0 && n < len(in.Names); ok {
-				names = append(names, in.Names[n])
-			}
+	findings := func(records []record) (fs []Finding) {
+		for i := range records {
+			f, sound := records[i].finding(rule, in.Names)
+			fs, ok = append(fs, f), ok && sound
 		}
-		return names
+		return fs
 	}
-	for _, w := range in.Records {
-		set, known := rule(w.Rule)
-		ok = ok && known
-		l := w.Lines
-		f := found.Finding{Hit: found.Hit{
-			Match: found.Match{Rule: set, Start: w.Start, End: w.End, Line: l[0], Column: l[1], EndLine: l[2], EndColumn: l[3], Column16: l[4], EndColumn16: l[5],
-				Entropy: w.Entropy, DecodedVia: w.Via, Key: w.Key, Masked: w.Masked, Context: w.Context, Also: w.Also, Why: w.Why, Confidence: w.Confidence},
-			Origin: sources.Origin{Source: w.Source, Root: w.Root, Path: w.Path, Entry: w.Entry, Blob: w.Blob, Commit: w.Commit, Author: w.Author, Email: w.Email,
-				Date: w.Date, Refs: named(w.Refs), Labels: named(w.Labels), RefCount: w.RefCount},
-		}, ID: w.ID, OtherIDs: w.OtherIDs, Marked: w.Marked, Object: w.Object, Of: w.Of, Blobs: w.Blobs, MovedTo: w.MovedTo}
-		if w.InHead > 0 {
-			in := w.InHead == 2
-			f.Origin.InHead = &in
-		}
-		r.Findings = append(r.Findings, Finding{f, w.From})
+	r.Findings = findings(in.Records)
+	for _, f := range in.Files {
+		r.Files = append(r.Files, File{f.Path, f.Sum, f.Size, findings(f.Records)})
 	}
 	if !ok {
 		return nil, errFormat
 	}
 	return r, nil
+}
+
+func (w *record) finding(rule func(id string) (*rules.Rule, bool), all []string) (f Finding, ok bool) {
+	set, ok := rule(w.Rule)
+	named := func(ns []int) (names []string) {
+		for _, n := range ns {
+			if ok = ok && n >= 0 && n < len(all); ok {
+				names = append(names, all[n])
+			}
+		}
+		return names
+	}
+	l := w.Lines
+	f = Finding{found.Finding{Hit: found.Hit{
+		Match: found.Match{Rule: set, Start: w.Start, End: w.End, Line: l[0], Column: l[1], EndLine: l[2], EndColumn: l[3], Column16: l[4], EndColumn16: l[5],
+			Entropy: w.Entropy, DecodedVia: w.Via, Key: w.Key, Masked: w.Masked, Context: w.Context, Also: w.Also, Why: w.Why, Confidence: w.Confidence},
+		Origin: sources.Origin{Source: w.Source, Root: w.Root, Path: w.Path, Entry: w.Entry, Blob: w.Blob, Commit: w.Commit, Author: w.Author, Email: w.Email,
+			Date: w.Date, Refs: named(w.Refs), Labels: named(w.Labels), RefCount: w.RefCount},
+	}, ID: w.ID, OtherIDs: w.OtherIDs, Marked: w.Marked, Object: w.Object, Of: w.Of, Blobs: w.Blobs, MovedTo: w.MovedTo}, w.From, w.Loose}
+	if w.InHead > 0 {
+		in := w.InHead == 2
+		f.Origin.InHead = &in
+	}
+	return f, ok
 }
 
 // Objects gives for each object that secrets are taken from the numbers of its
@@ -209,8 +250,9 @@ func (r *Report) Objects(from From) map[sources.ObjectID][]int {
 }
 
 // Fill gives the i-th finding its secret, and reports whether it is that.
-func (r *Report) Fill(i int, s secret.Secret) bool {
-	f := &r.Findings[i]
+func (r *Report) Fill(i int, s secret.Secret) bool { return r.Findings[i].fill(s) }
+
+func (f *Finding) fill(s secret.Secret) bool {
 	f.Secret = s
 	return f.Name() == f.ID
 }
@@ -234,7 +276,7 @@ func (r *Report) Read(ctx context.Context, v sources.Visitor, open func(sources.
 	var wrong atomic.Bool
 	fill := func(n int, data []byte) {
 		for _, i := range of[n] {
-			if !r.fillBytes(i, data) {
+			if !r.Findings[i].fillBytes(data) {
 				wrong.Store(true)
 			}
 		}
@@ -256,7 +298,6 @@ func (r *Report) Read(ctx context.Context, v sources.Visitor, open func(sources.
 	return err == nil && !wrong.Load()
 }
 
-func (r *Report) fillBytes(i int, data []byte) bool {
-	f := &r.Findings[i]
-	return f.Start >= 0 && f.Start < f.End && f.End <= int64(len(data)) && r.Fill(i, secret.New(data[f.Start:f.End]))
+func (f *Finding) fillBytes(data []byte) bool {
+	return f.Start >= 0 && f.Start < f.End && f.End <= int64(len(data)) && f.fill(secret.New(data[f.Start:f.End]))
 }

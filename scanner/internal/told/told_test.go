@@ -88,8 +88,10 @@ var same = cmp.Options{cmpopts.IgnoreTypes(secret.Secret{}), cmpopts.IgnoreUnexp
 // What is known of a finding is kept, but for what notKept lists.
 func TestRoundTrip(t *testing.T) {
 	r := &told.Report{Known: [32]byte{1}, Coverage: coverage.Coverage{Items: 3, Skipped: map[sources.Reason]int64{"missing": 2}, Unread: []coverage.Unread{{What: "x"}}, Counts: sources.Counts{Refs: 7}}}
+	inFile := finding()
+	r.Files = []told.File{{Path: "a", Sum: [32]byte{2}, Size: 9, Findings: []told.Finding{{Finding: inFile}}}, {Path: "b", Size: 3}}
 	for range 2 {
-		if !r.Add(finding(), true) {
+		if !r.Add(finding(), true, true) {
 			t.Fatal("it is not kept")
 		}
 	}
@@ -163,7 +165,7 @@ func TestRead(t *testing.T) {
 		{visitor{data: "say secret.", opened: true, fails: io.ErrUnexpectedEOF}, false},
 	} {
 		r := &told.Report{}
-		if !r.Add(f, true) || !r.Add(byPath, false) {
+		if !r.Add(f, true, false) || !r.Add(byPath, false, false) {
 			t.Fatal("it is not kept")
 		}
 		for i := range r.Findings {
@@ -201,7 +203,7 @@ func TestAdd(t *testing.T) {
 		f.DecodedVia, f.Origin.Entry = nil, ""
 		tt.change(&f)
 		r := &told.Report{}
-		if ok := r.Add(f, tt.plain); ok != tt.ok || ok && r.Findings[0].From != tt.from {
+		if ok := r.Add(f, tt.plain, false); ok != tt.ok || ok && r.Findings[0].From != tt.from {
 			t.Errorf("%s: %v %+v", name, ok, r.Findings)
 		}
 	}
