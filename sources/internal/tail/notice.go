@@ -210,6 +210,7 @@ func (fl *follower) namesAt(place string) (out []string) {
 // files that are quiet or gone.
 func (fl *follower) tick() {
 	clear(fl.others)
+	fl.again()
 	fl.ticks++
 	blind := fl.watch == nil || fl.blind
 	for _, d := range fl.dirs {
@@ -532,7 +533,16 @@ func (fl *follower) open(name string) {
 		fl.adopt(old, name)
 		return
 	}
-	fl.follow(name, f, st, key, fl.positionOf(f, st, key))
+	if done, wait := fl.remounted(name, f, st, key); wait {
+		f.Close() // it is looked at again
+		fl.mu.Lock()
+		fl.redo[name] = true
+		fl.mu.Unlock()
+		return
+	} else if done {
+		return
+	}
+	fl.follow(name, f, st, key, fl.positionOf(name, f, st, key))
 }
 
 // adopt gives a file that was renamed its new name. One that keeps its name has two, and
@@ -543,9 +553,13 @@ func (fl *follower) adopt(x *file, name string) {
 	}
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	if x.ended {
-		return
+	if !x.ended {
+		fl.named(x, name)
 	}
+}
+
+// named gives a file a name, whether it has one or lost it. The lock is held.
+func (fl *follower) named(x *file, name string) {
 	if fl.names[x.path] == x {
 		delete(fl.names, x.path)
 	}
@@ -557,15 +571,9 @@ func (fl *follower) adopt(x *file, name string) {
 }
 
 // positionOf is where a file that is opened was left, or where a new one begins.
-func (fl *follower) positionOf(f *os.File, st fs.FileInfo, key inodeKey) Position {
-	fl.mu.Lock()
-	list := fl.saved[key]
-	fl.mu.Unlock()
-	for _, p := range list {
-		if sameFile(f, st, p) {
-			fl.forget(p)
-			return p
-		}
+func (fl *follower) positionOf(name string, f *os.File, st fs.FileInfo, key inodeKey) Position {
+	if p, ok := fl.left(name, f, st, key); ok {
+		return p
 	}
 	at := Position{File: newID()}
 	if fl.first && fl.o.FromEnd {
@@ -574,11 +582,30 @@ func (fl *follower) positionOf(f *os.File, st fs.FileInfo, key inodeKey) Positio
 	return at
 }
 
+// left gives the position at which an open file was left, and forgets it: also where its
+// folder is on another device than it was, see remounted.
+func (fl *follower) left(name string, f *os.File, st fs.FileInfo, key inodeKey) (p Position, ok bool) {
+	fl.mu.Lock()
+	list := slices.Clone(fl.saved[key.anywhere()])
+	fl.mu.Unlock()
+	i := slices.IndexFunc(list, func(p Position) bool { return sameFile(f, st, p) })
+	if i < 0 && key.ino != 0 {
+		i = slices.IndexFunc(list, func(p Position) bool {
+			return p.Dev != key.dev && len(p.Head) > 0 && filepath.Dir(p.Path) == filepath.Dir(name) && sameText(f, st, p)
+		})
+	}
+	if i < 0 {
+		return Position{}, false
+	}
+	fl.forget(list[i])
+	return list[i], true
+}
+
 // forget takes a position off those that files may be opened at.
 func (fl *follower) forget(p Position) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	key := keyOf(p.Dev, p.Ino, p.Path)
+	key := keyOf(p.Dev, p.Ino, p.Path).anywhere()
 	if fl.saved[key] = slices.DeleteFunc(slices.Clone(fl.saved[key]), func(o Position) bool { return o.File == p.File }); len(fl.saved[key]) == 0 {
 		delete(fl.saved, key)
 	}
@@ -624,7 +651,7 @@ func (fl *follower) resume() {
 				continue
 			}
 			dev, ino := inode(st)
-			if key := keyOf(dev, ino, ""); len(fl.saved[key]) > 0 && key != (inodeKey{}) {
+			if key := keyOf(dev, ino, ""); len(fl.saved[key.anywhere()]) > 0 && key != (inodeKey{}) {
 				fl.resumeGone(filepath.Join(dir, e.Name()), key)
 			}
 		}
@@ -641,23 +668,20 @@ func (fl *follower) resumeGone(name string, key inodeKey) {
 		f.Close()
 		return
 	}
-	for _, p := range slices.Clone(fl.saved[key]) {
-		if !sameFile(f, st, p) {
-			continue
-		}
-		fl.forget(p)
-		old := fl.names[p.Path]
-		fl.follow(p.Path, f, st, key, p)
-		x := fl.byID[key]
-		fl.lose(x)
-		fl.mu.Lock()
-		if old != nil {
-			fl.names[p.Path] = old
-		}
-		x.prev = nil // what has the name came after it
-		fl.wasBefore(x, p.Path)
-		fl.mu.Unlock()
+	p, ok := fl.left(name, f, st, key)
+	if !ok {
+		f.Close()
 		return
 	}
-	f.Close()
+	old := fl.names[p.Path]
+	fl.follow(p.Path, f, st, key, p)
+	x := fl.byID[key]
+	fl.lose(x)
+	fl.mu.Lock()
+	if old != nil {
+		fl.names[p.Path] = old
+	}
+	x.prev = nil // what has the name came after it
+	fl.wasBefore(x, p.Path)
+	fl.mu.Unlock()
 }

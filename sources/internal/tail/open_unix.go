@@ -19,6 +19,7 @@ func openRegular(path string) (*os.File, error) {
 		f.Close()
 		return nil, errNotRegular
 	}
+	ownReads(f)
 	return f, nil
 }
 

@@ -160,6 +160,9 @@ func (fl *follower) poll(ctx context.Context, x *file, buf []byte) (more bool, e
 	for given < quantum {
 		n, rerr := x.f.ReadAt(buf, x.offset)
 		if rerr != nil && rerr != io.EOF {
+			if x.reopen(path) {
+				return true, nil
+			}
 			fl.trouble(path, fmt.Errorf("reading it: %w", rerr))
 			fl.mu.Lock()
 			fl.failing[x] = true
@@ -167,6 +170,9 @@ func (fl *follower) poll(ctx context.Context, x *file, buf []byte) (more bool, e
 			return false, fl.quieted(x, path, gone, idle)
 		}
 		if !x.still(x.offset + int64(n)) {
+			if st, err := x.f.Stat(); err == nil && !x.is(st) && x.reopen(path) {
+				return true, nil
+			}
 			return false, fl.truncated(x, path, gone)
 		}
 		if n == 0 {
@@ -230,7 +236,8 @@ func (fl *follower) end(x *file, path string, final bool) error {
 	x.ended = true
 	if !final && len(fl.saved) < maxSaved {
 		p := Position{File: x.id, Path: path, Identity: Identity{x.key.dev, x.key.ino, x.head}, Offset: x.offset}
-		fl.saved[x.key] = append(fl.saved[x.key], p)
+		key := x.key.anywhere()
+		fl.saved[key] = append(fl.saved[key], p)
 	}
 	if fl.names[x.path] == x {
 		delete(fl.names, x.path)

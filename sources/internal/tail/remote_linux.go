@@ -2,6 +2,7 @@ package tail
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,25 @@ func remote(dir string) string {
 		return "on AFS"
 	}
 	return ""
+}
+
+// ownReads has an open file on FUSE read past the cache of the kernel, which files share
+// that had the same name: what comes after a rotation would be read for what was there
+// before it. It is set once the file is open, so that who serves it does not hear of it.
+func ownReads(f *os.File) {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	c.Control(func(fd uintptr) {
+		var st unix.Statfs_t
+		if unix.Fstatfs(int(fd), &st) != nil || uint32(st.Type) != unix.FUSE_SUPER_MAGIC {
+			return
+		}
+		if flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0); err == nil {
+			unix.FcntlInt(fd, unix.F_SETFL, flags|unix.O_DIRECT)
+		}
+	})
 }
 
 // hint says which limit of the system to raise.

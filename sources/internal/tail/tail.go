@@ -154,7 +154,7 @@ type follower struct {
 
 	mu      sync.Mutex
 	last    map[string]*file        // that had a name last, also when it is gone
-	saved   map[inodeKey][]Position // where files may be opened
+	saved   map[inodeKey][]Position // where files may be opened, by keys of anywhere
 	said    map[string]bool
 	failing map[*file]bool // could not be read, to be tried again
 	told    map[string]string
@@ -219,7 +219,7 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 		active: map[*file]struct{}{}, redo: map[string]bool{}, saved: map[inodeKey][]Position{}, others: map[string]*file{},
 		dirs: map[string]*folder{}, devs: map[string]uint64{}, said: map[string]bool{}, failing: map[*file]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	for _, p := range o.Positions {
-		k := keyOf(p.Dev, p.Ino, p.Path)
+		k := keyOf(p.Dev, p.Ino, p.Path).anywhere()
 		fl.saved[k] = append(fl.saved[k], p)
 	}
 	w, err := fsnotify.NewBufferedWatcher(events)
@@ -300,6 +300,12 @@ func keyOf(dev, ino uint64, path string) inodeKey {
 		path = ""
 	}
 	return inodeKey{dev, ino, path}
+}
+
+// anywhere is the key on whatever device: some have another number after each mount.
+func (k inodeKey) anywhere() inodeKey {
+	k.dev = 0
+	return k
 }
 
 // signal wakes whoever waits at c, once.

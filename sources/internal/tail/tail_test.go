@@ -229,6 +229,37 @@ func TestResume(t *testing.T) {
 
 // A pipe in a followed folder is never opened for reading; a folder in it is not
 // followed; trouble is told once.
+// Where a file system has another number after it was mounted again, files are read on:
+// by the inode and the text, in the folder they were in.
+func TestOtherDevice(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "app.log")
+	add(t, log, "one\n")
+	w := start(t, Options{Paths: []string{log}})
+	w.wait(t, "app.log", "one\n")
+	w.end(t)
+	at := w.last["app.log"]
+	if at.Ino == 0 {
+		t.Skip("there are no inodes here")
+	}
+	at.Dev++
+	add(t, log, "two\n")
+	must(t, os.Rename(log, log+".1"))
+	add(t, log, "three\n")
+	// A folder has the file by its new name, and a log has it before its successor.
+	w = start(t, Options{Paths: []string{dir}, Positions: []Position{at}})
+	w.wait(t, "app.log", "three\n")
+	w.wait(t, "app.log.1", "two\n")
+	w.end(t)
+	w = start(t, Options{Paths: []string{log}, Positions: []Position{at}})
+	w.wait(t, "app.log", "two\nthree\n")
+	w.end(t)
+	other := at
+	other.Head = headHash([]byte("One\n"))
+	w = start(t, Options{Paths: []string{dir}, Positions: []Position{other}})
+	w.wait(t, "app.log.1", "one\ntwo\n")
+}
+
 func TestOddFiles(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
