@@ -23,11 +23,21 @@ type Lock struct{ f *flock.Flock }
 // Take takes the lock that the file at path stands for, which is made with its folder. It
 // does not wait: where another has it the error is ErrTaken.
 func Take(path string) (*Lock, error) {
+	return take(path, (*flock.Flock).TryLock)
+}
+
+// Wait takes a lock as Take does, and waits for whoever has it: for those that are held
+// for the time of one write.
+func Wait(path string) (*Lock, error) {
+	return take(path, func(f *flock.Flock) (bool, error) { return true, f.Lock() })
+}
+
+func take(path string, try func(*flock.Flock) (bool, error)) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of a lock: %w", err)
 	}
 	f := flock.New(path, flock.SetPermissions(0o600))
-	switch had, err := f.TryLock(); {
+	switch had, err := try(f); {
 	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
 		// Some file systems have none.
 	case err != nil:

@@ -29,13 +29,16 @@ import (
 	"github.com/quench-dev/quench/cmd/internal/atomicfile"
 	"github.com/quench-dev/quench/cmd/internal/envelope"
 	"github.com/quench-dev/quench/cmd/internal/intake"
+	"github.com/quench-dev/quench/cmd/internal/lockfile"
+	"github.com/quench-dev/quench/sources/xz"
 )
 
 const (
 	// maxRatio bounds what a compressed log may unpack to for each of its bytes, slack
 	// is let through in any case: text of lines that are all alike comes to some 200.
 	maxRatio, slack = 500, 1 << 30
-	// maxWindow bounds the memory of zstd: 64 MB is what its highest usual level needs.
+	// maxWindow bounds the memory of zstd and xz: 64 MB is what their highest usual levels
+	// need.
 	maxWindow = 64 << 20
 )
 
@@ -60,35 +63,41 @@ type Plan struct {
 // New notes the predecessors of logs that are watched for the first time. Call it before
 // the logs are followed: what is rotated later is no predecessor.
 func New(o Options) (*Plan, error) {
-	p := &Plan{o: o, left: map[string][]string{}}
-	b, err := os.ReadFile(o.State)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading which logs were watched before: %w", err)
-	}
-	if err == nil {
-		if err := json.Unmarshal(b, &p.left); err != nil {
-			return nil, fmt.Errorf("%q does not parse; delete it to read all older logs again: %w", o.State, err)
+	p := &Plan{o: o}
+	return p, p.change(func() {
+		for _, path := range o.Paths {
+			if _, known := p.left[path]; known && !o.Anew {
+				continue
+			}
+			if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+				continue
+			}
+			p.left[path] = Names(path)
 		}
-	}
-	for _, path := range o.Paths {
-		if _, known := p.left[path]; known && !o.Anew {
-			continue
-		}
-		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-			continue
-		}
-		p.left[path] = Names(path)
-	}
-	return p, p.save()
+	})
 }
 
-func (p *Plan) save() error {
-	b, err := json.Marshal(p.left)
+// change changes what is left, and saves it. Several watches share the file: under a lock
+// each reads what the others left there.
+func (p *Plan) change(what func()) error {
+	lock, err := lockfile.Wait(p.o.State + ".lock")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(p.o.State), 0o700); err != nil {
-		return fmt.Errorf("making the state folder: %w", err)
+	defer lock.Close()
+	b, err := os.ReadFile(p.o.State)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading which logs were watched before: %w", err)
+	}
+	p.left = map[string][]string{}
+	if err == nil {
+		if err := json.Unmarshal(b, &p.left); err != nil {
+			return fmt.Errorf("%q does not parse; delete it to read all older logs again: %w", p.o.State, err)
+		}
+	}
+	what()
+	if b, err = json.Marshal(p.left); err != nil {
+		return err
 	}
 	if err := atomicfile.Write(p.o.State, b); err != nil {
 		return fmt.Errorf("saving which older logs were read: %w", err)
@@ -111,9 +120,10 @@ func (p *Plan) Read(ctx context.Context) error {
 			if err := p.o.Sink.Settle(ctx); err != nil {
 				return nil // what is found is delivered at the end, or again by the next run
 			}
-			p.left[path] = p.left[path][1:]
-			if err := p.save(); err != nil {
+			left := p.left[path][1:]
+			if err := p.change(func() { p.left[path] = left }); err != nil {
 				p.o.Trouble(path, err)
+				p.left[path] = left
 			}
 		}
 	}
@@ -224,7 +234,7 @@ func open(b *bufio.Reader) (io.Reader, error) {
 	case bytes.HasPrefix(head, []byte("BZh")):
 		return bzip2.NewReader(b), nil
 	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
-		return nil, errors.New("xz is not read here: quench scan reads it")
+		return xz.NewReader(b, xz.Options{MaxDictionary: maxWindow}), nil
 	}
 	return b, nil
 }

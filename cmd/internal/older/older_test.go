@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 
 	"github.com/quench-dev/quench/cmd/internal/intake/intaketest"
 )
@@ -31,6 +34,13 @@ func write(t *testing.T, name, text string) {
 		}
 		fmt.Fprint(z, text)
 		z.Close()
+	case ".xz":
+		z, err := xz.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(z, text)
+		z.Close()
 	default:
 		b.WriteString(text)
 	}
@@ -44,7 +54,7 @@ func write(t *testing.T, name, text string) {
 func TestPredecessors(t *testing.T) {
 	dir := t.TempDir()
 	log := filepath.Join(dir, "app.log")
-	for i, end := range []string{".10.gz", ".2.zst", ".1", "-20260102.gz", ".old", "2", ".1.txt", ".gz"} {
+	for i, end := range []string{".10.gz", ".2.zst", ".1", ".9.xz", "-20260102.gz", ".old", "2", ".1.txt", ".gz"} {
 		write(t, log+end, "x\ntoken "+intaketest.Token(uint64(i))+"\n")
 	}
 	if err := os.WriteFile(log+".3.gz", []byte("\x1f\x8b\x08 damaged"), 0o600); err != nil {
@@ -60,7 +70,7 @@ func TestPredecessors(t *testing.T) {
 	if err := p.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.Want(t, "github-pat "+log+".10.gz:2", "github-pat "+log+".2.zst:2", "github-pat "+log+".1:2", "github-pat "+log+"-20260102.gz:2")
+	c.Want(t, "github-pat "+log+".10.gz:2", "github-pat "+log+".9.xz:2", "github-pat "+log+".2.zst:2", "github-pat "+log+".1:2", "github-pat "+log+"-20260102.gz:2")
 	if strings.Join(told, " ") != "app.log.3.gz" {
 		t.Errorf("told of %q", told)
 	}
@@ -73,8 +83,39 @@ func TestPredecessors(t *testing.T) {
 		if err := p.Read(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(c.Found()); n != map[bool]int{false: 0, true: 5}[anew] {
+		if n := len(c.Found()); n != map[bool]int{false: 0, true: 6}[anew] {
 			t.Errorf("anew %v: %d findings", anew, n)
+		}
+	}
+}
+
+// Several watches share the state: none undoes what another wrote down.
+func TestShared(t *testing.T) {
+	dir := t.TempDir()
+	logs := []string{filepath.Join(dir, "a.log"), filepath.Join(dir, "b.log")}
+	var plans []*Plan
+	for _, log := range logs {
+		write(t, log+".1", intaketest.Token(1)+"\n")
+		c := intaketest.New(t, "older")
+		p, err := New(Options{Paths: []string{log}, Format: "plain", State: filepath.Join(dir, "state", "s.json"), Sink: c.Sink, Trouble: func(what string, err error) { t.Error(what, err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans = append(plans, p)
+	}
+	for _, p := range plans {
+		if err := p.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "state", "s.json"))
+	var left map[string][]string
+	if err := errors.Join(err, json.Unmarshal(b, &left)); err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		if names, known := left[log]; !known || len(names) != 0 {
+			t.Errorf("%s: known %v, %q are left", log, known, names)
 		}
 	}
 }
