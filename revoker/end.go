@@ -175,6 +175,11 @@ func (a *attempt) waits(now time.Time) bool {
 	return a.inc.Outcome == Accepted && a.p.Info().CanCheck && now.Sub(a.inc.accepted) < acceptedTime
 }
 
+// graced reports whether a revocation that can be taken back is made final later.
+func (i Incident) graced() bool {
+	return i.grace > 0 && i.SuspendedAt.IsZero() && i.State == StateRevoking
+}
+
 // calls reports whether a provider is to be called for an incident.
 func (i Incident) calls() bool {
 	return i.State == StateRevoking || i.State == StateChecking || i.State == StateResuming
@@ -237,38 +242,29 @@ const suspended Outcome = "suspended"
 func follows(inc Incident, a provider.Answer, canCheck bool, now time.Time) after {
 	f := after{state: inc.State, accepted: inc.accepted}
 	resuming := inc.State == StateResuming
+	if resuming && (a.Outcome == provider.Unknown || a.Outcome == provider.Failed) {
+		f.again, f.note = true, inc.Note
+		if a.RetryAfter > 0 {
+			f.next = now.Add(a.RetryAfter)
+		}
+		return f
+	}
 	switch a.Outcome {
 	case provider.Resumed:
 		f.state, f.note, f.drop, f.truth = StateDismissed, reasonOf(inc), true, true
-		return f
-	case provider.Unknown:
-		if resuming {
-			f.again, f.note = true, inc.Note
-			return f
-		}
-	case provider.Failed:
-		if resuming {
-			f.again, f.note = true, inc.Note
-			if a.RetryAfter > 0 {
-				f.next = now.Add(a.RetryAfter)
-			}
-			return f
-		}
-	}
-	switch a.Outcome {
 	case provider.Revoked, provider.AlreadyDead, provider.Dead:
 		f.state, f.dead, f.confirmed, f.drop, f.truth = StateDead, true, true, true, true
 		switch {
 		case resuming:
 			f.note, f.alert = "it could not be resumed, since it was deleted before", true
-		case inc.grace > 0 && inc.SuspendedAt.IsZero() && inc.State == StateRevoking && a.Outcome == provider.Revoked:
+		case inc.graced() && a.Outcome == provider.Revoked:
 			f.suspended, f.drop = true, false
 		}
 	case provider.Live:
 		f.state, f.note, f.alert = StateReported, "it is alive; quench incident confirm ends it", true
 	case provider.Accepted:
 		if !canCheck {
-			f.state, f.dead, f.drop, f.note = StateDead, true, true, "the provider took it, and has no call that confirms it"
+			f.state, f.dead, f.suspended, f.note = StateDead, true, inc.graced(), "the provider took it, and has no call that confirms it"
 			break
 		}
 		f.again = true

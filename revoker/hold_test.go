@@ -441,6 +441,42 @@ func TestSuspendedKey(t *testing.T) {
 	}
 }
 
+// What a provider's file says of resuming and deleting is done as for those in Go: also
+// where the vendor ends a secret in its own time, and nothing tells whether it did.
+func TestSuspendedByFile(t *testing.T) {
+	for name, rule := range map[string]string{"anthropic": "anthropic-api-key", "google-api-key": "google-api-key"} {
+		for _, dismissed := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/dismissed %v", name, dismissed), func(t *testing.T) {
+				f := newClocked(t, "")
+				v := fakeVendor(t, name)
+				keys := "# host\ncredentials = {"
+				for need, value := range v.Credentials {
+					t.Setenv("QUENCH_TEST_"+strings.ToUpper(need), value)
+					keys += fmt.Sprintf(" %s = 'env:QUENCH_TEST_%s',", need, strings.ToUpper(need))
+				}
+				r := v.with(t, f.fixture, v.policyWith(t, fmt.Sprintf("[[leak]]\nprovider = [%q]\ndo = 'revoke'\ngrace = '1h'\n", name), strings.TrimSuffix(keys, ",")+" }\n"))
+				got, err := r.Leak(t.Context(), leak(t, rule, v.Secret, "a"))
+				i := f.incident(t, r, got.IncidentID)
+				if err != nil || got.Action != revoker.Suspended || v.Alive() || v.Gone() || i.State != revoker.StateWaiting || !i.DueAt.Equal(thursday.Add(time.Hour)) || i.DeadAt.IsZero() {
+					t.Fatalf("%+v, %v; %+v", got, err, i)
+				}
+				want := revoker.StateDead
+				if dismissed {
+					want, err = revoker.StateDismissed, r.Dismiss(t.Context(), i.ID, "a test")
+				} else {
+					f.pass(time.Hour)
+					err = revoker.Due(r, t.Context(), i.ID)
+				}
+				i = f.incident(t, r, i.ID)
+				if err != nil || i.State != want || v.Alive() != dismissed || v.Gone() != (!dismissed && !v.Keeps) || !v.DecoysAlive() || i.DeadAt.IsZero() != dismissed {
+					t.Errorf("%v; deleted %v, alive %v, %+v", err, v.Gone(), v.Alive(), i)
+				}
+				f.unsealed(t, v.Secret)
+			})
+		}
+	}
+}
+
 // Approvers hold back what cannot be undone, not that a key is made inactive.
 func TestSuspendedKeyAsks(t *testing.T) {
 	f := newClocked(t, "")

@@ -425,7 +425,7 @@ func TestSuspenders(t *testing.T) {
 		}
 		w.set.Credentials = secrets(w.v.Credentials)
 		for range 2 {
-			if o := call(s.Revoke); o != provider.Revoked && o != provider.AlreadyDead || w.v.Alive() || w.v.Gone() {
+			if o := call(s.Revoke); !ended(o) || w.v.Alive() || w.v.Gone() {
 				t.Fatalf("revoke: %s, alive %v, deleted %v", o, w.v.Alive(), w.v.Gone())
 			}
 		}
@@ -434,16 +434,24 @@ func TestSuspenders(t *testing.T) {
 				t.Fatalf("resume: %s, alive %v", o, w.v.Alive())
 			}
 		}
-		if o := call(s.Revoke); o != provider.Revoked {
+		if o := call(s.Revoke); o != provider.Revoked && o != provider.Accepted {
 			t.Fatalf("revoke: %s", o)
 		}
+		want := []provider.Outcome{provider.Revoked, provider.AlreadyDead}
+		if w.v.Keeps {
+			want[1] = provider.Revoked
+		}
 		for n := range 2 {
-			if o := call(s.Delete); o != []provider.Outcome{provider.Revoked, provider.AlreadyDead}[n] || !w.v.Gone() {
-				t.Fatalf("delete: %s, deleted %v", o, w.v.Gone())
+			if o := call(s.Delete); o != want[n] || w.v.Gone() == w.v.Keeps || w.v.Alive() {
+				t.Fatalf("delete: %s, alive %v, deleted %v", o, w.v.Alive(), w.v.Gone())
 			}
 		}
+		w.v.Kill() // what is kept is purged in the end
 		if o := call(s.Resume); o != provider.AlreadyDead || w.v.Alive() {
 			t.Errorf("resume of a deleted one: %s, alive %v", o, w.v.Alive())
+		}
+		if o := call(s.Delete); o != provider.AlreadyDead {
+			t.Errorf("delete of a deleted one: %s", o)
 		}
 	})
 }

@@ -59,7 +59,7 @@ func (o Outcome) Final() bool {
 // but numbers and its name for the request.
 type Answer struct {
 	Outcome Outcome
-	Call    string // check or revoke
+	Call    string // check, revoke, resume or delete
 	// Status of the HTTP answer that decided; 0 without one.
 	Status int
 	// BodyHash is the SHA-256 of that answer's body, as proof; nil without one.
@@ -162,7 +162,7 @@ type Suspender interface {
 	Provider
 	// Resume makes a suspended secret live again. AlreadyDead means that it was deleted.
 	Resume(ctx context.Context, n Net, s Settings, in Input) Answer
-	// Delete ends a suspended secret for good.
+	// Delete ends a suspended secret for good, as far as the provider lets anybody.
 	Delete(ctx context.Context, n Net, s Settings, in Input) Answer
 }
 

@@ -32,13 +32,29 @@ func (e entry) Check(ctx context.Context, n Net, set Settings, in Input) Answer 
 }
 
 func (e entry) Revoke(ctx context.Context, n Net, set Settings, in Input) Answer {
-	if len(e.s.Revoke) == 0 {
-		return Answer{Call: "revoke", Outcome: Unsupported, At: n.now(), Detail: strings.TrimPrefix(e.byHand(set), "; ")}
+	return e.first(ctx, n, set, in, "revoke", e.s.Revoke)
+}
+
+// suspender is a provider of a file that says how a revocation is taken back.
+type suspender struct{ entry }
+
+func (e suspender) Resume(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return e.first(ctx, n, set, in, "resume", e.s.Resume)
+}
+
+func (e suspender) Delete(ctx context.Context, n Net, set Settings, in Input) Answer {
+	return e.first(ctx, n, set, in, "delete", e.s.Delete)
+}
+
+// first tries ways in their order until one does it.
+func (e entry) first(ctx context.Context, n Net, set Settings, in Input, kind string, ways []call) Answer {
+	if len(ways) == 0 {
+		return Answer{Call: kind, Outcome: Unsupported, At: n.now(), Detail: strings.TrimPrefix(e.byHand(set), "; ")}
 	}
 	var a Answer
 	var why []string
-	for _, c := range e.s.Revoke {
-		a = e.run(ctx, n, set, in, "revoke", c)
+	for _, c := range ways {
+		a = e.run(ctx, n, set, in, kind, c)
 		if a.Outcome != NeedsAdmin && a.Outcome != Denied && a.Outcome != Unsupported {
 			return a
 		}
@@ -132,12 +148,12 @@ type exchange struct {
 	st     step
 	v      vars
 	host   string
-	kind   string // check or revoke
+	kind   string // check, revoke, resume or delete
 }
 
 // mutates reports whether the request may change something.
 func (x exchange) mutates() bool {
-	return x.kind == "revoke" && x.st.Method != http.MethodGet && !x.st.Reads
+	return x.kind != "check" && x.st.Method != http.MethodGet && !x.st.Reads
 }
 
 // do makes the request, and those of further pages, reads what they mean into a

@@ -34,6 +34,10 @@ type spec struct {
 	Check  *call             `toml:"check"`
 	// Revoke are ways to end it, tried in this order until one does.
 	Revoke []call `toml:"revoke"`
+	// Resume takes a revocation back, and Delete ends for good what can be resumed: ways
+	// as those of Revoke. A provider has both or neither.
+	Resume []call `toml:"resume"`
+	Delete []call `toml:"delete"`
 	// Report is instead of calls: see report.go.
 	Report *report `toml:"report"`
 
@@ -200,9 +204,18 @@ func (s *spec) check() error {
 			return fmt.Errorf("check: %w", err)
 		}
 	}
-	for i, c := range s.Revoke {
-		if err := s.checkCall(c, known, []Outcome{Revoked, Accepted, AlreadyDead}); err != nil {
-			return fmt.Errorf("revoke %d: %w", i+1, err)
+	if has := len(s.Resume) > 0; has != (len(s.Delete) > 0) || has && (len(s.Revoke) == 0 || s.Undo == "") {
+		return errors.New("want resume, delete, revoke and undo together: a revocation that can be taken back, until it is made final")
+	}
+	for _, w := range []struct {
+		name string
+		ways []call
+		ends []Outcome
+	}{{"revoke", s.Revoke, []Outcome{Revoked, Accepted, AlreadyDead}}, {"resume", s.Resume, []Outcome{Resumed, AlreadyDead}}, {"delete", s.Delete, []Outcome{Revoked, AlreadyDead}}} {
+		for i, c := range w.ways {
+			if err := s.checkCall(c, known, w.ends); err != nil {
+				return fmt.Errorf("%s %d: %w", w.name, i+1, err)
+			}
 		}
 	}
 	return nil

@@ -76,8 +76,11 @@ func (t *Table) load(files fs.FS, dir string) error {
 			return fmt.Errorf("%s: %w: it is called %q; name the file so", name, errSpec, s.Name)
 		}
 		var p Provider = entry{s}
-		if s.Report != nil {
+		switch {
+		case s.Report != nil:
 			p = reporter{s: s}
+		case len(s.Resume) > 0:
+			p = suspender{entry{s}}
 		}
 		if err := t.add(p); err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -104,6 +104,17 @@ func anthropic() *Vendor {
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			key := r.Header.Get("X-Api-Key")
 			id, isUpdate := tail(r, "POST /v1/organizations/api_keys/")
+			id2, isGet := tail(r, "GET /v1/organizations/api_keys/")
+			object := func(c *cred) obj {
+				status := "inactive"
+				switch {
+				case c.alive:
+					status = "active"
+				case c.gone:
+					status = "archived"
+				}
+				return obj{"type": "api_key", "id": c.id, "partial_key_hint": redacted(c.value, 17, 4), "status": status}
+			}
 			admin := a.is("admin_key", key)
 			switch {
 			case r.Header.Get("Anthropic-Version") == "":
@@ -117,12 +128,25 @@ func anthropic() *Vendor {
 			case route(r) == "GET /v1/organizations/api_keys":
 				var list []obj
 				for _, c := range a.creds {
-					list = append(list, obj{"id": c.id, "partial_key_hint": redacted(c.value, 17, 4), "status": "active"})
+					list = append(list, object(c))
 				}
 				reply(w, 200, obj{"data": list, "has_more": false, "last_id": list[len(list)-1]["id"]})
-			case isUpdate && body(r)["status"] == "inactive" && a.byID(id) != nil:
-				a.end(a.byID(id))
-				reply(w, 200, obj{"id": id, "status": "inactive"})
+			case isGet && a.any(id2) != nil:
+				reply(w, 200, object(a.any(id2)))
+			case isUpdate && a.kept(id) != nil: // what is archived stays so
+				c := a.kept(id)
+				switch body(r)["status"] {
+				case "active":
+					c.alive = true
+				case "inactive":
+					c.alive = false
+				case "archived":
+					c.alive, c.gone = false, true
+				default:
+					reply(w, 400, obj{"type": "error", "error": obj{"type": "invalid_request_error"}})
+					return
+				}
+				reply(w, 200, object(c))
 			default:
 				reply(w, 404, obj{"type": "error", "error": obj{"type": "not_found_error"}})
 			}

@@ -309,22 +309,43 @@ func unkey() *Vendor {
 
 func googleAPIKey() *Vendor {
 	const parent = "projects/123/locations/global/keys/"
-	return &Vendor{Provider: "google-api-key", Docs: "https://cloud.google.com/api-keys/docs/reference/rest/v2/keys", Secret: "AIza" + random(35), Tells: true, Slow: true, InURL: true,
+	return &Vendor{Provider: "google-api-key", Docs: "https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys", Secret: "AIza" + random(35), Tells: true, Slow: true, Keeps: true, InURL: true,
 		Credentials: map[string]string{"access_token": "ya29." + random(60)},
 		handle: func(a *account, w http.ResponseWriter, r *http.Request) {
 			if !a.is("access_token", bearer(r)) {
 				reply(w, 401, obj{"error": obj{"code": 401, "status": "UNAUTHENTICATED"}})
 				return
 			}
-			id, isDelete := strings.CutPrefix(route(r), "DELETE /v2/"+parent)
-			c := a.byValue(r.URL.Query().Get("keyString"))
+			verb, path := r.Method, strings.TrimPrefix(r.URL.EscapedPath(), "/v2/")
+			if key, ok := strings.CutSuffix(path, ":undelete"); ok && verb == http.MethodPost {
+				verb, path = "undelete", key
+			}
+			if path == "keys:lookupKey" && verb == http.MethodGet { // deleted ones, too, until they are purged
+				for _, c := range a.creds {
+					switch {
+					case c.value == r.URL.Query().Get("keyString") && c.gone:
+						reply(w, 200, obj{"parent": "projects/123/locations/global"})
+						return
+					case c.value == r.URL.Query().Get("keyString"):
+						reply(w, 200, obj{"parent": "projects/123/locations/global", "name": parent + c.id})
+						return
+					}
+				}
+			}
+			id, _ := strings.CutPrefix(path, parent)
+			c := a.kept(id)
 			switch {
-			case isDelete && a.end(a.byID(id)):
-				reply(w, 200, obj{"name": "operations/akmf.1", "done": false})
-			case route(r) == "GET /v2/keys:lookupKey" && c != nil:
-				reply(w, 200, obj{"parent": "projects/123/locations/global", "name": parent + c.id})
-			default:
+			case c == nil:
 				reply(w, 404, obj{"error": obj{"code": 404, "status": "NOT_FOUND"}})
+			case verb == http.MethodGet && c.alive:
+				reply(w, 200, obj{"name": parent + c.id, "uid": "u", "createTime": "2026-01-01T00:00:00Z"})
+			case verb == http.MethodGet:
+				reply(w, 200, obj{"name": parent + c.id, "uid": "u", "createTime": "2026-01-01T00:00:00Z", "deleteTime": "2026-01-02T00:00:00Z"})
+			case verb == http.MethodDelete && c.alive, verb == "undelete" && !c.alive:
+				c.alive = verb == "undelete"
+				reply(w, 200, obj{"name": "operations/akmf.1", "done": false})
+			default:
+				reply(w, 400, obj{"error": obj{"code": 400, "status": "FAILED_PRECONDITION"}})
 			}
 		}}
 }

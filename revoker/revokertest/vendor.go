@@ -30,6 +30,8 @@ type Vendor struct {
 	// Bare: the vendor's yes is a status and an empty body, so that a strange body
 	// under it cannot be told from a yes.
 	Bare bool
+	// Keeps: what is deleted can be had back for a while, and no call ends it sooner.
+	Keeps bool
 	// Mute: the vendor refuses a dead credential as it does one without a right.
 	Mute bool
 
@@ -132,6 +134,16 @@ func (a *account) byID(id string) *cred {
 func (a *account) kept(id string) *cred {
 	for _, c := range a.creds {
 		if c.id == id && !c.gone {
+			return c
+		}
+	}
+	return nil
+}
+
+// any is the credential of that id, whatever became of it.
+func (a *account) any(id string) *cred {
+	for _, c := range a.creds {
+		if c.id == id {
 			return c
 		}
 	}
