@@ -141,7 +141,7 @@ func TestEachVendorWithParts(t *testing.T) {
 				}
 				value := v.Secret
 				if do == "revoke" { // another secret: an incident of its own
-					value = v.Secret[:len(v.Secret)-1] + "0"
+					value = v.Secret[:len(v.Secret)-1] + map[bool]string{true: "1", false: "0"}[strings.HasSuffix(v.Secret, "0")]
 				}
 				c, err := r.Leak(t.Context(), leak(t, p.Info().Rules[0], value, "a"))
 				if err != nil || !v.Alive() || !v.DecoysAlive() {
