@@ -215,10 +215,28 @@ type trouble struct {
 	nth   int
 	count int
 	v     http.Handler
-	how   func(http.ResponseWriter, *http.Request)
+	how   func(http.ResponseWriter, *http.Request) // nil is never
 	// late lets the vendor do what it was asked before the answer is spoilt.
 	late bool
 	hit  *http.Request
+	over chan struct{} // closed when the caller's patience ends
+}
+
+// patience is a context that ends as its deadline would when a vendor does not answer.
+type patience struct {
+	context.Context
+	over <-chan struct{}
+}
+
+func (p patience) Done() <-chan struct{} { return p.over }
+
+func (p patience) Err() error {
+	select {
+	case <-p.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 func (x *trouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -230,6 +248,12 @@ func (x *trouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.hit = r
 	if x.late {
 		x.v.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if x.how == nil {
+		io.Copy(io.Discard, r.Body) // else the server does not see that the caller left
+		close(x.over)
+		<-r.Context().Done()
+		return
 	}
 	x.how(w, r)
 }
@@ -276,14 +300,16 @@ func TestTrouble(t *testing.T) {
 		"too many": {status(429, "{}"), false, func(_ *world, _ bool, a provider.Answer) bool {
 			return a.Outcome == provider.Failed && a.RetryAfter == 7*time.Second
 		}},
-		"error":       {status(500, "{}"), false, unclear},
-		"late error":  {status(502, "<html>"), true, unclear},
-		"hang up":     {hangUp, false, unclear},
-		"late hangup": {hangUp, true, unclear},
-		"redirect":    {status(302, ""), false, refused},
-		"moved":       {status(307, "{}"), false, refused},
-		"garbage":     {status(200, "<html>\xff\x00 hello"), false, strange},
-		"error body":  {status(200, `{"ok":false,"success":false,"error":"nope","errors":[{"message":"nope"}]}`), false, strange},
+		"error":        {status(500, "{}"), false, unclear},
+		"late error":   {status(502, "<html>"), true, unclear},
+		"hang up":      {hangUp, false, unclear},
+		"late hangup":  {hangUp, true, unclear},
+		"silence":      {nil, false, unclear},
+		"late silence": {nil, true, unclear},
+		"redirect":     {status(302, ""), false, refused},
+		"moved":        {status(307, "{}"), false, refused},
+		"garbage":      {status(200, "<html>\xff\x00 hello"), false, strange},
+		"error body":   {status(200, `{"ok":false,"success":false,"error":"nope","errors":[{"message":"nope"}]}`), false, strange},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -291,9 +317,9 @@ func TestTrouble(t *testing.T) {
 				for _, v := range revokertest.Vendors() {
 					t.Run(fmt.Sprintf("%s/%d", v.Provider, nth), func(t *testing.T) {
 						w := newWorld(t, v)
-						x := &trouble{nth: nth, v: v, how: c.how, late: c.late}
+						x := &trouble{nth: nth, v: v, how: c.how, late: c.late, over: make(chan struct{})}
 						w.net.Answer(x)
-						a := w.p.Revoke(t.Context(), w.n, w.set, w.in)
+						a := w.p.Revoke(patience{t.Context(), x.over}, w.n, w.set, w.in)
 						if x.hit == nil {
 							t.Skip("it makes fewer requests")
 						}
