@@ -108,17 +108,15 @@ func (w *watched) settings(r *revoker.Revoker) watch.Settings {
 
 // difference is what a reload changed, for the log: names, and nothing of what a policy
 // or a rule says.
-func (w *watched) difference(old *watched) []any {
+func (w *watched) difference(old *watched) reload.Difference {
 	d := reload.Difference{}
 	d.Rules(old.conf.Rules, w.conf.Rules)
 	d.Names("paths", old.paths, w.paths)
-	d.Names("files", old.conf.Files, w.conf.Files)
+	d.Texts("files", old.conf.Sums, w.conf.Sums)
 	if old.min != w.min {
 		d.Note("min_confidence", string(w.min))
 	}
-	if reload.Text(old.policy) != reload.Text(w.policy) {
-		d.Note("policy", "changed")
-	}
+	d.Changed("policy", reload.Text(old.policy) != reload.Text(w.policy))
 	return d
 }
 
@@ -191,7 +189,8 @@ type reloader struct {
 // nothing.
 func (r *reloader) reload(ctx context.Context) {
 	r.notifier.Reloading()
-	defer r.notifier.Ready("reloaded")
+	status := "reloaded"
+	defer func() { r.notifier.Ready(status) }()
 	c := r.beside.c
 	next, err := loadWatched(r.cmd, r.given, r.args, c.known())
 	rev := c.revoker
@@ -199,14 +198,17 @@ func (r *reloader) reload(ctx context.Context) {
 		rev, err = revoker.New(c.registry, next.policy, revoker.Options{Mode: revoker.Mode(r.mode), Logger: logger(r.cmd)})
 	}
 	var apply func()
+	var tls bool
 	if err == nil {
-		apply, err = r.inputs.Check(inputs.Change{Engine: next.engine, Rules: next.conf.Rules, MinConfidence: next.min, Policy: next.policy, Paths: next.paths})
+		apply, tls, err = r.inputs.Check(inputs.Change{Engine: next.engine, Rules: next.conf.Rules, MinConfidence: next.min, Policy: next.policy, Paths: next.paths})
 	}
 	if err != nil {
-		r.log.Error("not reloaded, going on as before", "err", err)
+		status = "not reloaded, going on as before"
+		r.log.Error(status, "err", err)
 		return
 	}
 	changed := next.difference(r.now)
+	changed.Changed("tls", tls)
 	select {
 	case r.changes <- watch.Change{Engine: next.engine, MinConfidence: next.min, Settings: next.settings(rev), Paths: next.paths}:
 	case <-ctx.Done():
@@ -218,8 +220,6 @@ func (r *reloader) reload(ctx context.Context) {
 			r.log.Warn("ending what ran with the policy before", "err", err)
 		}
 	}
-	if r.now = next; len(changed) == 0 {
-		changed = []any{"changed", "nothing"}
-	}
-	r.log.Info("reloaded", changed...)
+	r.now = next
+	r.given.Tell(r.log, changed)
 }

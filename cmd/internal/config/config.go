@@ -11,6 +11,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,6 +67,14 @@ type Settings struct {
 	Filters []*ignore.Filter
 	// Files are the files read, the first one first. Notices are for the user.
 	Files, Notices []string
+	// Sums are hashes of what was read of Files.
+	Sums map[string]string
+}
+
+// took notes a file that was read.
+func (s *Settings) took(name string, data []byte) {
+	s.Files = append(s.Files, name)
+	s.Sums[name] = fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 // Option is an option of the scan that a file sets.
@@ -77,7 +86,7 @@ type Option struct {
 // Load reads all that holds for the targets. On an error nothing of it holds.
 func Load(o Options) (s *Settings, err error) {
 	o.Ref = cmp.Or(o.Ref, o.Base)
-	l := &loader{o: o, s: &Settings{}, disabled: map[string]string{}, replaced: map[string]bool{}}
+	l := &loader{o: o, s: &Settings{Sums: map[string]string{}}, disabled: map[string]string{}, replaced: map[string]bool{}}
 	defer l.close()
 	if err := l.open(); err != nil {
 		return nil, err
@@ -297,7 +306,7 @@ func (l *loader) read(p place, rel string, trusted bool) error {
 	}
 	l.reading = append(l.reading, name)
 	defer func() { l.reading = l.reading[:len(l.reading)-1] }()
-	l.s.Files = append(l.s.Files, name)
+	l.s.took(name, data)
 	if isGitleaks(path.Base(filepath.ToSlash(rel)), data) {
 		return l.readGitleaks(p, rel, name, data)
 	}
@@ -385,7 +394,7 @@ func (l *loader) baseline(follow follower, ref string) error {
 	if err != nil {
 		return err
 	}
-	l.s.Files = append(l.s.Files, f.Name)
+	l.s.took(f.Name, data)
 	l.baselines = append(l.baselines, f)
 	return nil
 }
@@ -452,7 +461,7 @@ func (l *loader) ruleFile(p place, rel string) error {
 	if err != nil {
 		return err
 	}
-	l.s.Files = append(l.s.Files, p.name(rel))
+	l.s.took(p.name(rel), data)
 	l.sets = append(l.sets, set)
 	return nil
 }
@@ -539,12 +548,12 @@ func (l *loader) filters() error {
 	var errs []error
 	named := func(paths []string) (out []*ignore.File) {
 		for _, p := range paths {
-			f, err := ReadIgnore(p)
+			f, data, err := readIgnore(p)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			l.s.Files = append(l.s.Files, p)
+			l.s.took(p, data)
 			out = append(out, f)
 		}
 		return out
@@ -597,7 +606,7 @@ func (l *loader) found(t *tree, o *ignore.Options) error {
 		if err != nil {
 			return err
 		}
-		l.s.Files = append(l.s.Files, f.Name)
+		l.s.took(f.Name, data)
 		o.Files = append(slices.Clip(o.Files), f)
 	}
 	data, err = t.read(ignore.GitleaksName, ignore.MaxFile)
@@ -611,19 +620,25 @@ func (l *loader) found(t *tree, o *ignore.Options) error {
 	if err != nil {
 		return err
 	}
-	l.s.Files = append(l.s.Files, p.Name)
+	l.s.took(p.Name, data)
 	o.Gitleaks = append(o.Gitleaks, p)
 	return nil
 }
 
 // ReadIgnore reads an ignore file or a baseline that the user names.
 func ReadIgnore(name string) (*ignore.File, error) {
+	f, _, err := readIgnore(name)
+	return f, err
+}
+
+func readIgnore(name string) (*ignore.File, []byte, error) {
 	data, err := anywhere{}.read(name, ignore.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading %s: %w", name, fs.ErrNotExist)
+		return nil, nil, fmt.Errorf("reading %s: %w", name, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return ignore.Read(name, data)
+	f, err := ignore.Read(name, data)
+	return f, data, err
 }

@@ -31,7 +31,7 @@ func (l *loader) readGitleaks(p place, rel, name string, data []byte) error {
 			err = fmt.Errorf("it extends %q, which does not exist", ref)
 		}
 		if err == nil {
-			l.s.Files = append(l.s.Files, where.name(to))
+			l.s.took(where.name(to), data)
 		}
 		return where.name(to), data, err
 	})

@@ -1,8 +1,10 @@
 package inputs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/quench-dev/quench/revoker"
 	"github.com/quench-dev/quench/rules"
@@ -19,23 +21,27 @@ type Change struct {
 }
 
 // Check reports what of a change cannot be: it is refused whole then. The files of TLS are
-// read by the way, for Reload.
-func (s *Set) Check(c Change) (apply func(), err error) {
+// read by the way; tls says whether they are others.
+func (s *Set) Check(c Change) (apply func(), tls bool, err error) {
 	if s.f.redactTo != "" && s.f.through == nil && s.f.out == nil {
 		if _, err := s.f.passTo(c.Paths); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	secured, err := s.f.tls()
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if secured != nil {
+		old := s.tls.Load()
+		tls = !slices.EqualFunc(secured.Certificates[0].Certificate, old.Certificates[0].Certificate, bytes.Equal) || !secured.ClientCAs.Equal(old.ClientCAs)
 	}
 	return func() {
 		if secured != nil {
 			s.tls.Store(secured)
 		}
 		s.reload(c)
-	}, nil
+	}, tls, nil
 }
 
 // reload has what is read next scanned by another engine, and begins anew what reads

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -46,11 +47,34 @@ func (g Given) Set(fs *pflag.FlagSet) error {
 	return nil
 }
 
+// again are the flags that name files, which are read again.
+var again = []string{"baseline", "config", "ignore-file", "paths-from", "policy", "rules", "tls-cert", "tls-client-ca", "tls-key"}
+
+// Tell logs what a reload changed, and which flags it could not: the others were given
+// once and for all.
+func (g Given) Tell(log *slog.Logger, changed Difference) {
+	if len(changed) == 0 {
+		changed.Note("changed", "nothing")
+	}
+	log.Info("reloaded", changed...)
+	stay := slices.DeleteFunc(slices.Sorted(maps.Keys(g)), func(name string) bool { return slices.Contains(again, name) })
+	if len(stay) > 0 {
+		log.Info("these flags are as they were given: a restart changes them", "flags", stay)
+	}
+}
+
 // Difference is what changed, as attributes for the log.
 type Difference []any
 
 // Note adds one thing.
 func (d *Difference) Note(key, value string) { *d = append(*d, slog.String(key, value)) }
+
+// Changed adds that something is different where it is.
+func (d *Difference) Changed(key string, different bool) {
+	if different {
+		d.Note(key, "changed")
+	}
+}
 
 // Names adds which names of a kind came and went.
 func (d *Difference) Names(kind string, was, is []string) {
@@ -61,7 +85,7 @@ func (d *Difference) Names(kind string, was, is []string) {
 		}
 		return m
 	}
-	d.compare(kind, set(was), set(is))
+	d.Texts(kind, set(was), set(is))
 }
 
 // Rules adds which rules came, went, and say something else.
@@ -73,10 +97,11 @@ func (d *Difference) Rules(was, is *rules.Set) {
 		}
 		return m
 	}
-	d.compare("rules", texts(was), texts(is))
+	d.Texts("rules", texts(was), texts(is))
 }
 
-func (d *Difference) compare(kind string, was, is map[string]string) {
+// Texts adds which names of a kind came, went, and stand for another text.
+func (d *Difference) Texts(kind string, was, is map[string]string) {
 	var added, changed, removed []string
 	for k, v := range is {
 		if before, ok := was[k]; !ok {

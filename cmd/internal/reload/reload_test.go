@@ -2,6 +2,7 @@ package reload
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -45,7 +46,28 @@ func TestDifference(t *testing.T) {
 	d.Rules(set(rule("test-a", `key_[0-9]{4}`), rule("test-b", `key_[0-9]{4}`)), set(rule("test-b", `key_[0-9]{4,5}`), rule("test-c", `key_[0-9]{4}`)))
 	d.Names("paths", []string{"1", "2"}, []string{"2", "3"})
 	d.Note("x", "y")
-	if got := fmt.Sprint(d...); got != "rules_added=[test-c] rules_changed=[test-b] rules_removed=[test-a] paths_added=[3] paths_removed=[1] x=y" {
+	d.Changed("p", true)
+	d.Changed("q", false)
+	if got := fmt.Sprint(d...); got != "rules_added=[test-c] rules_changed=[test-b] rules_removed=[test-a] paths_added=[3] paths_removed=[1] x=y p=changed" {
+		t.Error(got)
+	}
+}
+
+// The log says what changed, be it nothing, and which flags could not.
+func TestTell(t *testing.T) {
+	var b strings.Builder
+	log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	Given{"policy": {"x"}}.Tell(log, nil)
+	Given{"syslog": {"x"}, "rules": {"x"}, "otlp": {"x"}}.Tell(log, Difference{slog.String("tls", "changed")})
+	if got := b.String(); got != `level=INFO msg=reloaded changed=nothing
+level=INFO msg=reloaded tls=changed
+level=INFO msg="these flags are as they were given: a restart changes them" flags="[otlp syslog]"
+` {
 		t.Error(got)
 	}
 }
