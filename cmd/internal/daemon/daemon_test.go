@@ -96,7 +96,7 @@ func TestDeafManager(t *testing.T) {
 	}
 }
 
-// The unit is one that systemd takes, and says what is watched.
+// The unit is one that systemd takes and finds hardened, and says what is watched.
 func TestUnit(t *testing.T) {
 	u := Unit("/usr/bin/quench", []string{"/var/log/app", "/var/log/50% \"odd\" $HOME"})
 	if want := `/var/log/app "/var/log/50%% \"odd\" $$HOME"` + "\n"; !strings.Contains(u, want) {
@@ -120,5 +120,13 @@ func TestUnit(t *testing.T) {
 		if strings.Contains(line, path) && !strings.Contains(line, "not found") {
 			t.Error(line, err)
 		}
+	}
+	// Of 100, which is the worst; 15 with systemd 252.
+	out, err = exec.Command(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", path).CombinedOutput()
+	if !strings.Contains(string(out), "Overall exposure level") {
+		t.Skipf("this systemd does not judge files: %v: %s", err, out)
+	}
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
