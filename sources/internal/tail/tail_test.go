@@ -227,8 +227,6 @@ func TestResume(t *testing.T) {
 	w.wait(t, "app.log", "FIVE\nsix\n")
 }
 
-// A pipe in a followed folder is never opened for reading; a folder in it is not
-// followed; trouble is told once.
 // Where a file system has another number after it was mounted again, files are read on:
 // by the inode and the text, in the folder they were in.
 func TestOtherDevice(t *testing.T) {
@@ -260,6 +258,8 @@ func TestOtherDevice(t *testing.T) {
 	w.wait(t, "app.log.1", "one\ntwo\n")
 }
 
+// A pipe in a followed folder is never opened for reading; a folder in it is not
+// followed; trouble is told once.
 func TestOddFiles(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
