@@ -120,8 +120,9 @@ bench-revoke: ## measure from a finding to its end, from an alert to its sink, a
 	QUENCH_BENCH_QUEUED=10000 go run ./testdata/postgres go test ./revoker ./revoker/notify -run '^$$' -bench 'Found|Written|Drain' -benchtime 1x -timeout 60m
 
 .PHONY: bench-watch
-bench-watch: ## measure watch: time to kill, a flood in eight files, 10,000 files, idle
+bench-watch: ## measure watch: time to kill, a flood in eight files, 10,000 files, idle; idle on PostgreSQL too, where it is installed
 	QUENCH_BENCH_WATCH=1 go test ./cmd/quench -run '^TestMeasureWatch' -count=1 -timeout 30m -v
+	QUENCH_BENCH_WATCH=1 go run ./testdata/postgres go test ./cmd/quench -run '^TestMeasureWatchIdle$$/^PostgreSQL$$' -count=1 -timeout 30m -v
 
 bench-doc: ## measure, and write docs/benchmarks.md
 	go run ./testdata/bench/table $(BENCHFLAGS) -doc docs/benchmarks.md

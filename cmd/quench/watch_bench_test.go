@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // What a watch takes, measured on real processes by make bench-watch. CPU is user plus
@@ -192,19 +194,47 @@ func TestMeasureWatchMany(t *testing.T) {
 		100*(busy.cpu-before.cpu).Seconds()/lasts.Seconds(), busy.top, 100*(end.cpu-quiet.cpu).Seconds()/lasts.Seconds())
 }
 
-// One file to which nothing comes.
+// One file to which nothing comes, with a registry in a file and in PostgreSQL, whose
+// transactions are counted.
 func TestMeasureWatchIdle(t *testing.T) {
-	f, _, _ := measured(t, func(dir string) []string {
+	idle := func(t *testing.T, f *follower, transactions func() int) {
+		t.Helper()
+		f.says(t, "watching ")
+		time.Sleep(5 * time.Second)
+		const lasts = time.Minute // what wakes each ten seconds does so six times
+		before, asked := f.usage(t), transactions()
+		time.Sleep(lasts)
+		u, end := f.usage(t), transactions()
+		f.stop(t)
+		t.Logf("idle: %.2f %% of a core, RSS %d MB, %.1f transactions a second", 100*(u.cpu-before.cpu).Seconds()/lasts.Seconds(), u.rss, float64(end-asked)/lasts.Seconds())
+	}
+	one := func(dir string) []string {
 		path := filepath.Join(dir, "app.log")
 		appendTo(t, path, "begin\n")
 		return []string{path}
-	}, "--revoke=auto")
-	f.says(t, "watching ")
-	time.Sleep(5 * time.Second)
-	const lasts = 30 * time.Second
-	before := f.usage(t)
-	time.Sleep(lasts)
-	u := f.usage(t)
-	f.stop(t)
-	t.Logf("idle: %.2f %% of a core, RSS %d MB", 100*(u.cpu-before.cpu).Seconds()/lasts.Seconds(), u.rss)
+	}
+	t.Run("file", func(t *testing.T) {
+		f, _, _ := measured(t, one, "--revoke=auto")
+		idle(t, f, func() int { return 0 })
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		if os.Getenv("QUENCH_BENCH_WATCH") == "" {
+			t.Skip("make bench-watch measures")
+		}
+		s := restartable(t)
+		home := t.TempDir()
+		leaked(t, s.Address(), home, 1)
+		f := followWith(t, home, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "QUENCH_REGISTRY="+s.Address()) }, append(one(home), "--revoke=auto")...)
+		idle(t, f, func() (n int) {
+			c, err := pgx.Connect(t.Context(), s.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(t.Context())
+			if err := c.QueryRow(t.Context(), "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		})
+	})
 }
