@@ -24,7 +24,7 @@ func (r *Registry) Match(ctx context.Context) (*match.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", store.Explain(err))
 	}
-	set, err := match.New(ctx, &known{r, find, r.store.Glance()})
+	set, err := match.New(ctx, &known{r, find, r.store.TokenGlance()})
 	if err != nil {
 		return nil, fmt.Errorf("loading the tokens to look for: %w", err)
 	}

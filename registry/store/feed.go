@@ -30,6 +30,9 @@ type feed struct {
 	stop   context.CancelFunc // of the listener, nil while there is none
 	done   chan struct{}      // closed when it is at its end
 	closed bool
+	// listens is whether a connection does, told how often subscribers were.
+	listens bool
+	told    uint64
 }
 
 func newFeed(c *pgsql.Config) *feed { return &feed{conf: c, subs: map[chan struct{}]bool{}} }
@@ -96,6 +99,7 @@ func (f *feed) close() {
 func (f *feed) tell() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.listens, f.told = true, f.told+1
 	for sub := range f.subs {
 		select {
 		case sub <- struct{}{}:
@@ -118,6 +122,20 @@ func (f *feed) listen(ctx context.Context, done chan struct{}) {
 	}
 }
 
+func (f *feed) deaf() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listens = false
+}
+
+// missed reports whether what happened since the last call, which gave told, may be
+// unknown: nobody listened, or there was something to hear.
+func (f *feed) missed(told uint64) (bool, uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.listens || f.told != told, f.told
+}
+
 // once listens on one connection until it is cut. That cannot be told from ctx's
 // end, nor need it: who subscribed looks by seq, and the next connection tells.
 func (f *feed) once(ctx context.Context) (connected bool) {
@@ -126,6 +144,7 @@ func (f *feed) once(ctx context.Context) (connected bool) {
 		return false
 	}
 	defer c.Close(context.WithoutCancel(ctx))
+	defer f.deaf()
 	if _, err := c.Exec(ctx, "LISTEN quench_"+f.conf.Schema); err != nil {
 		return false
 	}

@@ -18,8 +18,10 @@ const (
 // it: for those who look often whether there is something to do. It is used by one
 // goroutine.
 type Glance struct {
-	files []string // of SQLite; none where each look has to be a question
+	files []string // of SQLite
 	last  []stamp
+	feed  *feed  // of PostgreSQL, nil where each look has to be a question
+	told  uint64 // what it said last
 	clock func() time.Time
 }
 
@@ -39,10 +41,24 @@ func (s *Store) Glance() *Glance {
 	return g
 }
 
+// TokenGlance makes one that tells whether tokens were changed alone. On PostgreSQL it
+// does so while somebody takes Changes.
+func (s *Store) TokenGlance() *Glance {
+	g := s.Glance()
+	if s.pg != nil {
+		g.feed = s.pg.feed
+	}
+	return g
+}
+
 // Changed reports whether the database may have been written to since the last call.
-// It may say so without reason, and does of PostgreSQL and the first time. Who is told
-// that it was not relies on it for seconds, not for ever.
-func (g *Glance) Changed() bool {
+// It may say so without reason, and does the first time, and of PostgreSQL but for tokens.
+// Who is told that it was not relies on it for seconds, not for ever.
+func (g *Glance) Changed() (changed bool) {
+	if g.feed != nil {
+		changed, g.told = g.feed.missed(g.told)
+		return changed
+	}
 	if len(g.files) == 0 {
 		return true
 	}
@@ -50,7 +66,7 @@ func (g *Glance) Changed() bool {
 	now := make([]stamp, len(g.files))
 	// A write that is seen begins before this, so that what is told after it is newer.
 	start := g.clock()
-	changed := before == nil
+	changed = before == nil
 	for i, name := range g.files {
 		fi, err := os.Stat(name)
 		if err != nil { // the file of recent writes is there while anybody has it open

@@ -356,8 +356,22 @@ func TestChanges(t *testing.T) {
 			t.Fatal("not told: " + what)
 		}
 	}
+	g := a.TokenGlance()
+	if !g.Changed() {
+		t.Error("the first look says that nothing changed")
+	}
 	await("that it listens", c)
 	await("that it listens", other)
+	// What was said before it listened comes once more.
+	glances := func(what string, want bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); g.Changed() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: a look says that tokens changed is %v", what, !want)
+			}
+		}
+	}
+	glances("it listens", false)
 	for n := range 3 {
 		if err := b.InTx(ctx, func(tx *sql.Tx) error {
 			_, err := tx.Exec(aToken, fmt.Sprint(n), []byte("0000"), bytes.Repeat([]byte{byte(n)}, 32), n+1)
@@ -367,9 +381,17 @@ func TestChanges(t *testing.T) {
 		}
 		await("a token", c)
 		await("a token", other)
+		if !g.Changed() {
+			t.Error("a token changed, and a look says nothing did")
+		}
+		glances("nothing happens", false)
 		run(t, address, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN quench_"+schema(address)+"%' AND pid <> pg_backend_pid()")
 		await("a new connection", c)
 		await("a new connection", other)
+		if !g.Changed() {
+			t.Error("nobody listened, and a look says that nothing changed")
+		}
+		glances("nothing happens", false)
 	}
 	if err := b.InTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.Exec("INSERT INTO token_uses (token_id, uses, last_used_at) SELECT id, 1, 0 FROM tokens")
@@ -385,6 +407,11 @@ func TestChanges(t *testing.T) {
 	a.Close()
 	if _, open := <-other; open {
 		t.Error("the channel of a closed store is open")
+	}
+	for range 2 {
+		if !g.Changed() {
+			t.Error("nobody listens, and a look says that nothing changed")
+		}
 	}
 	stopOther()
 	if c, stop := a.Changes(); c != nil {

@@ -52,7 +52,7 @@ func Run(ctx context.Context, r *registry.Registry, o Options) {
 		o.Sleep = sleep
 	}
 	failing := look
-	n := nearest{glance: r.Store().Glance()}
+	n := nearest{glance: r.Store().TokenGlance()}
 	for ctx.Err() == nil {
 		wait, err := step(ctx, r, o, &n)
 		switch {
