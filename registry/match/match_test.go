@@ -211,9 +211,11 @@ func TestSetErr(t *testing.T) {
 	}
 }
 
-// However tokens arrive, the set holds all of them, while others look up.
+// However tokens arrive, few or many at once, the set holds all of them, and while it
+// takes them in it answers and misses nothing of what it knew.
 func TestSetGrows(t *testing.T) {
 	s := &table{}
+	s.add("token00000")
 	set := newSet(t, s)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -224,14 +226,17 @@ func TestSetGrows(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					set.Lookup([]byte("nothing"))
+					if _, ok := set.Lookup([]byte("token00000")); !ok {
+						t.Error("a token is not found while others are added")
+						return
+					}
 					set.Shapes()
 				}
 			}
 		})
 	}
-	n := 0
-	for _, step := range []int{1, 10, 1500, 1, 3000, 200} {
+	n := 1
+	for _, step := range []int{1, 10, 1500, 1, 600, 600, 3000, 200} {
 		for range step {
 			s.add(fmt.Sprintf("token%05d", n))
 			n++

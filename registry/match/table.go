@@ -1,6 +1,9 @@
 package match
 
-import "slices"
+import (
+	"runtime"
+	"slices"
+)
 
 // A table is a set of fingerprints: sorted, in parts that are built one at a time.
 //
@@ -79,34 +82,66 @@ func (b *buckets) has(f uint64) bool {
 // loading collects fingerprints in blocks, which need not be copied to grow.
 type loading struct {
 	blocks [parts][][]uint64
+	n      int
+	beside int // fingerprints of the table that they go to
+	litter int // fingerprints dealt with since garbage was collected
 }
 
-// block is 32 KB: 64 half empty ones are a megabyte.
-const block = 4096
+// block is 32 KB, so that 64 half empty ones are a megabyte; the first of a part has
+// room for few, since most refreshes bring few.
+const block, firstBlock = 4096, 8
 
 func (l *loading) add(f uint64) {
 	p := &l.blocks[part(f)]
-	if n := len(*p); n == 0 || len((*p)[n-1]) == block {
-		*p = append(*p, make([]uint64, 0, block))
+	switch n := len(*p); {
+	case n == 0:
+		*p = append(*p, make([]uint64, 0, firstBlock))
+	case len((*p)[n-1]) == cap((*p)[n-1]):
+		*p = append(*p, make([]uint64, 0, min(2*cap((*p)[n-1]), block)))
 	}
 	last := &(*p)[len(*p)-1]
 	*last = append(*last, f)
+	l.n++
+	l.collect(1)
 }
 
-// table sorts what was collected, and lets go of each part's blocks on the way.
-func (l *loading) table() *table {
-	t := &table{}
-	for i := range l.blocks {
-		all := slices.Concat(l.blocks[i]...)
-		l.blocks[i] = nil
-		slices.Sort(all)
-		t.parts[i] = newBuckets(slices.Compact(all))
+// collect is called with the number of fingerprints that were read or copied. The runtime
+// collects garbage when there is as much of it as there is in use, which would be a second
+// table, and what is read from a database leaves several times its size; so of a large
+// table it is collected after each 16 MB of copies or so. A collection costs a few
+// milliseconds: tables hold no pointers.
+func (l *loading) collect(n int) {
+	if l.litter += n; l.litter >= litter && l.beside+l.n >= large {
+		l.litter = 0
+		runtime.GC()
 	}
-	return t
+}
+
+const litter = 1 << 21
+
+func (l *loading) each(f func(uint64)) {
+	for i := range l.blocks {
+		for _, b := range l.blocks[i] {
+			for _, fp := range b {
+				f(fp)
+			}
+		}
+	}
+}
+
+// take is a part of what was collected, sorted and each once, and lets go of its blocks.
+func (l *loading) take(i int) []uint64 {
+	all := slices.Concat(l.blocks[i]...)
+	l.blocks[i] = nil
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // union merges two sorted lists without repetition.
 func union(a, b []uint64) []uint64 {
+	if len(a) == 0 {
+		return b
+	}
 	out := make([]uint64, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
 		switch {

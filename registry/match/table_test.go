@@ -21,24 +21,21 @@ func TestTableIsMap(t *testing.T) {
 		all := rapid.SliceOf(gen).Draw(t, "fingerprints")
 		more := rapid.SliceOf(gen).Draw(t, "more")
 		want := map[uint64]struct{}{}
-		var in loading
-		for _, f := range all {
-			in.add(f)
-			want[f] = struct{}{}
-		}
-		tab := in.table()
-		for i := range tab.parts {
-			var here []uint64
-			for _, f := range more {
-				if part(f) == i {
-					here = append(here, f)
-				}
+		tab := &table{}
+		for _, step := range [][]uint64{all, more} {
+			var in loading
+			for _, f := range step {
+				in.add(f)
+				want[f] = struct{}{}
 			}
-			slices.Sort(here)
-			tab.parts[i] = newBuckets(union(tab.parts[i].sorted, slices.Compact(here)))
-		}
-		for _, f := range more {
-			want[f] = struct{}{}
+			in.each(func(f uint64) {
+				if !slices.Contains(step, f) {
+					t.Fatalf("%#x was not added", f)
+				}
+			})
+			for i := range tab.parts {
+				tab.parts[i] = newBuckets(union(tab.parts[i].sorted, in.take(i)))
+			}
 		}
 		if tab.len() != len(want) {
 			t.Fatalf("%d fingerprints, want %d", tab.len(), len(want))
