@@ -215,6 +215,9 @@ func (r *Registry) unlock(ctx context.Context, o Options) error {
 	if err == nil && !o.Older {
 		err = r.log.Anchored(ctx)
 	}
+	if behind := (*audit.Behind)(nil); errors.As(err, &behind) {
+		err = fmt.Errorf("%w; restore the newest backup, or go on without what is missing: quench registry accept-loss %d", err, behind.Missed)
+	}
 	if err != nil {
 		return fmt.Errorf("opening registry %q: %w", o.Path, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -25,6 +26,16 @@ func init() {
 	scriptCmds["nowhere"] = scriptNowhere
 	scriptCmds["cutfile"] = scriptCutFile
 	scriptCmds["splitfile"] = scriptSplitFile
+	scriptCmds["sql"] = scriptSQL
+}
+
+// sql DATABASE STATEMENT changes a database of SQLite behind the program's back.
+func scriptSQL(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
 }
 
 // incidentid FILE NAME sets NAME to the id of the first incident of a list.

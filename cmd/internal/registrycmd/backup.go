@@ -150,7 +150,7 @@ as evidence.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "going on without %d events; their checkpoint is kept as evidence in %s\n", n, aside)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "going on without %s; the checkpoint that knows of them is kept as evidence in %s\n", show.Count(int(n), "event", "events"), aside)
 			return err
 		},
 	}
@@ -200,7 +200,9 @@ Exit codes: 0 sound, 1 something is wrong, 2 error.`,
 func printReport(cmd *cobra.Command, p backup.Report) error {
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "schema    version %d\n", p.Schema)
-	fmt.Fprintf(w, "audit     %s, head %s\n", show.Count(int(p.Audit.N), "event", "events"), p.Audit.Hash)
+	if p.Audit.N > 0 { // there is none where the log could not be recomputed
+		fmt.Fprintf(w, "audit     %s, head %s\n", show.Count(int(p.Audit.N), "event", "events"), p.Audit.Hash)
+	}
 	fmt.Fprintf(w, "tokens    %d live, %d expired, %d suspended, %d revoked\n", p.States[registry.Live], p.States[registry.Expired], p.States[registry.Suspended], p.States[registry.Revoked])
 	for _, c := range p.Peppers {
 		fmt.Fprintf(w, "pepper    %s %s: %s, %d live\n", c.ID, c.State, show.Count(int(c.Tokens), "token", "tokens"), c.Live)
