@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,11 +88,22 @@ func Open(ctx context.Context, address string, opts Options) (*Store, error) {
 	if IsPostgres(address) {
 		return openPostgres(ctx, address, opts)
 	}
+	if scheme, ok := otherScheme(address); ok {
+		return nil, fmt.Errorf("opening registry: the address begins with %q; it is the path of a file, or postgres://USER@HOST/DATABASE", scheme+"://")
+	}
 	abs, err := filepath.Abs(address)
 	if err != nil {
 		return nil, fmt.Errorf("opening registry %q: %w", address, err)
 	}
 	return openSQLite(ctx, abs, address, opts)
+}
+
+// otherScheme is that of an address that is a URL, and none of PostgreSQL: of another
+// database, or mistyped. Taken for a path it would be a registry that is not there, which a
+// scan does without, or a new one. The rest is not repeated, it may hold a password.
+func otherScheme(address string) (string, bool) {
+	scheme, _, ok := strings.Cut(address, "://")
+	return scheme, ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\.`)
 }
 
 // IsPostgres reports whether an address is one of PostgreSQL, and not a path.

@@ -109,6 +109,12 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := store.Open(ctx, t.TempDir(), store.Options{Create: true}); err == nil {
 		t.Error("a folder was opened")
 	}
+	for _, address := range []string{"mysql://ann:hush@db/x", "postgre://ann:hush@db/x", "Postgres://ann:hush@db/x", "sqlite:///hush"} {
+		_, err := store.Open(ctx, address, store.Options{Create: true})
+		if err == nil || !strings.Contains(err.Error(), "postgres://USER@HOST/DATABASE") || strings.Contains(err.Error(), "hush") || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
 }
 
 func TestOpenForeignAndNewer(t *testing.T) {
