@@ -12,10 +12,13 @@ import (
 )
 
 // primary is SQLite's primary result code behind err, or 0.
-func primary(err error) int {
+func primary(err error) int { return extended(err) & 0xff }
+
+// extended is SQLite's extended result code behind err, or 0.
+func extended(err error) int {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
-		return e.Code() & 0xff
+		return e.Code()
 	}
 	return 0
 }
@@ -69,6 +72,11 @@ func explain(err error) error {
 		return fmt.Errorf("%w: cannot be opened (%w); the file and its folder must be readable and writable", ErrReadOnly, err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w (%w)", ErrFull, err)
+	case sqlite3.SQLITE_IOERR:
+		if extended(err) == sqlite3.SQLITE_IOERR_SHMSIZE { // writing a new -shm file failed
+			return fmt.Errorf("%w (%w)", ErrFull, err)
+		}
+		return fmt.Errorf("%w; look at what the system says of that disk, and whether it is full", err)
 	case sqlite3.SQLITE_ERROR:
 		if text := err.Error(); strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {
 			return fmt.Errorf("%w (%w); somebody removed it: restore a backup (quench registry restore)", ErrIncomplete, err)
