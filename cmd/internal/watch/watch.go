@@ -127,7 +127,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.From != FromCheckpoint && o.From != "" {
-		positions = nil
+		w.passed, positions = positions, nil
 	}
 	start := o.Now()
 	paths := make(chan []string)
@@ -202,6 +202,9 @@ type watcher struct {
 	// Of the round alone.
 	unsaved map[string]sources.TailPosition
 	forget  []string // files that are no more
+	// passed are where files were left before, of a run that does not go on there: one is
+	// forgotten when the file's new position is saved, or the next run would read both.
+	passed  []sources.TailPosition
 	ended   []string // and those that may come back, oldest first
 	saved   time.Time
 	blocked string
@@ -263,7 +266,9 @@ func (w *watcher) event(e sources.TailEvent) error {
 		w.cov.Files++
 		w.mu.Unlock()
 		w.o.Metrics.At(e.Path, l.end)
-		return nil
+		if w.o.From == FromCheckpoint || w.o.From == "" {
+			return nil // where it was left is written down
+		}
 	case sources.TailData:
 		before := l.lines
 		if l.path != e.Path {
@@ -336,6 +341,13 @@ func (w *watcher) round() error {
 			d.list, d.read = append(d.list, f), append(d.read, l.read)
 		}
 		w.unsaved[l.file] = l.from
+		w.passed = slices.DeleteFunc(w.passed, func(p sources.TailPosition) bool {
+			same := p.Dev == l.id.Dev && p.Ino == l.id.Ino && p.Ino != 0
+			if same {
+				w.forget = append(w.forget, p.File)
+			}
+			return same
+		})
 		if l.ended {
 			w.end(l)
 		}

@@ -1,9 +1,11 @@
 package tail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -578,8 +580,21 @@ func (fl *follower) positionOf(name string, f *os.File, st fs.FileInfo, key inod
 	at := Position{File: newID()}
 	if fl.first && fl.o.FromEnd {
 		at.Offset = st.Size()
+		at.Line = lines(io.NewSectionReader(f, 0, at.Offset))
 	}
 	return at
+}
+
+// lines counts the lines that end in r, so that those behind it have their right numbers;
+// what cannot be read is told by whoever reads on.
+func lines(r io.Reader) (n int64) {
+	for b := make([]byte, 1<<20); ; {
+		k, err := r.Read(b)
+		n += int64(bytes.Count(b[:k], []byte{'\n'}))
+		if err != nil {
+			return n
+		}
+	}
 }
 
 // left gives the position at which an open file was left, and forgets it: also where its
