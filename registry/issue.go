@@ -153,9 +153,9 @@ func (r *Registry) complete(t *Token, ttl time.Duration) error {
 		return fmt.Errorf("%w: environment %q; it is live or test", ErrInvalid, clip(t.Env))
 	}
 	switch {
-	case t.Owner == "":
+	case strings.TrimSpace(t.Owner) == "":
 		return fmt.Errorf("%w: the owner is missing: who answers for the token is required", ErrInvalid)
-	case t.Purpose == "":
+	case strings.TrimSpace(t.Purpose) == "":
 		return fmt.Errorf("%w: the purpose is missing: what the token is for is required", ErrInvalid)
 	}
 	for _, s := range append([]string{t.Owner, t.Purpose, t.Provider}, t.Tags...) {

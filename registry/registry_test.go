@@ -228,6 +228,8 @@ func TestInvalidRequests(t *testing.T) {
 	for name, change := range map[string]func(*registry.IssueRequest){
 		"no owner":        func(q *registry.IssueRequest) { q.Owner = "" },
 		"no purpose":      func(q *registry.IssueRequest) { q.Purpose = "" },
+		"blank owner":     func(q *registry.IssueRequest) { q.Owner = " " },
+		"blank purpose":   func(q *registry.IssueRequest) { q.Purpose = " \u00a0 " },
 		"line feed":       func(q *registry.IssueRequest) { q.Owner = "a\nb" },
 		"no utf-8":        func(q *registry.IssueRequest) { q.Purpose = "a\xff" },
 		"long":            func(q *registry.IssueRequest) { q.Purpose = strings.Repeat("p", 2000) },
