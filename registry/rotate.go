@@ -30,7 +30,8 @@ type RotateRequest struct {
 	// Hold leaves the old token as it is, until Retire: for those who must deliver
 	// the new one first.
 	Hold bool
-	// TTL of the successor; 0 is as long as the old one was issued for.
+	// TTL of the successor; 0 is as long as the old one was issued for, or its last
+	// successor, if it has one.
 	TTL time.Duration
 	// Scopes are what of the old token's rights the successor has; nil is all.
 	Scopes []string
@@ -54,6 +55,22 @@ func (r *Registry) Rotate(ctx context.Context, id string, q RotateRequest) (t To
 		}
 		if err := tx.QueryRowContext(ctx, "SELECT brand FROM tokens WHERE id = ?", id).Scan(&brand); err != nil {
 			return err
+		}
+		// An old token that was rotated before runs out with its overlap: another
+		// successor lives as long as the last one, and not as long as that.
+		like := old
+		for {
+			next, err := r.Successor(ctx, tx, like)
+			if errors.Is(err, ErrNoToken) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			like = next
+		}
+		if q.TTL == 0 && !like.ExpiresAt.IsZero() {
+			q.TTL = like.ExpiresAt.Sub(like.CreatedAt)
 		}
 		if t, value, err = r.successor(&old, brand, q); err != nil {
 			return err
@@ -100,11 +117,8 @@ func (r *Registry) successor(old *Token, brand string, q RotateRequest) (Token, 
 		}
 		scopes = q.Scopes
 	}
-	if q.TTL == 0 && !old.ExpiresAt.IsZero() {
-		q.TTL = old.ExpiresAt.Sub(old.CreatedAt)
-	}
 	next := IssueRequest{Owner: old.Owner, Purpose: old.Purpose, Env: old.Env, Tags: old.Tags, Scopes: scopes, TTL: q.TTL, Prefix: q.Prefix}
-	next.Never = next.TTL == 0 // and so was the old one
+	next.Never = next.TTL == 0 // and so was the old one, or its last successor
 	if err := old.inherit(&next, q.Overlap); err != nil {
 		return Token{}, secret.Secret{}, err
 	}

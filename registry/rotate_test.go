@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quench-dev/quench/registry"
+	"github.com/quench-dev/quench/registry/issuing"
 )
 
 // A successor has the rights of the old token, which runs out after the overlap and
@@ -89,6 +90,43 @@ func TestHoldAndRetire(t *testing.T) {
 	}
 	if got, err := r.Retire(ctx, old.ID, 0); err != nil || got.State != registry.Revoked {
 		t.Errorf("retired at once: %+v, %v", got, err)
+	}
+}
+
+// Rotated again while it runs out, as where the first successor was lost, a token has a
+// successor of a whole life, and not of the overlap that is left.
+func TestRotateAgain(t *testing.T) {
+	ctx := context.Background()
+	o := newPlace(t).options()
+	c := &clock{at: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	o.Now = c.now
+	o.Issue = registry.IssuePolicy{Rules: []issuing.Rule{{Owner: "*", Never: true}}}
+	r := open(t, o)
+	for _, want := range []registry.IssueRequest{{TTL: 48 * time.Hour}, {Never: true}} {
+		old, _ := issue(t, r, want)
+		var last registry.Token
+		for n := range 3 {
+			next, _, err := r.Rotate(ctx, old.ID, registry.RotateRequest{Overlap: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next.ExpiresAt.IsZero() != want.Never || !want.Never && next.ExpiresAt.Sub(next.CreatedAt) != want.TTL {
+				t.Errorf("successor %d of %+v: made %v, expires %v", n, want, next.CreatedAt, next.ExpiresAt)
+			}
+			last = next
+			c.move(time.Minute)
+		}
+		// What follows is rotated too.
+		third, _, err := r.Rotate(ctx, last.ID, registry.RotateRequest{Overlap: time.Minute})
+		if err != nil || third.ExpiresAt.IsZero() != want.Never {
+			t.Errorf("the third: %v, %v", third.ExpiresAt, err)
+		}
+		if next, _, err := r.Rotate(ctx, old.ID, registry.RotateRequest{Overlap: time.Hour}); err != nil || next.ExpiresAt.IsZero() != want.Never || !want.Never && next.ExpiresAt.Sub(next.CreatedAt) != want.TTL {
+			t.Errorf("a successor where the last was rotated: made %v, expires %v, %v", next.CreatedAt, next.ExpiresAt, err)
+		}
+		if got, err := r.Token(ctx, old.ID); err != nil || !got.ExpiresAt.Equal(c.now().Add(57*time.Minute)) {
+			t.Errorf("the old one: %v, %v; want the end of the first overlap", got.ExpiresAt, err)
+		}
 	}
 }
 
