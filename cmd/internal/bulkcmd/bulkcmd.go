@@ -110,6 +110,14 @@ func (f *file) open(cmd *cobra.Command, name string, defaults bulk.Line) (*bulk.
 	return r, end, nil
 }
 
+// opening says of a registry that is missing why a command that makes one did not.
+func (f *file) opening(err error) error {
+	if f.dry && errors.Is(err, registry.ErrNoRegistry) {
+		return fmt.Errorf("%w, or import one: a dry run tries its lines on the registry, and makes none", err)
+	}
+	return err
+}
+
 // bad tells of a line on standard error.
 func bad(cmd *cobra.Command) func(int, error) {
 	return func(n int, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "line %d: %v\n", n, err) }
@@ -211,7 +219,7 @@ func (e Env) importFile(cmd *cobra.Command, name string, f *file, l bulk.Line) (
 	defer end()
 	r, err := e.Open(cmd, !f.dry)
 	if err != nil {
-		return err
+		return f.opening(err)
 	}
 	defer e.Close(r, &err)
 	told := 0

@@ -139,7 +139,7 @@ func (e Env) issueMany(cmd *cobra.Command, q *issuing) (err error) {
 	}
 	r, err := e.OpenToIssue(cmd, !q.file.dry, q.policy)
 	if err != nil {
-		return err
+		return q.file.opening(err)
 	}
 	defer e.Close(r, &err)
 	out, err := newOut(cmd, r, q)
