@@ -426,6 +426,47 @@ func TestWatchDiskFull(t *testing.T) {
 	w.stop(t)
 }
 
+// A full disk under the positions of a watch without a registry: what leaks is told
+// meanwhile, since nothing else is kept; it is said, and when there is room again the
+// positions are written down, so that a restart tells nothing twice.
+func TestWatchPositionsFull(t *testing.T) {
+	home := t.TempDir()
+	state := filepath.Join(home, "state")
+	mount(t, state, "256k")
+	log := filepath.Join(home, "app.log")
+	appendTo(t, log, "hello\n")
+	w := follow(t, home, 0, log)
+	w.says(t, "watching ")
+	told := func(n int) {
+		t.Helper()
+		waitFor(t, time.Minute, func() bool { return strings.Count(w.out.String(), `"rule_id":"github-pat"`) == n }, func() string {
+			return fmt.Sprintf("not %d told: %s\n%s", n, w.out.String(), w.err.String())
+		})
+	}
+	filler := filepath.Join(state, "filler")
+	os.WriteFile(filler, make([]byte, 1<<20), 0o600) // until it is full
+	appendTo(t, log, "key="+pat(t, 1)+"\n")
+	told(1)
+	w.says(t, "positions cannot be saved")
+	appendTo(t, log, "key="+pat(t, 2)+"\n")
+	told(2)
+	if said := w.err.String(); strings.Contains(said, "works again") || strings.Count(said, "positions cannot be saved") != 1 {
+		t.Errorf("while the disk is full it says:\n%s", said)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	w.says(t, "storing works again")
+	w.Process.Kill()
+	<-w.ended
+	w = follow(t, home, 0, log)
+	w.says(t, "watching ")
+	appendTo(t, log, "key="+pat(t, 3)+"\n")
+	told(1)
+	w.stop(t)
+	told(1)
+}
+
 // A folder is unmounted under the watch, and comes back.
 func TestWatchUnmounted(t *testing.T) {
 	t.Parallel()

@@ -32,9 +32,19 @@ func Create(path string) (*File, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, err
+		return nil, about(path, err)
 	}
 	return &File{File: f, path: path}, nil
+}
+
+// about makes an error one of the file that is meant: the other's name is another each
+// time, and so would be what is told once.
+func about(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return &fs.PathError{Op: p.Op, Path: path, Err: p.Err}
+	}
+	return err
 }
 
 // Commit brings what was written to disk and puts it in place.
@@ -42,7 +52,7 @@ func (f *File) Commit() error {
 	if f.through {
 		return f.Close()
 	}
-	err := f.Sync()
+	err := about(f.path, f.Sync())
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), f.path)
 	}
@@ -72,7 +82,7 @@ func Write(path string, b []byte) error {
 		return err
 	}
 	if _, err := f.Write(b); err != nil {
-		return errors.Join(err, f.Discard())
+		return errors.Join(about(path, err), f.Discard())
 	}
 	return f.Commit()
 }

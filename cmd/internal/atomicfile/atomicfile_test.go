@@ -1,6 +1,8 @@
 package atomicfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -31,7 +33,9 @@ func TestWrite(t *testing.T) {
 	if list, _ := os.ReadDir(dir); len(list) != 1 {
 		t.Errorf("left behind: %v", list)
 	}
-	if err := Write(filepath.Join(dir, "none", "f"), nil); err == nil {
-		t.Error("wrote into a folder that is not there")
+	var about *fs.PathError
+	none := filepath.Join(dir, "none", "f")
+	if err := Write(none, nil); !errors.As(err, &about) || about.Path != none {
+		t.Errorf("into a folder that is not there: %v, want an error about %s", err, none)
 	}
 }

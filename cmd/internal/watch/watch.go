@@ -402,9 +402,9 @@ func (w *watcher) deliver(d *delivery) error {
 	for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
 		err := w.rec.deliver(ctx, d, w.positions.inTx(ctx, w.unsaved, w.forget))
 		if err == nil || errors.Is(err, errWriting) {
-			w.tell(nil)
 			w.o.Metrics.Blocked(time.Time{})
 			if err != nil {
+				w.tell(nil)
 				return err
 			}
 			break
@@ -429,6 +429,7 @@ func (w *watcher) deliver(d *delivery) error {
 		w.saved = w.o.Now()
 		return nil
 	}
+	w.tell(nil)
 	clear(w.unsaved)
 	w.forget = nil
 	w.saved = w.o.Now()
