@@ -16,8 +16,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"go.uber.org/goleak"
+
 	"github.com/quench-dev/quench/cmd/internal/intake/intaketest"
 )
+
+// The pool that ants makes at start-up lives as long as the process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"), goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"))
+}
 
 func write(t *testing.T, name, text string) {
 	t.Helper()
