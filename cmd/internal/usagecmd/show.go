@@ -84,7 +84,7 @@ func summary(out io.Writer, t registry.Token, s usage.Summary) error {
 				fmt.Fprintf(w, "\tand %d more\n", x.t.Different-i)
 				break
 			}
-			fmt.Fprintf(w, "\t%s\t%d uses, the last %s\n", k.Name, k.Uses, show.Stamp(k.Last))
+			fmt.Fprintf(w, "\t%s\t%s, the last %s\n", k.Name, show.Count(int(k.Uses), "use", "uses"), show.Stamp(k.Last))
 		}
 	}
 	return w.Flush()
