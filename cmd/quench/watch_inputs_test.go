@@ -15,33 +15,43 @@ import (
 // Logs of containers are followed: a token that is split over records is found where it
 // begins in the file, through a kill between its records, and once in the database.
 func TestWatchContainers(t *testing.T) {
-	home := t.TempDir()
-	run(t, home, "token", "issue", "--owner", "a", "--purpose", "b")
-	log := filepath.Join(home, "0.log")
-	cri := func(stream, tag, text string) string {
-		return "2026-01-02T03:04:05.123456789Z " + stream + " " + tag + " " + text + "\n"
+	const at = "2026-01-02T03:04:05.123456789Z"
+	record := map[string]func(stream, text string, whole bool) string{
+		"cri": func(stream, text string, whole bool) string {
+			return at + " " + stream + " " + map[bool]string{true: "F", false: "P"}[whole] + " " + text + "\n"
+		},
+		"docker": func(stream, text string, whole bool) string {
+			return `{"log":"` + text + map[bool]string{true: `\n`}[whole] + `","stream":"` + stream + `","time":"` + at + `"}` + "\n"
+		},
 	}
-	appendTo(t, log, cri("stdout", "F", "start")+cri("stderr", "F", "key="+pat(t, 0)))
-	w := startWatch(t, home, log)
-	want := func(line int) {
-		t.Helper()
-		if f := w.next(t); f.Rule != "github-pat" || f.Line != line {
-			t.Fatalf("got %+v, want line %d", f, line)
-		}
-	}
-	want(2)
-	appendTo(t, log, cri("stdout", "P", "key="+pat(t, 1)[:20])+cri("stderr", "F", "other"))
-	w.stop(t)
-	w = startWatch(t, home, log)
-	appendTo(t, log, cri("stdout", "F", pat(t, 1)[20:]))
-	want(3)
-	w.Process.Kill()
-	w.Wait()
-	appendTo(t, log, cri("stdout", "F", "key="+pat(t, 2)))
-	w = startWatch(t, home, log)
-	want(6)
-	if last := w.stop(t); !strings.Contains(last, `"findings":1`) {
-		t.Errorf("summary %s", last)
+	for kind, rec := range record {
+		t.Run(kind, func(t *testing.T) {
+			home := t.TempDir()
+			run(t, home, "token", "issue", "--owner", "a", "--purpose", "b")
+			log := filepath.Join(home, "0.log")
+			appendTo(t, log, rec("stdout", "start", true)+rec("stderr", "key="+pat(t, 0), true))
+			w := startWatch(t, home, log)
+			want := func(line int) {
+				t.Helper()
+				if f := w.next(t); f.Rule != "github-pat" || f.Line != line {
+					t.Fatalf("got %+v, want line %d", f, line)
+				}
+			}
+			want(2)
+			appendTo(t, log, rec("stdout", "key="+pat(t, 1)[:20], false)+rec("stderr", "other", true))
+			w.stop(t)
+			w = startWatch(t, home, log)
+			appendTo(t, log, rec("stdout", pat(t, 1)[20:], true))
+			want(3)
+			w.Process.Kill()
+			w.Wait()
+			appendTo(t, log, rec("stdout", "key="+pat(t, 2), true))
+			w = startWatch(t, home, log)
+			want(6)
+			if last := w.stop(t); !strings.Contains(last, `"findings":1`) {
+				t.Errorf("summary %s", last)
+			}
+		})
 	}
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,4 +205,66 @@ func TestWatchPassesManyOn(t *testing.T) {
 		awaitFile(t, filepath.Join(dir, name(i)), fmt.Sprintf("one %d\ntwo\n", i))
 	}
 	w.stop(t)
+}
+
+// Files are passed on to a pipe as they come, each whole line at a time; the report goes
+// to standard error, and the watch ends with an error when the reader goes away.
+func TestWatchPassesOnToPipe(t *testing.T) {
+	home := t.TempDir()
+	one, two := filepath.Join(home, "one.log"), filepath.Join(home, "two.log")
+	appendTo(t, one, "one\n")
+	appendTo(t, two, "two\r\n\x00\n")
+	cmd := quench(t, home, "watch", "--format", "jsonl", "--redact-to", "-", one, two)
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var report bytes.Buffer
+	cmd.Stdout, cmd.Stderr = in, &report
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	in.Close()
+	lines := bufio.NewScanner(out)
+	next := func(n int) string {
+		t.Helper()
+		var got []string
+		for range n {
+			if !lines.Scan() {
+				t.Fatalf("the pipe ended: %v", lines.Err())
+			}
+			got = append(got, redactionTag.ReplaceAllString(lines.Text(), "TAG"))
+		}
+		slices.Sort(got) // of two files the order is any
+		return strings.Join(got, "|")
+	}
+	if got, want := next(3), "\x00|one|two"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	appendTo(t, one, "key="+pat(t, 1)[:10])
+	appendTo(t, one, pat(t, 1)[10:]+" used\n")
+	if got := next(1); got != "key=TAG used" {
+		t.Errorf("%q", got)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for end := time.Now().Add(20 * time.Second); ; {
+		appendTo(t, two, "more\n")
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(report.String(), "pipe") || !strings.Contains(report.String(), `"rule_id":"github-pat"`) {
+				t.Errorf("it ended with %v:\n%s", err, report.String())
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatal("it goes on without a reader")
+		}
+	}
 }
