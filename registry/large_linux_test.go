@@ -42,7 +42,7 @@ func peakAnew(t *testing.T) {
 	t.Helper()
 	debug.FreeOSMemory()
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		t.Fatal(err)
+		t.Logf("the most that was held is that of the whole test: %v", err)
 	}
 }
 
