@@ -172,7 +172,11 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	s, err := store.Open(ctx, o.Path, store.Options{Create: o.Create})
 	o.Path = store.Name(o.Path) // for messages from here on: without a password
 	if errors.Is(err, fs.ErrNotExist) && !o.Create {
-		return nil, fmt.Errorf("%w at %q: issue a token first", ErrNoRegistry, o.Path)
+		lost := ""
+		if o.Pepper.Anchored() {
+			lost = ", or restore a backup if there was one (quench registry restore)"
+		}
+		return nil, fmt.Errorf("%w at %q: issue a token first%s", ErrNoRegistry, o.Path, lost)
 	}
 	if err != nil {
 		return nil, err

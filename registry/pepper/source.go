@@ -117,6 +117,16 @@ func (p Source) Anchor(id string) string {
 	return ""
 }
 
+// Anchored reports whether any database was used with this pepper: its checkpoint is there.
+func (p Source) Anchored() bool {
+	dir := p.Anchor("")
+	if dir == "" {
+		return false
+	}
+	all, err := os.ReadDir(dir)
+	return err == nil && len(all) > 0
+}
+
 // Beside is the path of another file of keys, in the folder of File and not in that
 // of the database.
 func (p Source) Beside(name, db string) (string, error) {
