@@ -205,8 +205,9 @@ func TestWatchReload(t *testing.T) {
 	if id == nil {
 		t.Fatal(run(t, home, "token", "list", "--format", "json"))
 	}
+	// By its endpoint, since the verification above was a use, too.
 	appendTo(t, two, fmt.Sprintf("192.0.2.7 - %s [%s] \"GET / HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n", id[1], time.Now().UTC().Format("02/Jan/2006:15:04:05 -0700")))
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(run(t, home, "usage", "show", id[1], "--format", "json"), `"events": 1,`); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(run(t, home, "usage", "show", id[1], "--format", "json"), `"name": "GET /"`); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("no use of the new path is recorded: %s", run(t, home, "usage", "show", id[1], "--format", "json"))
 		}
