@@ -42,8 +42,10 @@ portable: ## run the engine's tests without its assembly
 
 # On SQLite alone, and without the scripts and kills of whole processes: they take ten
 # minutes under the detector, and the packages' own tests run the same goroutines.
-# Those of one goroutine have nothing to race with, either, and took two minutes more.
-RACE_SKIP := ^(TestScript|TestScriptOnPostgres|Test[A-Za-z]*Kill[A-Za-z]*|TestAppendAllIsAppend|TestVerifyFinds[A-Za-z]*|TestDrop[A-Za-z]*|TestIssuePolicy|TestEachVendor|TestAnswers|TestLargeMatchSet|TestWatchDatabaseGone|TestFastIsPlain|TestShapesAreBounded|TestMarksAnyWay|TestSlowAtEveryEdge|TestLongLine|TestRules[A-Za-z]*|TestSyntaxes|TestCrowded|TestExamples[A-Za-z]*|FuzzChunks)$$
+# Those of one goroutine have nothing to race with, either, and took two minutes more;
+# files that rotate and disks that are full, whole processes again, half of the time of
+# their package.
+RACE_SKIP := ^(TestREADMECommands|TestConfigurationExamples|TestHouse|TestWatchRotations|TestWatchDiskFull|TestScript|TestScriptOnPostgres|Test[A-Za-z]*Kill[A-Za-z]*|TestAppendAllIsAppend|TestVerifyFinds[A-Za-z]*|TestDrop[A-Za-z]*|TestIssuePolicy|TestEachVendor|TestAnswers|TestLargeMatchSet|TestWatchDatabaseGone|TestFastIsPlain|TestShapesAreBounded|TestMarksAnyWay|TestSlowAtEveryEdge|TestLongLine|TestRules[A-Za-z]*|TestSyntaxes|TestCrowded|TestExamples[A-Za-z]*|FuzzChunks)$$
 race: ## run the tests under the race detector, where there is a C compiler
 	@if command -v $${CC:-cc} >/dev/null; then CGO_ENABLED=1 QUENCH_POSTGRES_TESTS= go test -race -short -skip "$(RACE_SKIP)" ./...; else echo "race: skipped, there is no C compiler"; fi
 
