@@ -98,7 +98,7 @@ bench: ## measure against cat, git, rg and gitleaks; BENCHFLAGS="-repo NAME=DIR"
 	go run ./testdata/bench/table $(BENCHFLAGS)
 	$(MAKE) bench-verify bench-bulk bench-usage bench-watch bench-revoke
 
-bench-verify: ## measure verification with a million tokens
+bench-verify: ## measure verification with a million tokens, by QUENCH_CALLERS=8 for each CPU
 	QUENCH_LARGE=1000000 go test ./registry -run '^$$' -bench Load -benchtime 5s -timeout 30m
 
 bench-bulk: ## measure the import of a file of a million tokens

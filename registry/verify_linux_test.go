@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math/rand/v2"
@@ -63,6 +64,7 @@ func BenchmarkLoad(b *testing.B) {
 	if n == 0 {
 		n = 20_000
 	}
+	each, _ := strconv.Atoi(os.Getenv("QUENCH_CALLERS")) // for each CPU
 	ctx := context.Background()
 	dir := b.TempDir()
 	path := storetest.Address(b, filepath.Join(dir, "db", "registry.db"))
@@ -112,7 +114,7 @@ func BenchmarkLoad(b *testing.B) {
 				}
 			}
 			var all []time.Duration
-			b.SetParallelism(8)
+			b.SetParallelism(cmp.Or(each, 8))
 			b.ResetTimer()
 			start, busy := time.Now(), cpu(b)
 			b.RunParallel(func(pb *testing.PB) {
