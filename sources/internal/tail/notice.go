@@ -580,7 +580,10 @@ func (fl *follower) positionOf(name string, f *os.File, st fs.FileInfo, key inod
 	at := Position{File: newID()}
 	if fl.first && fl.o.FromEnd {
 		at.Offset = st.Size()
-		at.Line = lines(io.NewSectionReader(f, 0, at.Offset))
+		if at.Offset <= fl.countable {
+			fl.countable -= at.Offset
+			at.Line = lines(io.NewSectionReader(f, 0, at.Offset))
+		}
 	}
 	return at
 }

@@ -44,7 +44,7 @@ type Position struct {
 	Path string
 	Identity
 	Offset int64
-	Line   int64 // line feeds before Offset
+	Line   int64 // line feeds before Offset; of a file begun from its end see maxCounted
 }
 
 // Event is what happened to a file: a new file begins, data was appended, or no
@@ -150,7 +150,9 @@ type follower struct {
 	dirs    map[string]*folder         // real folders that are watched
 	others  map[string]*file           // what unknown places hold, until the next tick
 	first   bool
-	renew   bool // what is followed and not wanted is given up
+	// countable is how many bytes more are read for their lines alone, see maxCounted.
+	countable int64
+	renew     bool // what is followed and not wanted is given up
 
 	mu      sync.Mutex
 	last    map[string]*file        // that had a name last, also when it is gone
@@ -171,6 +173,12 @@ type follower struct {
 	wake chan struct{} // something is to be read
 	poke chan struct{} // something is in redo
 }
+
+// maxCounted bounds what is read of files that are begun from their ends, to know the
+// lines before: a second or so for all of them. Nobody who passes over a hundred gigabytes
+// wants to wait until they are read; lines of a file that is not counted are numbered from
+// where reading began.
+const maxCounted = 1 << 30
 
 type inodeKey struct {
 	dev, ino uint64
@@ -215,7 +223,7 @@ func Follow(ctx context.Context, o Options, event func(Event) error) error {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	fl := &follower{o: o, last: map[string]*file{}, event: event, first: true, told: map[string]string{}, names: map[string]*file{}, byID: map[inodeKey]*file{},
+	fl := &follower{countable: maxCounted, o: o, last: map[string]*file{}, event: event, first: true, told: map[string]string{}, names: map[string]*file{}, byID: map[inodeKey]*file{},
 		active: map[*file]struct{}{}, redo: map[string]bool{}, saved: map[inodeKey][]Position{}, others: map[string]*file{},
 		dirs: map[string]*folder{}, devs: map[string]uint64{}, said: map[string]bool{}, failing: map[*file]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	for _, p := range o.Positions {

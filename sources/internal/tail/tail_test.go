@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,6 +126,33 @@ func TestFromEnd(t *testing.T) {
 	add(t, filepath.Join(dir, "b.log"), "a new file is read whole\n")
 	w.wait(t, "a.log", "new\n")
 	w.wait(t, "b.log", "a new file is read whole\n")
+}
+
+// The lines of what is passed over are counted, but for files that it takes long to read.
+func TestFromEndLines(t *testing.T) {
+	dir := t.TempDir()
+	small, large := filepath.Join(dir, "small.log"), filepath.Join(dir, "large.log")
+	add(t, small, "one\ntwo\nand half")
+	add(t, large, "one\n")
+	must(t, os.Truncate(large, maxCounted+1)) // a hole
+	begun := map[string]Position{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := Follow(ctx, Options{Paths: []string{small, large}, FromEnd: true, Workers: 1, Ready: func(int) { cancel() }}, func(e Event) error {
+		if e.Kind == Begin {
+			begun[filepath.Base(e.Path)] = e.Position
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if p := begun["small.log"]; p.Offset != 16 || p.Line != 2 {
+		t.Errorf("small: %+v", p)
+	}
+	if p := begun["large.log"]; p.Offset != maxCounted+1 || p.Line != 0 {
+		t.Errorf("large: %+v", p)
+	}
 }
 
 func TestNotYetThere(t *testing.T) {
