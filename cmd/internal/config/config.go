@@ -11,13 +11,14 @@ package config
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/quench-dev/quench/rules"
@@ -67,15 +68,19 @@ type Settings struct {
 	Filters []*ignore.Filter
 	// Files are the files read, the first one first. Notices are for the user.
 	Files, Notices []string
-	// Sums are hashes of what was read of Files.
+	// Sums are hashes of what was read of Files, to be compared within one process.
 	Sums map[string]string
 }
 
 // took notes a file that was read.
 func (s *Settings) took(name string, data []byte) {
 	s.Files = append(s.Files, name)
-	s.Sums[name] = fmt.Sprintf("%x", sha256.Sum256(data))
+	s.Sums[name] = strconv.FormatUint(maphash.Bytes(seed, data), 16)
 }
+
+// seed is of a hash that costs next to nothing, since each scan reads these files and only
+// a daemon that reloads compares them.
+var seed = maphash.MakeSeed()
 
 // Option is an option of the scan that a file sets.
 type Option struct {
